@@ -1,0 +1,150 @@
+use std::fmt;
+use std::time::Duration;
+
+/// What one election is told at its start. Everything else follows from the ttl.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How long a grant lasts without a renewal, as standbys count it. The same on all servers.
+    pub ttl: Duration,
+    /// From the send of one confirmed renewal to the next.
+    pub renew_interval: Duration,
+    /// How long an establishing caller waits for a store that does not answer.
+    pub establish_timeout: Duration,
+    /// Take a missing record at once on a server that has been up long enough.
+    pub eager_start: bool,
+}
+
+pub const MIN_TTL: Duration = Duration::from_millis(500);
+/// One day. A longer ttl would keep a dead primary's place for longer than anybody wants.
+pub const MAX_TTL: Duration = Duration::from_secs(86_400);
+pub const DEFAULT_TTL: Duration = Duration::from_secs(5);
+pub const DEFAULT_ESTABLISH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A configuration that breaks a rule: the field, the value that was given, and the rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    pub field: &'static str,
+    pub value: String,
+    pub rule: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} must be {}, got {}",
+            self.field, self.rule, self.value
+        )
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    pub fn new(ttl: Duration) -> Self {
+        Config {
+            ttl,
+            renew_interval: ttl / 3,
+            establish_timeout: DEFAULT_ESTABLISH_TIMEOUT,
+            eager_start: false,
+        }
+    }
+
+    /// Checks the relations between the fields.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |field, value: Duration, rule| {
+            Err(ConfigError {
+                field,
+                value: format!("{} ms", value.as_millis()),
+                rule,
+            })
+        };
+        if !(MIN_TTL..=MAX_TTL).contains(&self.ttl) {
+            let rule = format!("from {} to {} ms", MIN_TTL.as_millis(), MAX_TTL.as_millis());
+            return refuse("ttl", self.ttl, rule);
+        }
+        // A renewal whose answer never comes has to leave time for a second one.
+        let latest = self.term().saturating_sub(self.command_bound() * 2);
+        if self.renew_interval < MIN_RENEW_INTERVAL || self.renew_interval > latest {
+            let rule = format!(
+                "from {} to {} ms (the step-down deadline less two unanswered commands, at a ttl of {} ms)",
+                MIN_RENEW_INTERVAL.as_millis(),
+                latest.as_millis(),
+                self.ttl.as_millis(),
+            );
+            return refuse("renewInterval", self.renew_interval, rule);
+        }
+        if !(MIN_ESTABLISH_TIMEOUT..=MAX_ESTABLISH_TIMEOUT).contains(&self.establish_timeout) {
+            let rule = format!(
+                "from {} to {} ms",
+                MIN_ESTABLISH_TIMEOUT.as_millis(),
+                MAX_ESTABLISH_TIMEOUT.as_millis()
+            );
+            return refuse("establishTimeout", self.establish_timeout, rule);
+        }
+        Ok(())
+    }
+
+    /// From the send of a confirmed request to the end of the validity window (DESIGN R5).
+    pub fn window(&self) -> Duration {
+        (self.ttl * 98 / 100).saturating_sub(DRIFT_CONSTANT)
+    }
+
+    /// From the send of a confirmed request to the step-down deadline (DESIGN R4).
+    pub fn term(&self) -> Duration {
+        self.window().saturating_sub(self.ttl / 5)
+    }
+
+    /// How long a command may go unanswered where nothing nearer bounds it.
+    pub fn command_bound(&self) -> Duration {
+        self.ttl / 6
+    }
+
+    /// How long a record whose writer had `record_ttl` must be watched unchanged.
+    pub fn ripe_after(&self, record_ttl: Duration) -> Duration {
+        self.ttl.max(record_ttl) * 102 / 100 + DRIFT_CONSTANT
+    }
+
+    /// From one poll of a standby to the next.
+    pub fn poll_interval(&self, messages_arrive: bool) -> Duration {
+        if messages_arrive {
+            self.ttl / 2
+        } else {
+            self.ttl / 3
+        }
+    }
+
+    /// A store that has not answered a command for this long is reported as unavailable.
+    pub fn unavailable_after(&self) -> Duration {
+        self.ttl / 3
+    }
+
+    /// The pause before the first repetition of a failed command; it doubles up to
+    /// [`Config::command_bound`].
+    pub fn first_retry(&self) -> Duration {
+        FIRST_RETRY.min(self.command_bound())
+    }
+}
+
+/// Taken off the window and added to the watch, beside 2 %: scheduling and rounding.
+const DRIFT_CONSTANT: Duration = Duration::from_millis(20);
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const MIN_RENEW_INTERVAL: Duration = Duration::from_millis(50);
+const MIN_ESTABLISH_TIMEOUT: Duration = Duration::from_millis(100);
+const MAX_ESTABLISH_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// 1 to 200 characters without control characters or braces: the name stands between braces in a
+/// key, where they mark the hash slot.
+pub fn check_name(field: &'static str, name: &str) -> Result<(), ConfigError> {
+    let length = name.chars().count();
+    let allowed = |c: char| !c.is_control() && c != '{' && c != '}';
+    if (1..=200).contains(&length) && name.chars().all(allowed) {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(40).collect();
+    Err(ConfigError {
+        field,
+        value: format!("{shown:?} ({length} characters)"),
+        rule: "1 to 200 characters without control characters or braces".into(),
+    })
+}

@@ -1,0 +1,26 @@
+//! The rules of an election as a pure state machine: no socket, no clock, no task.
+//!
+//! [`Election`] is told the time and handed what happened; it answers with a list of [`Output`]s.
+//! Time, randomness and replies are arguments, so that a simulation can run the very code that
+//! ships.
+
+mod config;
+mod election;
+mod identity;
+mod message;
+mod random;
+mod time;
+mod token;
+
+pub use config::{
+    Config, ConfigError, DEFAULT_ESTABLISH_TIMEOUT, DEFAULT_TTL, MAX_TTL, MIN_TTL, check_name,
+};
+pub use election::Election;
+pub use identity::Identity;
+pub use message::{
+    Answer, Change, Command, Event, Failure, Grant, Message, Notice, Outcome, Output, Primary,
+    Reason, Record, Reply, Request, Version,
+};
+pub use random::Random;
+pub use time::Time;
+pub use token::Token;
