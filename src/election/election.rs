@@ -1,61 +1,269 @@
-use super::Failure;
-use super::{Config, Message, Output, Random, Reason, Reply, Request, Time};
+use std::collections::VecDeque;
+
+use super::farewell::{Farewell, Step};
+use super::health::Health;
+use super::state::State;
+use super::timer::{Timer, Timers};
+use super::watch::Watch;
+use super::{
+    Answer, Config, Event, Failure, Identity, Message, Notice, Output, Primary, Random, Reason,
+    Reply, Request, Time, Token,
+};
 
 /// One candidate of one election.
-#[derive(Debug)]
-pub struct Election {}
+///
+/// Tell it what happened with the verbs below, each with the present time; after each, take the
+/// outputs until there are none, and ask when to call [`Election::handle_timeout`]. Where a time
+/// and something else have both come, the time goes first: no reply that comes after the step-down
+/// deadline revives a term.
+#[derive(Clone, Debug)]
+pub struct Election {
+    pub(super) config: Config,
+    pub(super) random: Random,
+    pub(super) state: State,
+    /// Since when a caller waits for an answer.
+    pub(super) asked: Option<Time>,
+    pub(super) listening: bool,
+    /// Releases that the store has not answered yet.
+    pub(super) farewells: Vec<Farewell>,
+    /// Identities given up last: a late grant for one of them is released at once.
+    pub(super) given_up: VecDeque<Identity>,
+    /// Acquires without an answer, the present standing's among them.
+    pub(super) open_acquires: Vec<(u64, Identity)>,
+    /// The acquire, renewal or inspection that is waited for; there is one at a time.
+    pub(super) in_flight: Option<u64>,
+    /// Such a command is to be sent as soon as the one in flight and the pause after a failure allow.
+    pub(super) due: bool,
+    /// Failures in a row of such commands.
+    pub(super) attempts: u32,
+    pub(super) watch: Option<Watch>,
+    /// Who is primary as the outside was last told; `None` where nothing was seen yet.
+    pub(super) view: Option<Option<Primary>>,
+    /// The highest token ever seen.
+    pub(super) floor: Token,
+    pub(super) health: Health,
+    pub(super) timers: Timers,
+    /// When the last message came.
+    pub(super) heard_at: Option<Time>,
+    /// No acquire of this candidate was ever answered.
+    pub(super) fresh: bool,
+    pub(super) said_nobody_listens: bool,
+    /// `Ended` is owed.
+    pub(super) ending: bool,
+    pub(super) next_id: u64,
+    pub(super) outputs: VecDeque<Output>,
+}
 
 impl Election {
-    pub fn new(_config: Config, _random: Random) -> Self {
-        todo!()
+    pub fn new(config: Config, random: Random) -> Self {
+        Election {
+            config,
+            random,
+            state: State::Idle,
+            asked: None,
+            listening: false,
+            farewells: Vec::new(),
+            given_up: VecDeque::new(),
+            open_acquires: Vec::new(),
+            in_flight: None,
+            due: false,
+            attempts: 0,
+            watch: None,
+            view: None,
+            floor: Token::NONE,
+            health: Health::default(),
+            timers: Timers::default(),
+            heard_at: None,
+            fresh: true,
+            said_nobody_listens: false,
+            ending: false,
+            next_id: 1,
+            outputs: VecDeque::new(),
+        }
     }
 
-    /// A caller waits for an answer: [`Output::Answer`] follows. Starts the campaign, or starts it
-    /// again after [`Output::Ended`], or joins the one under way.
-    pub fn campaign(&mut self, _now: Time) {
-        todo!()
+    /// A caller waits for an answer: [`Output::Answer`] follows. Starts a campaign, also while an
+    /// earlier one is still being released, or joins the one under way.
+    pub fn campaign(&mut self, now: Time) {
+        self.lapse(now);
+        match &self.state {
+            State::Primary(term) => {
+                let token = term.lease.token;
+                self.outputs
+                    .push_back(Output::Answer(Answer::Elected(token)));
+            }
+            State::Idle | State::Watching => {
+                self.asked = Some(now);
+                self.stand(now);
+            }
+            State::Standing(_) | State::Lapsed => {
+                self.asked.get_or_insert(now);
+                self.watch_establishing();
+            }
+        }
+        self.advance(now);
     }
 
     /// Whether somebody listens for an election. Without, a campaign that has answered watches but
-    /// does not stand.
-    pub fn listen(&mut self, _now: Time, _listening: bool) {
-        todo!()
+    /// does not stand: a caller who looked at the answer alone must not become primary unawares.
+    pub fn listen(&mut self, now: Time, listening: bool) {
+        self.lapse(now);
+        self.listening = listening;
+        match &self.state {
+            State::Watching if listening => self.stand(now),
+            State::Standing(_) if !listening && self.asked.is_none() => self.look_on(now),
+            _ => {}
+        }
+        self.advance(now);
     }
 
-    /// Ends the campaign: no event after its `Resigned`. [`Output::Ended`] follows once nothing is
-    /// on its way any more.
-    pub fn resign(&mut self, _now: Time, _reason: Reason) {
-        todo!()
+    /// Ends the campaign: no event follows its `Resigned`. [`Output::Ended`] follows once nothing
+    /// of it is on its way any more, also when there was no campaign.
+    pub fn resign(&mut self, now: Time, reason: Reason) {
+        self.lapse(now);
+        let campaigning = self.state != State::Idle;
+        let token = self.leave(now);
+        self.end_campaign();
+        if campaigning {
+            self.outputs
+                .push_back(Output::Event(Event::Resigned { token, reason }));
+        }
+        self.answer(Answer::Resigned);
+        self.advance(now);
     }
 
-    /// The store's answer to `request`, or why there is none.
-    pub fn handle_reply(&mut self, _now: Time, _request: Request, _reply: Result<Reply, Failure>) {
-        todo!()
+    /// The store's answer to `request`, or why there is none. Answers may come late or twice.
+    pub fn handle_reply(&mut self, now: Time, request: Request, reply: Result<Reply, Failure>) {
+        self.lapse(now);
+        self.hear_reply(now, request, reply);
+        self.advance(now);
     }
 
     /// A message from the changes channel.
-    pub fn handle_message(&mut self, _now: Time, _message: Message) {
-        todo!()
+    pub fn handle_message(&mut self, now: Time, message: Message) {
+        self.lapse(now);
+        self.hear_message(now, message);
+        self.advance(now);
     }
 
     /// The time given by [`Election::poll_timeout`] has come.
-    pub fn handle_timeout(&mut self, _now: Time) {
-        todo!()
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.lapse(now);
+        for timer in self.timers.take_all_due(now) {
+            match timer {
+                // `lapse` has seen to these.
+                Timer::StepDown | Timer::WindowEnd => {}
+                Timer::Poll => {
+                    self.due = true;
+                    self.notice_that_nobody_listens();
+                }
+                Timer::Renew | Timer::Retry | Timer::Takeover | Timer::Ripe => self.due = true,
+                Timer::Unavailable => self.report_unavailable(),
+                Timer::Establish => {
+                    self.report_unavailable();
+                    let cause = self.health.cause();
+                    self.answer_and_go_on(now, Answer::Unavailable { cause });
+                }
+            }
+        }
+        self.advance(now);
     }
 
-    /// Somebody who looked at the lease has already been told that it is not held any more (the
+    /// Somebody who looked at the lease has been told already that it is not held any more (its
     /// deadline had passed when they looked): it must not be extended.
-    pub fn handle_expired(&mut self, _now: Time) {
-        todo!()
+    pub fn handle_expired(&mut self, now: Time) {
+        self.lapse(now);
+        self.expire(now);
+        self.advance(now);
     }
 
     /// When [`Election::handle_timeout`] is to be called, if nothing happens before.
     pub fn poll_timeout(&self) -> Option<Time> {
-        todo!()
+        let farewells = self.farewells.iter().filter_map(Farewell::due_at);
+        farewells.chain(self.timers.earliest()).min()
     }
 
     /// The next thing to do, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
-        todo!()
+        self.outputs.pop_front()
+    }
+
+    /// Steps down, or stands again, where the time for it has come.
+    fn lapse(&mut self, now: Time) {
+        if self.timers.take_due(Timer::StepDown, now) {
+            self.expire(now);
+        }
+        if self.timers.take_due(Timer::WindowEnd, now) && self.state == State::Lapsed {
+            self.go_on(now);
+        }
+    }
+
+    fn expire(&mut self, now: Time) {
+        if let State::Primary(term) = &self.state {
+            let reason = if term.failing {
+                Reason::StoreLost
+            } else {
+                Reason::Expired
+            };
+            self.lose(now, reason);
+        }
+    }
+
+    fn notice_that_nobody_listens(&mut self) {
+        if self.state == State::Watching && !self.said_nobody_listens {
+            self.said_nobody_listens = true;
+            self.outputs
+                .push_back(Output::Notice(Notice::NobodyListens));
+        }
+    }
+
+    pub(super) fn report_unavailable(&mut self) {
+        if self.state != State::Idle && !self.health.unavailable {
+            self.health.unavailable = true;
+            self.timers.clear(Timer::Unavailable);
+            let cause = self.health.cause();
+            self.outputs
+                .push_back(Output::Event(Event::Unavailable { cause }));
+        }
+    }
+
+    /// Answers the caller who waits, if there is one.
+    pub(super) fn answer(&mut self, answer: Answer) {
+        self.timers.clear(Timer::Establish);
+        if self.asked.take().is_some() {
+            self.outputs.push_back(Output::Answer(answer));
+        }
+    }
+
+    /// Answers without a lease; the campaign goes on, standing only while somebody listens.
+    pub(super) fn answer_and_go_on(&mut self, now: Time, answer: Answer) {
+        self.answer(answer);
+        if matches!(self.state, State::Standing(_)) && !self.listening {
+            self.look_on(now);
+        }
+    }
+
+    /// Says goodbye to an identity: the store is asked to release it until it has answered.
+    pub(super) fn bid_farewell(&mut self, farewell: Farewell) {
+        let known = self
+            .farewells
+            .iter()
+            .any(|f| f.identity == farewell.identity);
+        if !known {
+            self.farewells.push(farewell);
+        }
+    }
+
+    /// The farewell of an identity that may have been granted without our knowledge.
+    pub(super) fn release_ghost(&mut self, now: Time, identity: Identity) {
+        self.bid_farewell(Farewell {
+            identity,
+            term: None,
+            over: None,
+            listeners: 0,
+            step: Step::Due(now),
+            attempts: 0,
+            until: now + self.config.ttl,
+        });
     }
 }

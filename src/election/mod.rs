@@ -5,12 +5,25 @@
 //! ships.
 
 mod config;
+#[expect(
+    clippy::module_inception,
+    reason = "the file is named after the type it holds"
+)]
 mod election;
+mod farewell;
+mod health;
+mod hearing;
 mod identity;
+mod lease;
 mod message;
 mod random;
+mod sending;
+mod state;
 mod time;
+mod timer;
 mod token;
+mod transitions;
+mod watch;
 
 pub use config::{
     Config, ConfigError, DEFAULT_ESTABLISH_TIMEOUT, DEFAULT_TTL, MAX_TTL, MIN_TTL, check_name,

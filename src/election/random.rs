@@ -33,12 +33,12 @@ impl Random {
     }
 
     pub fn next_u128(&mut self) -> u128 {
-        u128::from(self.next_u64()) << 64 | u128::from(self.next_u64())
+        (u128::from(self.next_u64()) << 64) | u128::from(self.next_u64())
     }
 
     /// A number below `bound`, uniform but for a bias below 2^-32; zero when `bound` is.
     pub fn below(&mut self, bound: u64) -> u64 {
-        (u128::from(self.next_u64()) * u128::from(bound) >> 64) as u64
+        ((u128::from(self.next_u64()) * u128::from(bound)) >> 64) as u64
     }
 
     /// A duration from zero to `bound`, in microseconds.

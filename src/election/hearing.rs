@@ -1,0 +1,372 @@
+//! What a candidate makes of the store's replies and messages.
+
+use std::time::Duration;
+
+use super::farewell::Step;
+use super::state::{Standing, State};
+use super::timer::Timer;
+use super::watch::{Sight, Watch};
+use super::{
+    Answer, Change, Command, Election, Event, Failure, Identity, Message, Outcome, Output, Primary,
+    Reason, Record, Reply, Request, Time, Token,
+};
+
+/// The random delay before a released record is taken, per listener, and at most.
+const DELAY_PER_LISTENER: Duration = Duration::from_micros(100);
+const LONGEST_DELAY: Duration = Duration::from_millis(100);
+
+impl Election {
+    pub(super) fn hear_reply(
+        &mut self,
+        now: Time,
+        request: Request,
+        reply: Result<Reply, Failure>,
+    ) {
+        self.open_acquires.retain(|(id, _)| *id != request.id);
+        let awaited = self.in_flight == Some(request.id);
+        if awaited {
+            self.in_flight = None;
+        }
+        match reply {
+            Err(failure) => self.hear_failure(now, &request, &failure, awaited),
+            Ok(reply) => {
+                self.hear_answer();
+                if awaited {
+                    self.attempts = 0;
+                }
+                if let Some(record) = &reply.record {
+                    self.floor = self.floor.max(record.token);
+                }
+                match &request.command {
+                    Command::Acquire { identity, .. } => {
+                        self.fresh = false;
+                        self.hear_acquired(now, &request, *identity, reply);
+                    }
+                    Command::Renew {
+                        identity, token, ..
+                    } => {
+                        self.hear_renewed(now, &request, *identity, *token, reply);
+                    }
+                    Command::Release { .. } => self.hear_released(now, &request, reply),
+                    Command::Inspect => match reply.record {
+                        Some(record) => self.observe(now, &record, 0),
+                        None => self.watch = None,
+                    },
+                }
+                if awaited {
+                    self.schedule_poll(now);
+                }
+            }
+        }
+    }
+
+    pub(super) fn hear_message(&mut self, now: Time, message: Message) {
+        let Message {
+            change,
+            record,
+            listeners,
+        } = message;
+        self.floor = self.floor.max(record.token);
+        self.heard_at = Some(now);
+        self.release_if_ghost(now, &record);
+        match &mut self.state {
+            State::Idle | State::Lapsed => {}
+            State::Primary(term) => {
+                let mine = record.holder == Some(term.lease.identity);
+                let news = self
+                    .watch
+                    .as_ref()
+                    .is_none_or(|w| w.compare(&record.version) == Sight::New);
+                if !mine && news {
+                    // Somebody else wrote our record: it was lost, or taken. A renewal finds out.
+                    self.due = true;
+                }
+            }
+            State::Watching | State::Standing(_) => {
+                let listeners = if change == Change::Released {
+                    listeners
+                } else {
+                    0
+                };
+                self.observe(now, &record, listeners);
+            }
+        }
+    }
+
+    fn hear_answer(&mut self) {
+        self.timers.clear(Timer::Unavailable);
+        self.timers.clear(Timer::Establish);
+        if self.health.answered() && self.state != State::Idle {
+            self.outputs.push_back(Output::Event(Event::Available));
+        }
+    }
+
+    fn hear_failure(&mut self, now: Time, request: &Request, failure: &Failure, awaited: bool) {
+        self.health.failed(failure);
+        if let Some(i) = self
+            .farewells
+            .iter()
+            .position(|f| f.step == Step::Sent(request.id))
+        {
+            self.farewells[i].attempts += 1;
+            let at = self.retry_at(now, request.sent_at, self.farewells[i].attempts);
+            self.farewells[i].step = Step::Due(at);
+        }
+        if let (Command::Acquire { identity, .. }, Failure::Unknown { .. }) =
+            (&request.command, failure)
+        {
+            self.hear_acquire_unknown(now, *identity);
+        }
+        if !awaited {
+            return;
+        }
+        if let State::Primary(term) = &mut self.state {
+            term.failing = true;
+        }
+        if !matches!(failure, Failure::Unknown { .. }) {
+            self.report_unavailable();
+        }
+        let denied = matches!(failure, Failure::Denied { .. });
+        if denied && self.asked.is_some() && matches!(self.state, State::Standing(_)) {
+            self.end_denied(now, failure);
+            return;
+        }
+        self.attempts += 1;
+        let at = self.retry_at(now, request.sent_at, self.attempts);
+        if at <= now {
+            self.due = true;
+        } else {
+            self.timers.set(Timer::Retry, at);
+        }
+    }
+
+    /// The acquire may still be granted.
+    fn hear_acquire_unknown(&mut self, now: Time, identity: Identity) {
+        match &mut self.state {
+            State::Standing(standing) if standing.identity == identity => {
+                standing.may_be_granted = true;
+            }
+            State::Primary(term) if term.lease.identity == identity => {}
+            // Its farewell may have come before it.
+            _ => self.release_ghost(now, identity),
+        }
+    }
+
+    fn hear_acquired(&mut self, now: Time, request: &Request, identity: Identity, reply: Reply) {
+        let Some(record) = reply.record else { return };
+        if reply.outcome != Outcome::Granted {
+            self.release_if_ghost(now, &record);
+            self.observe(now, &record, 0);
+            return;
+        }
+        match &mut self.state {
+            State::Standing(standing) if standing.identity == identity => {
+                let listeners = reply.listeners.unwrap_or(0);
+                self.watch_own(now, &record);
+                self.elect(now, request.sent_at, &record, listeners);
+            }
+            State::Primary(term) if term.lease.identity == identity => {
+                self.confirm(now, request.sent_at, &record, reply.listeners);
+            }
+            _ => self.release_ghost(now, identity),
+        }
+    }
+
+    fn hear_renewed(
+        &mut self,
+        now: Time,
+        request: &Request,
+        identity: Identity,
+        token: Token,
+        reply: Reply,
+    ) {
+        let Some(record) = reply.record else { return };
+        if let Some(farewell) = self
+            .farewells
+            .iter_mut()
+            .find(|f| f.step == Step::Sent(request.id))
+        {
+            // Written again only in order to be released.
+            farewell.step = match reply.outcome {
+                Outcome::Renewed => Step::Due(now),
+                Outcome::Stale => {
+                    farewell.over = Some(record.version.clone());
+                    Step::Due(now)
+                }
+                _ => Step::Done,
+            };
+            return;
+        }
+        match &mut self.state {
+            State::Primary(term)
+                if term.lease.identity == identity && term.lease.token == token =>
+            {
+                match reply.outcome {
+                    Outcome::Renewed => {
+                        self.confirm(now, request.sent_at, &record, reply.listeners)
+                    }
+                    Outcome::Stale => {
+                        if self.in_flight.is_none() {
+                            term.over = Some(record.version);
+                            self.due = true;
+                        }
+                    }
+                    _ => {
+                        self.lose(now, Reason::Superseded);
+                        self.observe(now, &record, 0);
+                    }
+                }
+            }
+            _ => self.observe(now, &record, 0),
+        }
+    }
+
+    fn hear_released(&mut self, now: Time, request: &Request, reply: Reply) {
+        if let Some(farewell) = self
+            .farewells
+            .iter_mut()
+            .find(|f| f.step == Step::Sent(request.id))
+        {
+            farewell.step = match (reply.outcome, &reply.record, farewell.term) {
+                (Outcome::Stale, Some(record), Some((_, valid_until))) if now < valid_until => {
+                    farewell.over = Some(record.version.clone());
+                    Step::Due(now)
+                }
+                _ => Step::Done,
+            };
+        }
+        if let Some(record) = reply.record {
+            self.observe(now, &record, 0);
+        }
+    }
+
+    /// A renewal, or a repeated acquire of ours, was confirmed.
+    fn confirm(&mut self, now: Time, sent_at: Time, record: &Record, listeners: Option<u32>) {
+        self.watch_own(now, record);
+        let State::Primary(term) = &mut self.state else {
+            return;
+        };
+        term.listeners = listeners.unwrap_or(term.listeners);
+        if !term.lease.confirm(sent_at, &self.config) {
+            return;
+        }
+        term.failing = false;
+        let step_down_at = term.lease.step_down_at();
+        self.timers.set(Timer::StepDown, step_down_at);
+        self.timers.set(
+            Timer::Renew,
+            term.lease.confirmed_from() + self.config.renew_interval,
+        );
+        self.timers.clear(Timer::Retry);
+        self.outputs.push_back(Output::Extended { step_down_at });
+    }
+
+    fn watch_own(&mut self, now: Time, record: &Record) {
+        self.watch = Some(Watch::begin(now, record, &self.config));
+    }
+
+    /// What a record that somebody else wrote, or that was released, means to one who looks on.
+    fn observe(&mut self, now: Time, record: &Record, listeners: u32) {
+        if !matches!(self.state, State::Watching | State::Standing(_)) {
+            return;
+        }
+        let sight = self
+            .watch
+            .as_ref()
+            .map(|watch| watch.compare(&record.version));
+        if matches!(sight, Some(Sight::Old)) {
+            return;
+        }
+        self.tell_primary(record);
+        if matches!(sight, Some(Sight::Same)) {
+            return;
+        }
+        let watch = Watch::begin(now, record, &self.config);
+        let standing = matches!(self.state, State::Standing(_));
+        if standing {
+            self.timers.set(Timer::Ripe, watch.ripe_at());
+        }
+        self.watch = Some(watch);
+        if record.same_run && self.held_by_another(record) {
+            // Whatever made us want to ask has been answered.
+            self.due = false;
+            self.timers.clear(Timer::Takeover);
+            let seen_to_change = sight.is_some();
+            if seen_to_change {
+                self.answer_and_go_on(now, Answer::NotElected);
+            }
+        } else if standing && record.released && record.same_run {
+            self.take_over_soon(now, listeners);
+        }
+    }
+
+    /// A released record is taken after a delay that keeps many listeners from asking at once.
+    fn take_over_soon(&mut self, now: Time, listeners: u32) {
+        let delay = if listeners > 1 {
+            self.random
+                .up_to((DELAY_PER_LISTENER * listeners).min(LONGEST_DELAY))
+        } else {
+            Duration::ZERO
+        };
+        if delay.is_zero() {
+            self.due = true;
+        } else {
+            self.timers.set(Timer::Takeover, now + delay);
+        }
+    }
+
+    fn schedule_poll(&mut self, now: Time) {
+        if matches!(self.state, State::Watching | State::Standing(_)) {
+            let interval = self.config.poll_interval(self.messages_arrive(now));
+            self.timers.set(Timer::Poll, now + interval);
+        }
+    }
+
+    /// Tells the outside who is primary, if that is news.
+    fn tell_primary(&mut self, record: &Record) {
+        let primary = self.held_by_another(record).then(|| Primary {
+            server: record.server.clone(),
+            token: record.token,
+        });
+        if self.view.as_ref() != Some(&primary) {
+            let news = primary.is_some() || self.view.is_some();
+            self.view = Some(primary.clone());
+            if news {
+                self.outputs
+                    .push_back(Output::Event(Event::PrimaryChanged(primary)));
+            }
+        }
+    }
+
+    fn held_by_another(&self, record: &Record) -> bool {
+        let another = |holder| !self.is_mine(holder) && !self.given_up.contains(&holder);
+        !record.released && record.holder.is_some_and(another)
+    }
+
+    /// A grant for an identity that was given up keeps the place from those who want it.
+    fn release_if_ghost(&mut self, now: Time, record: &Record) {
+        let late = self
+            .watch
+            .as_ref()
+            .is_some_and(|w| w.compare(&record.version) == Sight::Old);
+        let ghost = record
+            .holder
+            .filter(|holder| self.given_up.contains(holder));
+        if let Some(holder) = ghost
+            && !record.released
+            && record.same_run
+            && !late
+        {
+            self.release_ghost(now, holder);
+        }
+    }
+
+    /// The identity of the present standing or term.
+    fn is_mine(&self, identity: Identity) -> bool {
+        match &self.state {
+            State::Standing(Standing { identity: mine, .. }) => *mine == identity,
+            State::Primary(term) => term.lease.identity == identity,
+            State::Idle | State::Watching | State::Lapsed => false,
+        }
+    }
+}

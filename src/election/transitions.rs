@@ -1,0 +1,206 @@
+//! How a candidate moves from one state to the next.
+
+use super::farewell::{Farewell, Step};
+use super::lease::Lease;
+use super::state::{Standing, State, Term};
+use super::timer::Timer;
+use super::{Answer, Election, Event, Failure, Identity, Output, Reason, Record, Time, Token};
+
+/// How many given-up identities are remembered.
+const REMEMBERED: usize = 8;
+
+impl Election {
+    /// Stands for election with a new identity, and asks at once.
+    pub(super) fn stand(&mut self, now: Time) {
+        let identity = Identity::new(self.random.next_u128());
+        self.state = State::Standing(Standing {
+            identity,
+            may_be_granted: false,
+        });
+        self.in_flight = None;
+        self.due = true;
+        self.timers.clear(Timer::Poll);
+        // One that is ripe already goes out with the first acquire.
+        if let Some(watch) = self.watch.as_ref().filter(|watch| watch.ripe_at() > now) {
+            self.timers.set(Timer::Ripe, watch.ripe_at());
+        }
+    }
+
+    /// Stops standing and only looks on.
+    pub(super) fn look_on(&mut self, now: Time) {
+        self.leave(now);
+        self.state = State::Watching;
+        self.due = false;
+        self.timers.set(
+            Timer::Poll,
+            now + self.config.poll_interval(self.messages_arrive(now)),
+        );
+    }
+
+    /// Stands again after a term, if anybody wants it.
+    pub(super) fn go_on(&mut self, now: Time) {
+        if self.asked.is_some() || self.listening {
+            self.stand(now);
+        } else {
+            self.look_on(now);
+        }
+    }
+
+    /// The acquire that was sent at `sent_at` was granted to the present standing.
+    pub(super) fn elect(&mut self, now: Time, sent_at: Time, record: &Record, listeners: u32) {
+        let State::Standing(Standing { identity, .. }) = self.state else {
+            return;
+        };
+        let lease = Lease::new(identity, record.token, sent_at, &self.config);
+        if lease.step_down_at() <= now {
+            // Too late to be believed, and nobody was told: given back, and asked for again.
+            self.give_up(identity);
+            self.release_ghost(now, identity);
+            self.stand(now);
+            return;
+        }
+        self.timers.clear(Timer::Poll);
+        self.timers.clear(Timer::Takeover);
+        self.timers.clear(Timer::Ripe);
+        self.timers.clear(Timer::Retry);
+        self.timers.set(Timer::StepDown, lease.step_down_at());
+        self.timers
+            .set(Timer::Renew, sent_at + self.config.renew_interval);
+        self.due = false;
+        self.attempts = 0;
+        self.view = None;
+        self.outputs
+            .push_back(Output::Event(Event::Elected(lease.grant())));
+        self.answer(Answer::Elected(lease.token));
+        self.state = State::Primary(Term {
+            lease,
+            over: None,
+            failing: false,
+            listeners,
+        });
+    }
+
+    /// Stops being primary, not on purpose.
+    pub(super) fn lose(&mut self, now: Time, reason: Reason) {
+        let State::Primary(term) = std::mem::replace(&mut self.state, State::Lapsed) else {
+            return;
+        };
+        let lease = &term.lease;
+        self.give_up(lease.identity);
+        self.stop_term_timers();
+        self.outputs.push_back(Output::Event(Event::Lost {
+            token: lease.token,
+            reason,
+        }));
+        if reason == Reason::Superseded {
+            self.go_on(now);
+            return;
+        }
+        // Work in flight has until the window's end to stop; only then is anybody let in.
+        let window_end = lease.window_end().max(now);
+        self.bid_farewell(Farewell {
+            identity: lease.identity,
+            term: None,
+            over: None,
+            listeners: term.listeners,
+            step: Step::Due(window_end),
+            attempts: 0,
+            until: window_end + self.config.ttl,
+        });
+        self.timers.set(Timer::WindowEnd, window_end);
+        self.lapse_if_over(now);
+    }
+
+    /// Gives up what the present state holds on purpose, and says whether that was a lease. The
+    /// caller sets the next state.
+    pub(super) fn leave(&mut self, now: Time) -> Option<Token> {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Idle | State::Watching => None,
+            State::Standing(standing) => {
+                self.give_up(standing.identity);
+                let unanswered = |(_, open): &(u64, Identity)| *open == standing.identity;
+                if standing.may_be_granted || self.open_acquires.iter().any(unanswered) {
+                    self.release_ghost(now, standing.identity);
+                }
+                self.stop_standing_timers();
+                None
+            }
+            State::Primary(term) => {
+                let lease = term.lease;
+                self.give_up(lease.identity);
+                self.stop_term_timers();
+                self.bid_farewell(Farewell {
+                    identity: lease.identity,
+                    term: Some((lease.token, lease.step_down_at())),
+                    over: None,
+                    listeners: term.listeners,
+                    step: Step::Due(now),
+                    attempts: 0,
+                    until: lease.window_end() + self.config.ttl,
+                });
+                Some(lease.token)
+            }
+            State::Lapsed => {
+                // The caller has resigned: there is no work left to wait for.
+                for farewell in &mut self.farewells {
+                    if farewell.due_at().is_some() {
+                        farewell.step = Step::Due(now);
+                    }
+                }
+                None
+            }
+        }
+    }
+
+    /// Forgets what belonged to the campaign that was left.
+    pub(super) fn end_campaign(&mut self) {
+        self.state = State::Idle;
+        self.in_flight = None;
+        self.due = false;
+        self.attempts = 0;
+        self.watch = None;
+        self.view = None;
+        self.heard_at = None;
+        self.said_nobody_listens = false;
+        self.health = Default::default();
+        self.timers.clear_all();
+        self.ending = true;
+    }
+
+    /// The store refuses an establishing caller for good.
+    pub(super) fn end_denied(&mut self, now: Time, failure: &Failure) {
+        self.leave(now);
+        let cause = failure.cause().clone();
+        self.end_campaign();
+        self.answer(Answer::Denied { cause });
+    }
+
+    /// Remembers an identity that is not used any more.
+    pub(super) fn give_up(&mut self, identity: Identity) {
+        if self.given_up.len() == REMEMBERED {
+            self.given_up.pop_front();
+        }
+        self.given_up.push_back(identity);
+    }
+
+    fn lapse_if_over(&mut self, now: Time) {
+        if self.timers.take_due(Timer::WindowEnd, now) {
+            self.go_on(now);
+        }
+    }
+
+    fn stop_term_timers(&mut self) {
+        self.in_flight = None;
+        self.due = false;
+        self.timers.clear(Timer::StepDown);
+        self.timers.clear(Timer::Renew);
+    }
+
+    fn stop_standing_timers(&mut self) {
+        self.in_flight = None;
+        self.due = false;
+        self.timers.clear(Timer::Poll);
+        self.timers.clear(Timer::Takeover);
+        self.timers.clear(Timer::Ripe);
+    }
+}
