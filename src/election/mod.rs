@@ -37,3 +37,6 @@ pub use message::{
 pub use random::Random;
 pub use time::Time;
 pub use token::Token;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+use std::time::Duration;
+
+use crate::election::{Config, check_name};
+
+fn refusal(change: impl FnOnce(&mut Config)) -> String {
+    let mut config = Config::new(Duration::from_secs(5));
+    change(&mut config);
+    config.check().unwrap_err().to_string()
+}
+
+#[test]
+fn the_defaults_hold_at_every_allowed_ttl() {
+    for ttl in [500, 501, 777, 5000, 60_000, 86_400_000] {
+        assert_eq!(
+            Config::new(Duration::from_millis(ttl)).check(),
+            Ok(()),
+            "ttl {ttl}"
+        );
+    }
+}
+
+#[test]
+fn a_ttl_outside_its_range_is_refused_by_name_and_value() {
+    let short = refusal(|c| c.ttl = Duration::from_millis(499));
+    assert_eq!(short, "ttl must be from 500 to 86400000 ms, got 499 ms");
+    let long = refusal(|c| c.ttl = Duration::from_millis(86_400_001));
+    assert_eq!(long, "ttl must be from 500 to 86400000 ms, got 86400001 ms");
+}
+
+#[test]
+fn a_renewal_that_leaves_no_time_for_a_second_try_is_refused_with_the_rule() {
+    assert_eq!(
+        refusal(|c| c.renew_interval = Duration::from_millis(2214)),
+        "renewInterval must be from 50 to 2213 ms (the step-down deadline less two unanswered \
+         commands, at a ttl of 5000 ms), got 2214 ms"
+    );
+    assert!(refusal(|c| c.renew_interval = Duration::from_millis(49)).contains("got 49 ms"));
+}
+
+#[test]
+fn an_establish_timeout_outside_its_range_is_refused() {
+    assert_eq!(
+        refusal(|c| c.establish_timeout = Duration::from_millis(99)),
+        "establishTimeout must be from 100 to 3600000 ms, got 99 ms"
+    );
+}
+
+#[test]
+fn the_deadlines_are_those_of_the_contract() {
+    let config = Config::new(Duration::from_secs(5));
+    assert_eq!(config.window(), Duration::from_millis(4880));
+    assert_eq!(config.term(), Duration::from_millis(3880));
+    assert_eq!(
+        config.ripe_after(Duration::from_secs(1)),
+        Duration::from_millis(5120)
+    );
+    assert_eq!(
+        config.ripe_after(Duration::from_secs(10)),
+        Duration::from_millis(10_220)
+    );
+}
+
+#[test]
+fn names_are_1_to_200_characters_without_control_characters_or_braces() {
+    for good in ["a", "embedder", "with space:and/slash", &"ü".repeat(200)] {
+        assert_eq!(check_name("prefix", good), Ok(()));
+    }
+    for bad in ["", "a{b", "a}b", "a\nb", "a\0b", "\u{7f}", &"a".repeat(201)] {
+        assert_eq!(
+            check_name("prefix", bad).unwrap_err().field,
+            "prefix",
+            "{bad:?}"
+        );
+    }
+}

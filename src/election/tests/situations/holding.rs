@@ -1,0 +1,125 @@
+use super::scene::*;
+use crate::election::{Change, Outcome, Record, Version};
+
+#[test]
+fn a_primary_renews_a_third_of_the_ttl_after_the_send_of_the_last_confirmed_request() {
+    let mut scene = Scene::primary();
+    let me = scene.identity('A');
+    assert_eq!(scene.run_until(2000), ["2000: renew A 7 #2 within 1000"]);
+    assert_eq!(
+        scene.reply(2700, 2, reply(Outcome::Renewed, held_by(me, 7, 3))),
+        ["extended until 6660"]
+    );
+    assert_eq!(scene.wakes_at(), Some(4000.0));
+}
+
+#[test]
+fn a_renewal_near_the_deadline_is_bounded_by_what_remains() {
+    let mut scene = Scene::primary();
+    assert_eq!(scene.timeout(4500), ["renew A 7 #2 within 160"]);
+}
+
+#[test]
+fn an_unanswered_renewal_is_sent_again_when_its_bound_has_passed() {
+    let mut scene = Scene::primary();
+    scene.run_until(2000);
+    assert_eq!(
+        scene.reply(3000, 2, unknown()),
+        ["renew A 7 #3 within 1000"]
+    );
+}
+
+#[test]
+fn a_late_answer_to_an_earlier_renewal_counts_from_that_ones_send() {
+    let mut scene = Scene::primary();
+    let me = scene.identity('A');
+    scene.run_until(2000);
+    scene.reply(3000, 2, unknown());
+    assert_eq!(
+        scene.reply(3100, 2, reply(Outcome::Renewed, held_by(me, 7, 3))),
+        ["extended until 6660"]
+    );
+    assert_eq!(
+        scene.reply(3200, 3, reply(Outcome::Renewed, held_by(me, 7, 4))),
+        ["extended until 7660"]
+    );
+    assert_eq!(
+        scene.reply(3300, 2, reply(Outcome::Renewed, held_by(me, 7, 3))),
+        [] as [&str; 0],
+        "repeated, and older than what is confirmed: nothing is shortened"
+    );
+}
+
+#[test]
+fn a_primary_whose_record_was_flushed_writes_it_again_in_the_same_term() {
+    let mut scene = Scene::primary();
+    let me = scene.identity('A');
+    scene.run_until(2000);
+    let anew = Record {
+        version: epoch_2(0),
+        ..created(0)
+    };
+    assert_eq!(
+        scene.reply(2010, 2, reply(Outcome::Stale, anew)),
+        ["renew A 7 over 0.2.run #3 within 1000"]
+    );
+    let mine = Record {
+        version: epoch_2(1),
+        ..held_by(me, 7, 1)
+    };
+    assert_eq!(
+        scene.reply(2020, 3, reply(Outcome::Renewed, mine)),
+        ["extended until 6670"]
+    );
+}
+
+#[test]
+fn a_re_assertion_that_came_too_late_by_one_write_is_tried_over_the_newer_version() {
+    let mut scene = Scene::primary();
+    scene.run_until(2000);
+    let anew = |seq| Record {
+        version: epoch_2(seq),
+        ..created(seq)
+    };
+    scene.reply(2010, 2, reply(Outcome::Stale, anew(0)));
+    assert_eq!(
+        scene.reply(2020, 3, reply(Outcome::Stale, anew(1))),
+        ["renew A 7 over 1.2.run #4 within 1000"]
+    );
+}
+
+#[test]
+fn a_primary_that_hears_of_anothers_write_to_its_record_renews_at_once() {
+    let mut scene = Scene::primary();
+    let anew = Record {
+        version: epoch_2(0),
+        ..created(0)
+    };
+    assert_eq!(
+        scene.message(500, Change::Created, anew),
+        ["renew A 7 #2 within 1000"],
+        "the record was flushed and a standby's poll created it"
+    );
+}
+
+#[test]
+fn a_primary_ignores_its_own_messages_and_older_ones() {
+    let mut scene = Scene::primary();
+    let me = scene.identity('A');
+    assert_eq!(
+        scene.message(20, Change::Granted, held_by(me, 7, 2)),
+        [] as [&str; 0]
+    );
+    assert_eq!(
+        scene.message(30, Change::Released, released_by(OTHER, 5, 1)),
+        [] as [&str; 0]
+    );
+}
+
+fn epoch_2(seq: u64) -> Version {
+    Version {
+        seq,
+        epoch: 2,
+        run: "run".into(),
+    }
+}

@@ -1,0 +1,10 @@
+//! One situation per test: act once, compare the whole list of what the rules want done.
+
+mod campaigning;
+mod configuration;
+mod holding;
+mod losing;
+mod resigning;
+mod scene;
+mod standing_by;
+mod trouble;

@@ -1,0 +1,237 @@
+use super::scene::*;
+use crate::election::{Change, Outcome, Reason, Record, Version};
+
+#[test]
+fn a_primary_that_resigns_releases_at_once_and_has_ended_when_that_is_answered() {
+    let mut scene = Scene::primary();
+    let me = scene.identity('A');
+    assert_eq!(
+        scene.act(|e| e.resign(at(100), Reason::Resigned)),
+        ["resigned 7: resigned", "release A to 1 #2 within 1000"]
+    );
+    assert_eq!(
+        scene.reply(110, 2, reply(Outcome::Released, released_by(me, 7, 3))),
+        ["ended"]
+    );
+    assert_eq!(scene.wakes_at(), None);
+}
+
+#[test]
+fn nothing_is_told_after_a_resignation() {
+    let mut scene = Scene::primary();
+    let me = scene.identity('A');
+    scene.run_until(2000);
+    scene.act(|e| e.resign(at(2010), Reason::Exit));
+    let late = scene.reply(2020, 2, reply(Outcome::Renewed, held_by(me, 7, 3)));
+    assert_eq!(late, [] as [&str; 0]);
+    assert_eq!(
+        scene.message(2030, Change::Granted, held_by(OTHER, 8, 5)),
+        [] as [&str; 0]
+    );
+}
+
+#[test]
+fn a_release_that_is_never_answered_is_given_up_when_the_others_watch_has_ripened() {
+    let mut scene = Scene::primary();
+    scene.act(|e| e.resign(at(10), Reason::Exit));
+    assert_eq!(
+        scene.reply(11_859, 2, unknown()),
+        ["release A to 1 #3 within 1000"]
+    );
+    assert_eq!(
+        scene.reply(11_860, 3, unknown()),
+        [] as [&str; 0],
+        "after a pause, not again"
+    );
+    assert_eq!(scene.timeout(12_000), ["ended"]);
+}
+
+#[test]
+fn a_release_without_an_answer_is_sent_again() {
+    let mut scene = Scene::primary();
+    scene.act(|e| e.resign(at(100), Reason::Resigned));
+    assert_eq!(
+        scene.reply(1100, 2, unknown()),
+        ["release A to 1 #3 within 1000"]
+    );
+    assert_eq!(scene.reply(1110, 3, refused()), [] as [&str; 0]);
+    let again = scene.run_until(1210);
+    assert_eq!(again.len(), 1, "after a pause: {again:?}");
+}
+
+#[test]
+fn a_release_that_finds_the_record_gone_writes_it_again_and_then_releases_it() {
+    let mut scene = Scene::primary();
+    let me = scene.identity('A');
+    scene.act(|e| e.resign(at(100), Reason::Resigned));
+    let run = |seq| Version {
+        seq,
+        epoch: 1,
+        run: "later".into(),
+    };
+    let before = Record {
+        version: run(2),
+        same_run: false,
+        ..held_by(me, 7, 2)
+    };
+    assert_eq!(
+        scene.reply(110, 2, reply(Outcome::Stale, before)),
+        ["renew A 7 over 2.1.later #3 within 1000"]
+    );
+    let mine = Record {
+        version: run(3),
+        ..held_by(me, 7, 3)
+    };
+    assert_eq!(
+        scene.reply(120, 3, reply(Outcome::Renewed, mine)),
+        ["release A to 1 #4 within 1000"]
+    );
+}
+
+#[test]
+fn a_holder_whose_time_is_over_writes_nothing_again() {
+    let mut scene = Scene::primary();
+    let me = scene.identity('A');
+    scene.act(|e| e.resign(at(4600), Reason::Resigned));
+    let before = Record {
+        same_run: false,
+        ..held_by(me, 7, 2)
+    };
+    assert_eq!(
+        scene.reply(4660, 2, reply(Outcome::Stale, before)),
+        ["ended"]
+    );
+}
+
+#[test]
+fn a_resign_with_an_acquire_in_flight_sends_the_release_behind_it() {
+    let mut scene = Scene::new();
+    scene.act(|e| e.campaign(at(0)));
+    assert_eq!(
+        scene.act(|e| e.resign(at(5), Reason::Exit)),
+        [
+            "resigned: exit",
+            "answer: resigned",
+            "release A to 0 #2 within 1000"
+        ]
+    );
+    let me = scene.identity('A');
+    let granted = reply(Outcome::Granted, held_by(me, 7, 1));
+    assert_eq!(
+        scene.reply(10, 1, granted),
+        [] as [&str; 0],
+        "its release is on the way"
+    );
+    assert_eq!(
+        scene.reply(11, 2, reply(Outcome::Released, released_by(me, 7, 2))),
+        ["ended"]
+    );
+}
+
+#[test]
+fn a_resign_overtaken_by_a_grant_gives_the_grant_back() {
+    let mut scene = Scene::new();
+    scene.act(|e| e.campaign(at(0)));
+    let me = scene.identity('A');
+    scene.act(|e| e.resign(at(5), Reason::Resigned));
+    assert_eq!(
+        scene.reply(10, 2, reply(Outcome::NotMine, created(0))),
+        [] as [&str; 0],
+        "the release overtook the acquire, which is waited for"
+    );
+    assert_eq!(
+        scene.reply(20, 1, reply(Outcome::Granted, held_by(me, 7, 1))),
+        ["release A to 0 #3 within 1000"]
+    );
+    assert_eq!(
+        scene.reply(30, 3, reply(Outcome::Released, released_by(me, 7, 2))),
+        ["ended"]
+    );
+}
+
+#[test]
+fn an_acquire_that_broke_with_its_connection_is_released_again_on_the_new_one() {
+    let mut scene = Scene::new();
+    scene.act(|e| e.campaign(at(0)));
+    scene.act(|e| e.resign(at(5), Reason::Resigned));
+    scene.reply(10, 2, reply(Outcome::NotMine, created(0)));
+    assert_eq!(
+        scene.reply(20, 1, unknown()),
+        ["release A to 0 #3 within 1000"]
+    );
+}
+
+#[test]
+fn a_standby_whose_questions_are_all_answered_resigns_without_asking() {
+    let mut scene = Scene::standby();
+    scene.message(20, Change::Renewed, held_by(OTHER, 5, 2));
+    assert_eq!(
+        scene.act(|e| e.resign(at(30), Reason::Resigned)),
+        ["resigned: resigned", "ended"]
+    );
+}
+
+#[test]
+fn a_standby_with_an_acquire_lost_for_good_releases_in_case_it_was_granted() {
+    let mut scene = Scene::new();
+    scene.act(|e| e.campaign(at(0)));
+    scene.reply(1000, 1, unknown());
+    scene.reply(1010, 2, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
+    assert_eq!(
+        scene.act(|e| e.resign(at(1020), Reason::Resigned)),
+        [
+            "resigned: resigned",
+            "answer: resigned",
+            "release A to 0 #3 within 1000"
+        ]
+    );
+}
+
+#[test]
+fn a_grant_for_an_identity_given_up_is_released_when_a_message_tells_of_it() {
+    let mut scene = Scene::primary();
+    let me = scene.identity('A');
+    scene.act(|e| e.resign(at(100), Reason::Resigned));
+    scene.reply(110, 2, reply(Outcome::Released, released_by(me, 7, 3)));
+    assert_eq!(
+        scene.message(500, Change::Granted, held_by(me, 9, 6)),
+        ["release A to 0 #3 within 1000"],
+        "a late duplicate of its old acquire took what another released"
+    );
+}
+
+#[test]
+fn a_new_campaign_need_not_wait_for_the_old_ones_release() {
+    let mut scene = Scene::primary();
+    let me = scene.identity('A');
+    scene.act(|e| e.resign(at(100), Reason::Resigned));
+    assert_eq!(
+        scene.act(|e| e.campaign(at(101))),
+        ["acquire B above 7 #3 within 1000"]
+    );
+    assert_eq!(
+        scene.reply(110, 2, reply(Outcome::Released, released_by(me, 7, 3))),
+        ["ended"]
+    );
+    let again = scene.identity('B');
+    assert_eq!(
+        scene.reply(111, 3, reply(Outcome::Granted, held_by(again, 8, 4))),
+        ["elected 8 until 4761", "answer: elected 8"]
+    );
+}
+
+#[test]
+fn a_resign_after_a_loss_releases_without_waiting_for_the_window() {
+    let mut scene = Scene::primary();
+    scene.timeout(4700);
+    assert_eq!(
+        scene.act(|e| e.resign(at(4710), Reason::Resigned)),
+        ["resigned: resigned", "release A to 1 #2 within 1000"]
+    );
+}
+
+#[test]
+fn a_resign_without_a_campaign_has_ended_at_once() {
+    let mut scene = Scene::new();
+    assert_eq!(scene.act(|e| e.resign(at(0), Reason::Resigned)), ["ended"]);
+}

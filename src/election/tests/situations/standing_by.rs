@@ -1,0 +1,131 @@
+use super::scene::*;
+use crate::election::{Change, Outcome, Record};
+
+#[test]
+fn a_release_that_is_heard_of_is_taken_at_once() {
+    let mut scene = Scene::standby();
+    assert_eq!(
+        scene.message(500, Change::Released, released_by(OTHER, 5, 2)),
+        ["no primary", "acquire A above 5 #2 within 1000"]
+    );
+}
+
+#[test]
+fn a_release_with_many_listeners_is_taken_after_a_random_delay_of_up_to_100_us_for_each() {
+    let mut scene = Scene::standby();
+    let heard = scene.released_message(500, Change::Released, released_by(OTHER, 5, 2), 50);
+    assert_eq!(heard, ["no primary"]);
+    let wakes = scene.wakes_at().unwrap();
+    assert!((500.0..=505.0).contains(&wakes), "{wakes}");
+    let lines = scene.run_until(505);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+}
+
+#[test]
+fn the_delay_is_never_longer_than_100_ms() {
+    let mut scene = Scene::standby();
+    scene.released_message(500, Change::Released, released_by(OTHER, 5, 2), 1_000_000);
+    assert!(scene.wakes_at().unwrap() <= 600.0);
+}
+
+#[test]
+fn who_hears_that_another_was_faster_does_not_ask() {
+    let mut scene = Scene::standby();
+    scene.released_message(500, Change::Released, released_by(OTHER, 5, 2), 1000);
+    scene.message(500, Change::Granted, held_by(OTHER, 6, 3));
+    assert_eq!(scene.run_until(600), [] as [&str; 0]);
+}
+
+#[test]
+fn a_release_heard_of_while_a_poll_is_in_flight_is_taken_when_that_is_answered() {
+    let mut scene = Scene::standby();
+    scene.run_until(2010);
+    assert_eq!(
+        scene.message(2011, Change::Released, released_by(OTHER, 5, 2)),
+        ["no primary"]
+    );
+    assert_eq!(
+        scene.reply(2020, 2, reply(Outcome::Refused, held_by(OTHER, 5, 1))),
+        ["acquire A above 5 #3 within 1000"]
+    );
+}
+
+#[test]
+fn a_record_released_in_another_run_is_watched_like_a_held_one() {
+    let mut scene = Scene::standby();
+    let record = Record {
+        same_run: false,
+        ..released_by(OTHER, 5, 2)
+    };
+    scene.run_until(2010);
+    assert_eq!(
+        scene.reply(2020, 2, reply(Outcome::Refused, record)),
+        ["no primary"]
+    );
+    let lines = scene.run_until(2100);
+    assert_eq!(lines, [] as [&str; 0]);
+}
+
+#[test]
+fn a_standby_polls_every_third_of_the_ttl_without_messages_and_every_half_with() {
+    let mut scene = Scene::standby();
+    assert_eq!(scene.wakes_at(), Some(2010.0));
+    scene.run_until(2010);
+    scene.message(2012, Change::Renewed, held_by(OTHER, 5, 2));
+    scene.reply(2015, 2, reply(Outcome::Refused, held_by(OTHER, 5, 2)));
+    assert_eq!(scene.wakes_at(), Some(5015.0));
+}
+
+#[test]
+fn a_late_message_of_an_older_version_does_not_reset_the_watch() {
+    let mut scene = Scene::standby();
+    scene.message(500, Change::Renewed, held_by(OTHER, 5, 4));
+    scene.message(3000, Change::Renewed, held_by(OTHER, 5, 3));
+    let lines = answering_polls_until(&mut scene, 6640);
+    assert_eq!(
+        lines.last().unwrap(),
+        "6640: acquire A above 5 watched 4.1.run"
+    );
+}
+
+#[test]
+fn every_new_version_resets_the_watch() {
+    let mut scene = Scene::standby();
+    scene.message(500, Change::Renewed, held_by(OTHER, 5, 2));
+    scene.message(2500, Change::Renewed, held_by(OTHER, 5, 4));
+    let lines = answering_polls_until(&mut scene, 8639);
+    assert!(
+        lines.iter().all(|line| !line.contains("watched")),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn a_new_primary_is_told_once() {
+    let mut scene = Scene::standby();
+    assert_eq!(
+        scene.message(500, Change::Granted, held_by(OTHER, 6, 2)),
+        ["primary is other with 6"]
+    );
+    assert_eq!(
+        scene.message(600, Change::Renewed, held_by(OTHER, 6, 3)),
+        [] as [&str; 0]
+    );
+}
+
+/// Wakes the standby until `end`, answering its polls with the record it watches.
+fn answering_polls_until(scene: &mut Scene, end: u64) -> Vec<String> {
+    let mut lines = Vec::new();
+    for now in 0..=end {
+        for line in scene.run_until(now) {
+            let (line, id) = line
+                .split_once(" #")
+                .map(|(l, r)| (l.to_string(), r))
+                .unwrap();
+            let id = id.split(' ').next().unwrap().parse().unwrap();
+            scene.reply(now, id, reply(Outcome::Refused, held_by(OTHER, 5, 4)));
+            lines.push(line);
+        }
+    }
+    lines
+}
