@@ -1,0 +1,75 @@
+-- Asks for the lease; a standby's poll is this too.
+--
+-- ARGV  1 identity   of the candidate's standing
+--       2 server     the candidate's server, for people
+--       3 ttl        ms
+--       4 floor      the granted token is above it
+--       5 watched    take over if this is still the version; '' for none
+--       6 eager      take a missing record at once on a server that has been up, and unpromoted,
+--                    for longer than this, ms; '' for never
+--       7 epoch      of the record if this creates it: random, 16 hexadecimal digits
+-- Outcome: granted | refused
+--
+-- Atomic, because the version that allows a takeover has to be the one that is overwritten, and
+-- the token above the one that is there.
+
+local identity, server, ttl, floor, watched, eager, epoch = unpack(ARGV)
+
+local record, refusal = read_record()
+if refusal then
+  return refusal
+end
+local now, no_time = now_us()
+if no_time then
+  return no_time
+end
+
+local function take()
+  record.created = nil
+  record.identity = identity
+  record.server = server
+  record.ttl = ttl
+  record.released = false
+  return write('granted', 'granted', record, now)
+end
+
+local function grant()
+  local found = tonumber(record.token)
+  local token = math.max(found + 1, now, tonumber(floor) + 1)
+  if token > MAX_INTEGER then
+    local cause = 'the server\'s clock is ' .. text(now) .. ' us'
+    if found >= MAX_INTEGER then
+      cause = 'its token is ' .. record.token
+    elseif tonumber(floor) >= MAX_INTEGER then
+      cause = 'a token of ' .. floor .. ' was seen'
+    end
+    return denied(KEY .. ' cannot be granted above ' .. text(MAX_INTEGER) .. ': ' .. cause)
+  end
+  record.token = text(token)
+  record.since = text(now)
+  return take()
+end
+
+if record.missing then
+  create(record, epoch, ttl)
+  local up = record.server_run.uptime
+  if eager ~= '' and record.server_run.unpromoted and up and up * 1000 > tonumber(eager) then
+    return grant()
+  end
+  return write('refused', 'created', record, now)
+end
+
+if record.same_run then
+  if record.identity == identity and not record.released then
+    -- Our reply was lost: the same token, and a new version.
+    return take()
+  end
+  -- A late duplicate of the term that was just released is not to win it again.
+  if record.released and record.identity ~= identity then
+    return grant()
+  end
+end
+if watched == version_of(record) then
+  return grant()
+end
+return answer('refused', record)

@@ -1,0 +1,178 @@
+-- The record of one election, for the scripts that this stands before.
+--
+-- KEYS[1]  the hash. Its changes are published on the channel of the same name with ':changes'.
+--
+-- Every reply is an array of strings:
+--   {'denied', why}                     nothing was written; only a person can mend it
+--   {outcome, heard}                    there is no record
+--   {outcome, heard, seq, epoch, cur, token, identity, ttl, released, same_run, server}
+-- `heard` is how many received the message of this write, -1 where none was published. An error of
+-- the server (OOM, READONLY) is passed on as it is.
+--
+-- Everything a script needs from the server it reads itself, and it writes once: what was compared
+-- is what is replaced, and a write that is refused has changed nothing.
+
+local KEY = KEYS[1]
+local CHANNEL = KEY .. ':changes'
+local PROTOCOL = 1
+-- 2^53 - 1: Lua and JavaScript represent every integer up to here exactly.
+local MAX_INTEGER = 9007199254740991
+-- Only cleans up after elections that nobody joins any more; no expiry decides anything.
+local KEPT_MS = 30 * 24 * 3600 * 1000
+
+-- tostring() would print a large number as 1.7953798209962e+15.
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local function denied(why)
+  return {'denied', why}
+end
+
+local function failed(reply)
+  return type(reply) == 'table' and reply.err
+end
+
+local function digits(value)
+  return value and string.find(value, '^%d+$') and tonumber(value) or nil
+end
+
+-- The server's part in every version: its life (run_id) and its data set (master_replid). Two
+-- calls, since one for two sections needs Redis 7.
+local function server_run()
+  local server = redis.pcall('INFO', 'server')
+  if failed(server) then
+    return nil, denied('INFO server is refused: ' .. server.err)
+  end
+  local replication = redis.pcall('INFO', 'replication')
+  if failed(replication) then
+    return nil, denied('INFO replication is refused: ' .. replication.err)
+  end
+  local run_id = string.match(server, '\nrun_id:(%x+)')
+  if not run_id then
+    return nil, denied('INFO server has no run_id')
+  end
+  local replid = string.match(replication, '\nmaster_replid:(%x+)')
+  if not replid then
+    return nil, denied('INFO replication has no master_replid')
+  end
+  return {
+    cur = run_id .. ':' .. replid,
+    uptime = digits(string.match(server, '\nuptime_in_seconds:(%d+)')),
+    unpromoted = string.find(replication, '\nsecond_repl_offset:-1\r') ~= nil,
+  }
+end
+
+-- The record as it is, or nil and the reply that says why it cannot be used. `missing` is set where
+-- any field that decides cannot be parsed: such a record is created anew, never taken as free.
+local function read_record()
+  local server, refusal = server_run()
+  if refusal then
+    return nil, refusal
+  end
+  local found = redis.pcall('HMGET', KEY, 'v', 'token', 'identity', 'seq', 'epoch', 'run',
+    'released', 'ttl', 'server', 'since')
+  if failed(found) then
+    if string.find(found.err, 'WRONGTYPE', 1, true) then
+      return nil, denied(KEY .. ' is not a hash: ' .. found.err)
+    end
+    return nil, found
+  end
+  local version = tonumber(found[1] or '')
+  if version and version > PROTOCOL then
+    return nil, denied(KEY .. ' was written by a newer release: v is ' .. found[1])
+  end
+
+  local token, seq, ttl = digits(found[2]), digits(found[4]), digits(found[8])
+  local epoch, run, released = found[5], found[6], found[7]
+  -- A seq that adding 1 does not change would hide every later write.
+  local parsed = token and seq and seq < MAX_INTEGER
+    -- Lower case only: a version is compared as text, and written so.
+    and epoch and #epoch == 16 and string.find(epoch, '^[0-9a-f]+$')
+    and run and string.find(run, '^%x+:%x+$')
+    and (released == '0' or released == '1')
+    and ttl and ttl > 0 and ttl <= MAX_INTEGER
+  local record = {
+    server_run = server,
+    cur = server.cur,
+    -- As text, so that one beyond 2^53 is kept as it is.
+    token = token and found[2] or '0',
+  }
+  if not parsed then
+    record.missing = true
+    return record
+  end
+  record.identity = found[3] or ''
+  record.seq = seq
+  record.epoch = epoch
+  record.same_run = run == server.cur
+  record.released = released == '1'
+  record.ttl = text(ttl)
+  record.server = found[9] or ''
+  record.since = found[10] or ''
+  return record
+end
+
+-- A record that never was granted, still to be written.
+local function create(record, epoch, ttl)
+  record.missing = nil
+  record.created = true
+  record.identity = ''
+  record.seq = 0
+  record.epoch = epoch
+  record.same_run = true
+  record.released = false
+  record.ttl = ttl
+  record.server = ''
+  record.since = ''
+end
+
+-- Where a record is watched, this is what is watched: the *server's* present run, not the record's.
+local function version_of(record)
+  return text(record.seq) .. '.' .. record.epoch .. '.' .. record.cur
+end
+
+local function now_us()
+  local time = redis.pcall('TIME')
+  if failed(time) then
+    return nil, denied('TIME is refused: ' .. time.err)
+  end
+  return time[1] * 1000000 + time[2]
+end
+
+local function answer(outcome, record, heard)
+  if record.missing then
+    return {outcome, heard or '-1'}
+  end
+  return {outcome, heard or '-1', text(record.seq), record.epoch, record.cur, record.token,
+    record.identity, record.ttl, record.released and '1' or '0', record.same_run and '1' or '0',
+    record.server}
+end
+
+-- Writes the whole record and answers with it. The message goes last and its failure changes
+-- nothing: a PUBLISH that an ACL refuses raises an error after the write took effect.
+local function write(outcome, change, record, now, listeners)
+  if record.created then
+    record.created = nil
+  else
+    record.seq = record.seq + 1
+  end
+  record.same_run = true
+  local released = record.released and '1' or '0'
+  local written = redis.pcall('HSET', KEY, 'v', text(PROTOCOL), 'token', record.token,
+    'identity', record.identity, 'seq', text(record.seq), 'epoch', record.epoch,
+    'run', record.cur, 'released', released, 'ttl', record.ttl, 'at', text(now),
+    'server', record.server, 'since', record.since)
+  if failed(written) then
+    return written
+  end
+  -- Refused, it leaves a record that nobody cleans up; the write stands all the same.
+  redis.pcall('PEXPIRE', KEY, text(KEPT_MS))
+  local identity = record.identity ~= '' and record.identity or '-'
+  -- The server's name comes last: it may contain spaces.
+  local heard = redis.pcall('PUBLISH', CHANNEL, table.concat({text(PROTOCOL), change,
+    text(record.seq), record.epoch, record.cur, record.token, identity, record.ttl, released,
+    listeners or '0', record.server}, ' '))
+  return answer(outcome, record, not failed(heard) and text(heard) or '-1')
+end
+

@@ -1,0 +1,32 @@
+-- Gives a lease up, so that the next candidate need not wait.
+--
+-- ARGV  1 identity   of the term
+--       2 listeners  how many others may want the lease; passed on in the message
+-- Outcome: released | stale | not-mine
+--
+-- Atomic, because a release that comes late must not free the lease of somebody else, nor one that
+-- was written in an earlier run of the server.
+
+local identity, listeners = unpack(ARGV)
+
+local record, refusal = read_record()
+if refusal then
+  return refusal
+end
+if record.missing then
+  return answer('stale', record)
+end
+if record.identity == identity then
+  if not record.same_run then
+    return answer('stale', record)
+  end
+  if not record.released then
+    local now, no_time = now_us()
+    if no_time then
+      return no_time
+    end
+    record.released = true
+    return write('released', 'released', record, now, listeners)
+  end
+end
+return answer('not-mine', record)
