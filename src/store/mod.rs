@@ -1,5 +1,18 @@
 //! Asks Redis: the record's four operations, and the messages of its changes channel.
 
+mod backoff;
+mod connection;
+mod error;
+mod keys;
+mod link;
+mod redis_store;
+mod reply;
+mod script;
+mod socket;
+mod source;
+mod subscriptions;
+mod supervisor;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -8,6 +21,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::election::{Failure, Message, Reply, Request};
+
+pub use redis_store::RedisStore;
+pub use source::{IpFamily, RedisSource};
 
 /// One election as a store knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

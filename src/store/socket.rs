@@ -1,0 +1,97 @@
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+use super::error::plain;
+use super::{IpFamily, RedisSource};
+
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+pub(super) type Socket = Pin<Box<dyn Stream>>;
+
+/// Opens a socket before `deadline`, or says in plain words why there is none.
+pub(super) async fn open_socket(source: &RedisSource, deadline: Instant) -> Result<Socket, String> {
+    match &source.path {
+        Some(path) => open_unix(path).await,
+        None => open_tcp(source, deadline).await,
+    }
+}
+
+#[cfg(unix)]
+async fn open_unix(path: &std::path::Path) -> Result<Socket, String> {
+    match tokio::net::UnixStream::connect(path).await {
+        Ok(stream) => Ok(Box::pin(stream)),
+        Err(error) => Err(format!("{} ({})", plain(&error), path.display())),
+    }
+}
+
+#[cfg(not(unix))]
+async fn open_unix(path: &std::path::Path) -> Result<Socket, String> {
+    Err(format!(
+        "there are no Unix sockets here ({})",
+        path.display()
+    ))
+}
+
+/// Every address of the host is tried in turn. Each gets its share of the time that is left, so
+/// that one that swallows packets does not hide the next.
+async fn open_tcp(source: &RedisSource, deadline: Instant) -> Result<Socket, String> {
+    let addresses = resolve(source).await?;
+    let mut cause = format!("no address of the wanted family ({})", source.address());
+    for (index, address) in addresses.iter().enumerate() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                tune(&stream);
+                return Ok(Box::pin(stream));
+            }
+            Ok(Err(error)) => cause = format!("{} ({address})", plain(&error)),
+            Err(_) => cause = format!("no connection within {} ms ({address})", share.as_millis()),
+        }
+    }
+    Err(cause)
+}
+
+async fn resolve(source: &RedisSource) -> Result<Vec<SocketAddr>, String> {
+    let wanted = |address: &SocketAddr| match source.family {
+        IpFamily::Any => true,
+        IpFamily::V4 => address.is_ipv4(),
+        IpFamily::V6 => address.is_ipv6(),
+    };
+    if let Ok(address) = source.host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, source.port)]);
+    }
+    let found = tokio::net::lookup_host((source.host.as_str(), source.port)).await;
+    let unresolved =
+        |error: io::Error| format!("cannot resolve {}: {}", source.host, plain(&error));
+    Ok(found.map_err(unresolved)?.filter(wanted).collect())
+}
+
+/// Without nodelay a command waits for the acknowledgement of the one before; without the others
+/// an idle connection whose peer vanished would be noticed by the next command only. All of them
+/// only help, so that a system that refuses one is not an error.
+fn tune(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL);
+    let _ = socket.set_tcp_keepalive(&keepalive);
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
+}
+
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
+/// On Linux it also decides how long unanswered keepalive probes are repeated.
+#[cfg(target_os = "linux")]
+const USER_TIMEOUT: Duration = Duration::from_secs(10);

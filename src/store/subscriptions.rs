@@ -1,0 +1,102 @@
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::connection::Push;
+use super::reply::decode_message;
+use crate::election::Message;
+
+/// Who receives the messages of which channel, and what the present connection is subscribed to.
+#[derive(Default)]
+pub(super) struct Subscriptions {
+    receivers: HashMap<Arc<str>, Vec<UnboundedSender<Message>>>,
+    /// Confirmed by the server, and not yet confirmed as ended.
+    confirmed: HashSet<Arc<str>>,
+    /// One per receiver; ends with it.
+    departures: FuturesUnordered<Pin<Box<dyn Future<Output = Arc<str>> + Send>>>,
+}
+
+impl Subscriptions {
+    /// True for the first receiver of a channel: the server is to be told.
+    pub fn add(&mut self, channel: Arc<str>, receiver: UnboundedSender<Message>) -> bool {
+        let departure = (channel.clone(), receiver.clone());
+        self.departures.push(Box::pin(async move {
+            departure.1.closed().await;
+            departure.0
+        }));
+        let receivers = self.receivers.entry(channel).or_default();
+        receivers.push(receiver);
+        receivers.len() == 1
+    }
+
+    /// The channel of the next receiver that is dropped. Waits for ever while there is none.
+    pub async fn departed(&mut self) -> Arc<str> {
+        match self.departures.next().await {
+            Some(channel) => channel,
+            None => pending().await,
+        }
+    }
+
+    /// Forgets the receivers that were dropped. True after the last: the server is to be told.
+    pub fn prune(&mut self, channel: &Arc<str>) -> bool {
+        let Some(receivers) = self.receivers.get_mut(channel) else {
+            return false;
+        };
+        receivers.retain(|receiver| !receiver.is_closed());
+        let last = receivers.is_empty();
+        if last {
+            self.receivers.remove(channel);
+        }
+        last
+    }
+
+    pub fn channels(&self) -> Vec<Arc<str>> {
+        self.receivers.keys().cloned().collect()
+    }
+
+    pub fn confirm(&mut self, channel: Arc<str>) {
+        self.confirmed.insert(channel);
+    }
+
+    pub fn confirm_end(&mut self, channel: &str) {
+        self.confirmed.remove(channel);
+    }
+
+    /// A new connection starts without any.
+    pub fn disconnect(&mut self) {
+        self.confirmed.clear();
+    }
+
+    pub fn is_confirmed(&self, channel: &str) -> bool {
+        self.confirmed.contains(channel)
+    }
+
+    pub fn deliver(&self, push: &Push) {
+        let channel = std::str::from_utf8(&push.channel).ok();
+        let Some(receivers) = channel.and_then(|channel| self.receivers.get(channel)) else {
+            return;
+        };
+        let Some(message) = decode_message(&push.payload) else {
+            tracing::debug!(channel, "not a message of this protocol version");
+            return;
+        };
+        for receiver in receivers {
+            // One that was dropped is forgotten by its departure.
+            let _ = receiver.send(message.clone());
+        }
+    }
+}
+
+impl fmt::Debug for Subscriptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscriptions")
+            .field("channels", &self.receivers.keys())
+            .field("confirmed", &self.confirmed)
+            .finish_non_exhaustive()
+    }
+}
