@@ -59,7 +59,7 @@ local function server_run()
   return {
     cur = run_id .. ':' .. replid,
     uptime = digits(string.match(server, '\nuptime_in_seconds:(%d+)')),
-    unpromoted = string.find(replication, '\nsecond_repl_offset:-1\r') ~= nil,
+    unpromoted = string.find(replication, '\nsecond_repl_offset:-1\r', 1, true) ~= nil,
   }
 end
 
