@@ -7,5 +7,6 @@
 //! [`election`] (the rules, std alone) ◄ [`store`] (asks Redis) ◄ [`driver`] (runs the loop) ◄
 //! `binding` (translates for Node).
 
+pub mod driver;
 pub mod election;
 pub mod store;

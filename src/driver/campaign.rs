@@ -1,0 +1,248 @@
+use std::future::pending;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::sleep;
+
+use super::Change;
+use super::handle::{Shared, reason_word};
+use crate::election::{
+    Answer, Election, Event, Failure, Message, Notice, Output, Reason, Reply, Request, Time,
+};
+use crate::store::{Store, Target};
+
+/// What the outside asks of a campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Input {
+    Establish { number: u64 },
+    Listen(bool),
+    Resign { reason: Reason, number: u64 },
+}
+
+/// The loop around one election.
+pub(super) struct Campaign {
+    election: Election,
+    store: Arc<dyn Store>,
+    target: Target,
+    inputs: UnboundedReceiver<Input>,
+    /// The last handle is gone.
+    abandoned: bool,
+    replies: FuturesUnordered<BoxFuture<'static, (Request, Result<Reply, Failure>)>>,
+    /// Subscribed while there is a campaign.
+    messages: Option<UnboundedReceiver<Message>>,
+    campaigning: bool,
+    /// The numbers of the latest establishing call and the latest resign that the election was
+    /// told of.
+    established: u64,
+    resigned: u64,
+    shared: Arc<Shared>,
+    sink: Arc<dyn Fn(Change) + Send + Sync>,
+    clock: fn() -> Time,
+}
+
+enum Happening {
+    Input(Option<Input>),
+    Reply(Request, Result<Reply, Failure>),
+    Message(Option<Message>),
+    Timeout,
+}
+
+impl Campaign {
+    pub fn new(
+        election: Election,
+        store: Arc<dyn Store>,
+        target: Target,
+        inputs: UnboundedReceiver<Input>,
+        shared: Arc<Shared>,
+        sink: Arc<dyn Fn(Change) + Send + Sync>,
+        clock: fn() -> Time,
+    ) -> Self {
+        Campaign {
+            election,
+            store,
+            target,
+            inputs,
+            abandoned: false,
+            replies: FuturesUnordered::new(),
+            messages: None,
+            campaigning: false,
+            established: 0,
+            resigned: 0,
+            shared,
+            sink,
+            clock,
+        }
+    }
+
+    pub async fn run(mut self) {
+        loop {
+            self.carry_out();
+            let idle = self.replies.is_empty() && self.election.poll_timeout().is_none();
+            if self.abandoned && idle {
+                return;
+            }
+            let happening = self.wait().await;
+            let now = (self.clock)();
+            // A wait can be late. The time goes first: no reply that comes after the step-down
+            // deadline revives a term.
+            if self.election.poll_timeout().is_some_and(|at| at <= now) {
+                self.election.handle_timeout(now);
+            }
+            self.hear(now, happening);
+        }
+    }
+
+    async fn wait(&mut self) -> Happening {
+        let now = (self.clock)();
+        let wake_at = self.election.poll_timeout();
+        let timeout = async {
+            match wake_at {
+                Some(at) => sleep(at.since(now)).await,
+                None => pending().await,
+            }
+        };
+        let messages = async {
+            match &mut self.messages {
+                Some(messages) => messages.recv().await,
+                None => pending().await,
+            }
+        };
+        // What the outside asked for comes before what the store says: a resign that is under way
+        // here must not be overtaken by a grant.
+        tokio::select! {
+            biased;
+            input = self.inputs.recv(), if !self.abandoned => Happening::Input(input),
+            () = timeout => Happening::Timeout,
+            Some((request, reply)) = self.replies.next() => Happening::Reply(request, reply),
+            message = messages => Happening::Message(message),
+        }
+    }
+
+    fn hear(&mut self, now: Time, happening: Happening) {
+        match happening {
+            Happening::Input(Some(Input::Establish { number })) => {
+                self.established = number;
+                self.campaigning = true;
+                if self.messages.is_none() {
+                    self.messages = Some(self.store.subscribe(&self.target));
+                }
+                self.election.campaign(now);
+            }
+            Happening::Input(Some(Input::Listen(listening))) => {
+                self.election.listen(now, listening);
+            }
+            Happening::Input(Some(Input::Resign { reason, number })) => {
+                self.resigned = number;
+                self.campaigning = false;
+                self.election.resign(now, reason);
+            }
+            Happening::Input(None) => {
+                self.abandoned = true;
+                self.campaigning = false;
+                self.election.resign(now, Reason::Exit);
+            }
+            Happening::Reply(request, reply) => self.election.handle_reply(now, request, reply),
+            Happening::Message(Some(message)) => self.election.handle_message(now, message),
+            Happening::Message(None) => self.messages = None,
+            Happening::Timeout => {}
+        }
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(output) = self.election.poll_output() {
+            match output {
+                Output::Send(request) => {
+                    let answering = self.store.send(&self.target, &request);
+                    self.replies
+                        .push(Box::pin(async move { (request, answering.await) }));
+                }
+                Output::Event(event) => self.tell(event),
+                Output::Answer(answer) => {
+                    match &answer {
+                        Answer::Unavailable { cause } => tracing::warn!(
+                            %cause,
+                            "no answer from redis while establishing, still trying"
+                        ),
+                        Answer::Denied { .. } => self.campaigning = false,
+                        _ => {}
+                    }
+                    (self.sink)(Change::Answer {
+                        establish: self.established,
+                        answer,
+                    });
+                }
+                Output::Extended { step_down_at } => {
+                    let now = (self.clock)();
+                    let kept = self.shared.extend_term(now, step_down_at);
+                    // A resign that is on its way here has ended the lease, not the clock.
+                    if !kept && !self.shared.resign_asked_after(self.resigned) {
+                        self.election.handle_expired(now);
+                    }
+                }
+                Output::Notice(Notice::NobodyListens) => tracing::warn!(
+                    "another server is primary and nobody listens here, so this server will not \
+                     take over: add a listener with onPrimaryChange"
+                ),
+                Output::Ended => {
+                    if !self.campaigning {
+                        self.messages = None;
+                    }
+                    self.shared.end_resign(self.resigned);
+                    (self.sink)(Change::Ended {
+                        resign: self.resigned,
+                    });
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        let change = match event {
+            Event::Elected(grant) => {
+                tracing::info!(token = grant.token.get(), "elected");
+                Change::Elected(self.shared.begin_term(grant, self.resigned))
+            }
+            Event::Lost { token, reason } => {
+                self.shared.end_term();
+                tracing::warn!(
+                    token = token.get(),
+                    reason = reason_word(reason),
+                    "lost the lease"
+                );
+                Change::Lost { token, reason }
+            }
+            Event::Resigned { token, reason } => {
+                self.shared.end_term();
+                tracing::info!(
+                    token = token.map(|token| token.get()),
+                    reason = reason_word(reason),
+                    "resigned"
+                );
+                Change::Resigned { token, reason }
+            }
+            Event::PrimaryChanged(primary) => {
+                match &primary {
+                    Some(primary) => tracing::info!(
+                        server_id = %primary.server,
+                        token = primary.token.get(),
+                        "another server is primary"
+                    ),
+                    None => tracing::info!("no server is primary"),
+                }
+                Change::PrimaryChanged(primary)
+            }
+            Event::Unavailable { cause } => {
+                tracing::warn!(%cause, "redis is unavailable");
+                Change::Unavailable { cause }
+            }
+            Event::Available => {
+                tracing::info!("redis is available again");
+                Change::Available
+            }
+        };
+        (self.sink)(change);
+    }
+}

@@ -1,0 +1,50 @@
+//! The only clock of this crate.
+
+use crate::election::Time;
+
+/// The present time, on a clock that goes on while the machine sleeps.
+///
+/// `CLOCK_MONOTONIC` stands still during a suspend on Linux, and a lease would survive it;
+/// `CLOCK_BOOTTIME` does not. On macOS it is `CLOCK_MONOTONIC` that goes on.
+#[cfg(unix)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where the clock is read for everybody"
+)]
+pub fn now() -> Time {
+    use rustix::time::{ClockId, clock_gettime};
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const CLOCK: ClockId = ClockId::Boottime;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const CLOCK: ClockId = ClockId::Monotonic;
+
+    let time = clock_gettime(CLOCK);
+    Time::from_micros(time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1_000)
+}
+
+/// The present time, on a clock that goes on while the machine sleeps: on Windows std's does.
+#[cfg(not(unix))]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where the clock is read for everybody"
+)]
+pub fn now() -> Time {
+    use std::sync::OnceLock;
+    use std::time::Instant;
+
+    static START: OnceLock<Instant> = OnceLock::new();
+    let start = *START.get_or_init(Instant::now);
+    Time::from_micros(start.elapsed().as_micros() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::now;
+
+    #[test]
+    fn it_does_not_go_back() {
+        let earlier = now();
+        assert!(now() >= earlier);
+    }
+}

@@ -1,0 +1,119 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::election::{Time, Token};
+
+/// What JavaScript and the driver share about one lease: until when it is held.
+///
+/// Once somebody was told that the lease is not held it never is again: whoever sees the deadline
+/// passed writes so, and an extension that comes later is refused.
+#[derive(Debug)]
+pub struct LeaseCell {
+    token: Token,
+    /// The step-down deadline in microseconds of the driver's clock, or [`ENDED`].
+    held_until: AtomicU64,
+}
+
+/// No deadline is zero: the clock starts with the machine, and a deadline lies ahead of it.
+const ENDED: u64 = 0;
+
+impl LeaseCell {
+    pub fn new(token: Token, held_until: Time) -> Self {
+        LeaseCell {
+            token,
+            held_until: AtomicU64::new(held_until.as_micros()),
+        }
+    }
+
+    pub fn token(&self) -> Token {
+        self.token
+    }
+
+    pub fn is_held(&self, now: Time) -> bool {
+        !self.remaining(now).is_zero()
+    }
+
+    /// How long the lease is still held unless a renewal is confirmed; zero when it is not.
+    pub fn remaining(&self, now: Time) -> Duration {
+        let mut until = self.held_until.load(Ordering::Acquire);
+        while until != ENDED && until <= now.as_micros() {
+            match self.held_until.compare_exchange(
+                until,
+                ENDED,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => until = ENDED,
+                // Extended, or ended, since we looked.
+                Err(present) => until = present,
+            }
+        }
+        Time::from_micros(until).since(now)
+    }
+
+    /// Moves the deadline; false when somebody has been told already that the lease is not held.
+    #[must_use]
+    pub fn extend(&self, now: Time, held_until: Time) -> bool {
+        self.is_held(now)
+            && self
+                .held_until
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, |present| {
+                    (present != ENDED).then_some(held_until.as_micros().max(present))
+                })
+                .is_ok()
+    }
+
+    /// Not held from here on.
+    pub fn end(&self) {
+        self.held_until.store(ENDED, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(micros: u64) -> Time {
+        Time::from_micros(micros)
+    }
+
+    #[test]
+    fn it_is_held_until_its_deadline() {
+        let cell = LeaseCell::new(Token::new(7), at(100));
+        assert!(cell.is_held(at(99)));
+        assert_eq!(cell.remaining(at(40)), Duration::from_micros(60));
+        assert!(!cell.is_held(at(100)));
+        assert_eq!(cell.remaining(at(100)), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_extension_moves_the_deadline_and_never_back() {
+        let cell = LeaseCell::new(Token::new(7), at(100));
+        assert!(cell.extend(at(50), at(200)));
+        assert!(cell.extend(at(50), at(150)));
+        assert!(cell.is_held(at(199)));
+    }
+
+    #[test]
+    fn an_extension_after_somebody_saw_the_end_is_refused() {
+        let cell = LeaseCell::new(Token::new(7), at(100));
+        assert!(!cell.is_held(at(101)));
+        assert!(!cell.extend(at(50), at(200)));
+        assert!(!cell.is_held(at(50)));
+    }
+
+    #[test]
+    fn an_extension_after_the_deadline_is_refused_though_nobody_looked() {
+        let cell = LeaseCell::new(Token::new(7), at(100));
+        assert!(!cell.extend(at(100), at(200)));
+        assert!(!cell.is_held(at(50)));
+    }
+
+    #[test]
+    fn an_ended_lease_stays_ended() {
+        let cell = LeaseCell::new(Token::new(7), at(100));
+        cell.end();
+        assert!(!cell.extend(at(1), at(200)));
+        assert!(!cell.is_held(at(1)));
+    }
+}

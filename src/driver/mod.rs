@@ -1,0 +1,15 @@
+//! Runs the loop around one election: waits, reads the clock, carries commands to the store and
+//! tells the outside what happened. The rules are [`crate::election`]'s.
+
+mod campaign;
+mod clock;
+mod handle;
+mod lease_cell;
+mod runtime;
+mod stores;
+
+pub use clock::now;
+pub use handle::{Change, Handle, Sink, Start, reason_word, wait_ended};
+pub use lease_cell::LeaseCell;
+pub use runtime::runtime;
+pub use stores::redis_store;

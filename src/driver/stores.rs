@@ -1,0 +1,33 @@
+//! The stores of this process: one for all that ask the same server in the same way.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use super::runtime;
+use crate::store::{RedisSource, RedisStore};
+
+static STORES: LazyLock<Mutex<HashMap<RedisSource, Weak<RedisStore>>>> =
+    LazyLock::new(Mutex::default);
+
+/// The store of `source`, for an election with this ttl.
+///
+/// # Errors
+///
+/// When the background thread cannot be started.
+pub fn redis_store(source: &RedisSource, ttl: Duration) -> io::Result<Arc<RedisStore>> {
+    let runtime = runtime()?;
+    let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
+    stores.retain(|_, store| store.strong_count() > 0);
+    let store = match stores.get(source).and_then(Weak::upgrade) {
+        Some(store) => store,
+        None => {
+            let store = Arc::new(RedisStore::open(source.clone(), runtime.handle()));
+            stores.insert(source.clone(), Arc::downgrade(&store));
+            store
+        }
+    };
+    store.note_ttl(ttl);
+    Ok(store)
+}
