@@ -7,6 +7,7 @@
 //! [`election`] (the rules, std alone) ◄ [`store`] (asks Redis) ◄ [`driver`] (runs the loop) ◄
 //! `binding` (translates for Node).
 
+pub mod binding;
 pub mod driver;
 pub mod election;
 pub mod store;

@@ -1,0 +1,261 @@
+/* eslint-disable */
+
+/**
+ * Elects one primary among many servers with a fenced, renewed lease in Redis.
+ *
+ * What this does **not** promise: an old primary can still be running its last instruction when a
+ * new one is elected. `PrimaryLease.token` is how the thing being written to tells them apart. That
+ * there is one primary at a time assumes that the clocks of the servers run at the same rate within
+ * 1 % (steps of the clock do no harm) and that there is one Redis at a time: where a failover
+ * leaves an old master answering its clients, two primaries can overlap for at most one `ttl`.
+ *
+ * All times are in milliseconds.
+ */
+
+/**
+ * Where Redis is: a URL (`redis://user:password@host:port/db`, `unix:///path`), an options object,
+ * or an ioredis client, of which only the options are read. A connection of our own is opened;
+ * nothing of the client is used or changed.
+ *
+ * One plain server for now: TLS, Sentinel, Cluster, node-redis clients, several servers and
+ * `memory://` are refused with `ERR_INVALID_CONFIG`, as is what cannot be honoured (a `password`
+ * function, a custom `Connector`). What only says how the caller's own client behaves (retry
+ * strategies, the offline queue and the like) is ignored.
+ */
+export type RedisSource = string | RedisOptions | {readonly options: object; sendCommand: unknown; defineCommand: unknown}
+
+/** A connection in ioredis's words. `null`, `''` and `false` count as not given. */
+export interface RedisOptions {
+  /** Default `'localhost'`. */
+  host?: string | null
+  /** From 1 to 65535, default 6379. */
+  port?: number | string | null
+  /** A Unix socket; where given, `host` and `port` are ignored. */
+  path?: string | null
+  /** The number of the database, default 0. */
+  db?: number | string | null
+  username?: string | null
+  password?: string | null
+  /** Put before every key and channel. */
+  keyPrefix?: string | null
+  /** Shown by `CLIENT LIST`, with a suffix. */
+  connectionName?: string | null
+  /** The IP family of the host's address: 4, 6, or 0 for either (the default). */
+  family?: number | string | null
+  /** In ms, default 10,000; an eighth of the smallest `ttl` bounds it too. */
+  connectTimeout?: number | string | null
+}
+
+/** The same on every server of an election. An option that is not known is refused. */
+export interface ElectionOptions {
+  /**
+   * How long a grant lasts without a renewal, in ms: from 500 to 86,400,000, default 5,000. A crashed
+   * primary is replaced a little later than this after its last renewal.
+   */
+  ttl?: number
+  /**
+   * From one confirmed renewal to the next, in ms: default `ttl / 3`, at least 50, and early
+   * enough for two unanswered commands before the lease ends.
+   */
+  renewInterval?: number
+  /**
+   * How long `establishPrimaryServer` waits for a Redis that does not answer, in ms: from 100 to
+   * 3,600,000, default 10,000.
+   */
+  establishTimeout?: number
+  /**
+   * How long the end of the process may wait for its releases, in ms, once for all of them: from 0
+   * to 10,000, default 500.
+   */
+  exitTimeout?: number
+  /** One primary per scope, say per version: appended to the prefix, after a colon. */
+  scope?: string
+  /**
+   * The name of this server, for people: 1 to 200 characters. Default: the environment variable
+   * `SERVER_ID`, else `host:pid`.
+   */
+  serverId?: string
+  /**
+   * Whether a process that has just started may take a *missing* record at once where Redis has
+   * been up for longer than a `ttl`, instead of waiting one: spares the wait at a first boot. At the
+   * price of two primaries for at most one `ttl` after a FLUSHALL just before the start. Default
+   * `false`.
+   */
+  eagerStart?: boolean
+}
+
+/** Who is primary, as this server sees it. */
+export interface Primary {
+  serverId: string
+  token: number
+}
+
+/**
+ * Why a lease ended: `store-lost` (commands were failing until the deadline), `expired` (they were
+ * not: the process was frozen), `superseded` (a newer grant was found), `stalled` (the event loop
+ * hung; not in this version), `internal` (an error of ours), `resigned`, `exit`.
+ */
+export type LeaseEndReason = 'store-lost' | 'expired' | 'superseded' | 'stalled' | 'internal' | 'resigned' | 'exit'
+
+/** What a listener is told; `prefix` names the election. */
+export type PrimaryChange =
+  /** This server is primary. */
+  | {type: 'elected'; prefix: string; lease: PrimaryLease}
+  /** It is not any more, and not on purpose. */
+  | {type: 'lost'; prefix: string; token: number; reason: LeaseEndReason}
+  /** The campaign has ended; `token` if it held a lease until then. */
+  | {type: 'resigned'; prefix: string; token?: number; reason: LeaseEndReason}
+  /** Another server is primary now, or, where `primary` is `undefined`, none. */
+  | {type: 'primary-changed'; prefix: string; primary: Primary | undefined}
+  /** Redis has not answered for `ttl / 3`, or refuses; said once, until it answers again. */
+  | {type: 'unavailable'; prefix: string; cause: string}
+  | {type: 'available'; prefix: string}
+
+/** How a campaign stands. */
+export interface PrimaryStatus {
+  prefix: string
+  serverId: string
+  /** `establishing` while a caller waits for an answer. */
+  role: 'establishing' | 'primary' | 'standby'
+  /** The token of the lease, where this server is primary. */
+  token?: number
+  /** Who is primary, where that is known: it may be this server. */
+  primary?: Primary
+  /** Whether Redis answers. */
+  available: boolean
+  /** Why it does not. */
+  cause?: string
+}
+
+/** Where log lines go: `console` is one. */
+export interface PrimaryLogger {
+  debug(message: string, fields: Record<string, unknown>): void
+  info(message: string, fields: Record<string, unknown>): void
+  warn(message: string, fields: Record<string, unknown>): void
+  error(message: string, fields: Record<string, unknown>): void
+}
+
+/**
+ * - `ERR_INVALID_CONFIG`: an argument or an option; the message names it and its value.
+ * - `ERR_LEASE_LOST`: the lease is not held any more.
+ * - `ERR_STORE_DENIED`: Redis refuses us for good: credentials, permissions, or a key of another
+ *   type under our name.
+ * - `ERR_CLOSED`: the process is ending, or the background thread could not be had.
+ */
+export type PrimaryLeaseErrorCode = 'ERR_INVALID_CONFIG' | 'ERR_LEASE_LOST' | 'ERR_STORE_DENIED' | 'ERR_CLOSED'
+
+/** What is thrown and rejected here: an `Error` with this name and a stable `code`. */
+export interface PrimaryLeaseError extends Error {
+  name: 'PrimaryLeaseError'
+  code: PrimaryLeaseErrorCode
+}
+
+
+/**
+ * Which binding artifact the generated loader actually loaded: `'native'` for
+ * a native addon, otherwise the `platformArchABI` of the WASI flavor. Every
+ * flavor napi-rs can build is listed, because `NAPI_RS_NATIVE_LIBRARY_PATH`
+ * can point the loader at a WASI artifact this package does not build itself.
+ */
+export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
+
+/**
+ * Primaryship of one election, from its grant to its loss or release.
+ *
+ * The same object comes out of `establishPrimaryServer` and in the `elected` change. It is made
+ * by an election only, and is not renewed or revived once it was lost: the next election gives
+ * a new one, with a larger token.
+ */
+export declare class PrimaryLease {
+  /** The prefix of the election, without the scope. */
+  get prefix(): string
+  /** The name of this server, for people. */
+  get serverId(): string
+  /**
+   * The fencing token: a safe integer that rises with every grant of this election. Hand it to
+   * whatever the primary writes to, and let that refuse a smaller one than it has seen.
+   */
+  get token(): number
+  /**
+   * Whether this server is primary at this very moment: compares the clock with the deadline,
+   * so it is right even just after the event loop or the whole process stood still. Once
+   * false it stays false.
+   */
+  get isHeld(): boolean
+  /** For how long it is held even if no further renewal is confirmed, in ms; 0 when it is not. */
+  get remainingMs(): number
+  /**
+   * Aborted when the lease is lost or released, with a `PrimaryLeaseError` of the code
+   * `ERR_LEASE_LOST` as its reason. The event loop has to turn for that; `isHeld` does not need
+   * it.
+   */
+  get signal(): AbortSignal
+  /** Throws `ERR_LEASE_LOST` unless the lease is held at this moment. */
+  assertHeld(): void
+  /**
+   * Resigns: `isHeld` is false and `signal` aborted before anything is sent, the campaign
+   * ends, and another server can take over at once. Resolves when Redis has confirmed it, or
+   * when the lease has run out without it; never rejects. A second call changes nothing. On an
+   * older lease of the same campaign it ends the campaign all the same.
+   */
+  release(): Promise<void>
+  /** The same as `release()`, for `await using`. */
+  [globalThis.Symbol.asyncDispose](): Promise<void>
+}
+
+/**
+ * Stands for election as the primary of `prefix`, and resolves with the first definite answer: a
+ * lease when this server is primary, `undefined` when another is.
+ *
+ * While it is under way it keeps the process alive; nothing later does. The campaign goes on
+ * in the background until `release()`, `resignPrimaryServer()` or the end of the process. It
+ * takes over when the primary goes, and stands again after a loss, **while somebody listens** with
+ * `onPrimaryChange`: a caller who looks at the answer alone never becomes primary unawares. A new
+ * call stands again and has its own answer; one while a call is under way joins it.
+ *
+ * An unreachable Redis does not reject: after `establishTimeout` without an answer it resolves
+ * `undefined`, and the campaign keeps trying.
+ *
+ * Rejects with `ERR_INVALID_CONFIG` (an argument; also when a campaign of this prefix is under way
+ * with another configuration), `ERR_STORE_DENIED` (credentials, permissions, or a key of another
+ * type under our name) and `ERR_CLOSED` (the process is ending).
+ */
+export declare function establishPrimaryServer(redis: RedisSource, prefix: string, options?: ElectionOptions): Promise<PrimaryLease | undefined>
+
+/**
+ * Calls `listener` with every change of the election `prefix` as this process sees it, in order
+ * and without duplicates: `lost` before any later `elected`, tokens rising, nothing after
+ * `resigned`. Returns a function that removes it.
+ *
+ * Listeners may come before the campaign and outlive it. One that comes late is told the present
+ * first: `unavailable` if so, then `elected` or `primary-changed`. While a prefix has a listener,
+ * its campaign takes over when the primary goes. A listener that throws, or returns a promise
+ * that rejects, is logged and harms nobody. It keeps nothing alive.
+ *
+ * Throws `ERR_INVALID_CONFIG`.
+ */
+export declare function onPrimaryChange(prefix: string, listener: (change: PrimaryChange) => void): () => void
+
+/**
+ * How the campaign of this process for `prefix` stands; `undefined` when there is none.
+ *
+ * Throws `ERR_INVALID_CONFIG`.
+ */
+export declare function primaryStatus(prefix: string): PrimaryStatus | undefined
+
+/**
+ * Resigns the campaign of `prefix`, or every campaign of this process: no lease is held from here
+ * on, and another server can take over at once. Resolves when Redis has confirmed it, or when the
+ * lease has run out without it. Where there is no campaign it resolves at once.
+ *
+ * Rejects with `ERR_INVALID_CONFIG`.
+ */
+export declare function resignPrimaryServer(prefix?: string): Promise<void>
+
+/**
+ * Sets where log lines go: each is a message and an object of fields, `prefix` among them. Without
+ * a call warnings and errors go to `console`; `null` silences. A logger that throws harms nobody.
+ *
+ * Throws `ERR_INVALID_CONFIG`.
+ */
+export declare function setLogger(logger: PrimaryLogger | null): void

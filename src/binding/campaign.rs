@@ -1,0 +1,316 @@
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use napi::Env;
+use napi::bindgen_prelude::{Object, ObjectRef};
+
+use super::change::{Present, Telling, number, primary_to_js};
+use super::environment::{self, Environment};
+use super::error::{Code, PrimaryLeaseError};
+use super::js;
+use super::lease::Term;
+use super::listener::broadcast;
+use super::options::Options;
+use super::promise::{self, Deferred, Gathering};
+use crate::driver::{Change, Handle, LeaseCell, now, reason_word};
+use crate::election::{Answer, Primary, Reason, Token};
+use crate::store::RedisSource;
+
+/// This environment's end of one campaign.
+pub struct Campaign {
+    pub number: u64,
+    pub prefix: String,
+    pub source: RedisSource,
+    pub options: Options,
+    pub handle: Handle,
+    /// Callers who wait for an answer, with the number of their call.
+    pub waiting: RefCell<Vec<(u64, Deferred)>>,
+    /// Callers who wait for the end, with the number of their resign.
+    leaving: RefCell<Vec<(u64, Rc<Gathering>)>>,
+    term: RefCell<Option<Term>>,
+    primary: RefCell<Option<Option<Primary>>>,
+    unavailable: RefCell<Option<Arc<str>>>,
+    /// It campaigns: it was established, and neither resigned nor refused since.
+    active: Cell<bool>,
+    /// The number of the latest resign, and of the latest that has ended.
+    resigned: Cell<u64>,
+    ended: Cell<u64>,
+}
+
+impl Campaign {
+    pub fn new(
+        number: u64,
+        prefix: String,
+        source: RedisSource,
+        options: Options,
+        handle: Handle,
+    ) -> Self {
+        Campaign {
+            number,
+            prefix,
+            source,
+            options,
+            handle,
+            waiting: RefCell::default(),
+            leaving: RefCell::default(),
+            term: RefCell::default(),
+            primary: RefCell::default(),
+            unavailable: RefCell::default(),
+            active: Cell::new(false),
+            resigned: Cell::new(0),
+            ended: Cell::new(0),
+        }
+    }
+
+    pub fn is_active(&self) -> bool {
+        self.active.get()
+    }
+
+    /// Nothing of it is on its way any more.
+    fn has_ended(&self) -> bool {
+        !self.active.get() && self.ended.get() >= self.resigned.get()
+    }
+
+    pub fn era(&self) -> u64 {
+        self.resigned.get()
+    }
+
+    pub fn establish(&self, deferred: Deferred) {
+        self.active.set(true);
+        let number = self.handle.establish();
+        self.waiting.borrow_mut().push((number, deferred));
+    }
+
+    /// Resigns, unless that has been done already, and finishes the gathering at the end of it.
+    pub fn resign(&self, env: &Env, gathering: &Rc<Gathering>) {
+        if self.active.replace(false) {
+            self.handle.end_lease();
+            // Before anything is sent: the work stops before another server is let in.
+            self.abort(env);
+            self.resigned.set(self.handle.resign(Reason::Resigned));
+        }
+        let number = self.resigned.get();
+        if self.ended.get() < number {
+            let waiting = (number, gathering.add());
+            self.leaving.borrow_mut().push(waiting);
+        }
+    }
+
+    /// What `PrimaryLease.release()` does, for a lease of the campaign that began after the
+    /// resign `era`.
+    pub fn release(&self, env: &Env, era: u64) -> napi::Result<Object<'static>> {
+        let (deferred, promise) = promise::pending(env)?;
+        let gathering = Gathering::begin(deferred);
+        // A lease of an earlier campaign was released then; a new one is not its business.
+        if era == self.resigned.get() || !self.active.get() {
+            self.resign(env, &gathering);
+        }
+        gathering.finish();
+        Ok(promise)
+    }
+
+    /// For the end of the environment: the number to wait for, if anything may be on its way.
+    pub fn exit(&self) -> Option<u64> {
+        if self.active.replace(false) {
+            self.resigned.set(self.handle.resign(Reason::Exit));
+        }
+        let number = self.resigned.get();
+        (self.ended.get() < number).then_some(number)
+    }
+
+    pub fn present(&self, env: &Env) -> Present {
+        let term = self.term.borrow();
+        Present {
+            unavailable: self.unavailable.borrow().clone(),
+            lease: term.as_ref().and_then(|term| term.object(env).ok()),
+            primary: self.primary.borrow().clone(),
+        }
+    }
+
+    pub fn hear(self: &Rc<Self>, env: &Env, environment: &Environment, change: Change) {
+        let telling = match change {
+            Change::Elected(cell) => self.begin_term(env, cell),
+            Change::Lost { token, reason: why } => {
+                self.end_term(env);
+                let reason = reason_word(why);
+                Some(Telling::Lost { token, reason })
+            }
+            Change::Resigned { token, reason: why } => {
+                self.end_term(env);
+                *self.primary.borrow_mut() = None;
+                *self.unavailable.borrow_mut() = None;
+                let reason = reason_word(why);
+                Some(Telling::Resigned { token, reason })
+            }
+            Change::PrimaryChanged(primary) => {
+                *self.primary.borrow_mut() = Some(primary.clone());
+                Some(Telling::PrimaryChanged(primary))
+            }
+            Change::Unavailable { cause } => {
+                *self.unavailable.borrow_mut() = Some(cause.clone());
+                Some(Telling::Unavailable(cause))
+            }
+            Change::Available => {
+                *self.unavailable.borrow_mut() = None;
+                Some(Telling::Available)
+            }
+            Change::Answer { establish, answer } => {
+                self.answer(env, establish, answer);
+                None
+            }
+            Change::Ended { resign } => {
+                self.end(resign);
+                None
+            }
+            Change::Failed { token } => self.fail(env, token),
+        };
+        if let Some(telling) = telling {
+            broadcast(env, environment, &self.prefix, &telling);
+        }
+        // With its last handle the loop ends, and with the last loop the connection.
+        if self.has_ended() {
+            let mut campaigns = environment.campaigns.borrow_mut();
+            campaigns.retain(|c| c.number != self.number);
+        }
+    }
+
+    /// What `primaryStatus` shows; `None` when there is no campaign.
+    pub fn status(&self, env: &Env) -> js::Result<Option<Object<'static>>> {
+        if !self.active.get() {
+            return Ok(None);
+        }
+        let term = self.term.borrow();
+        let held = term.as_ref().filter(|term| term.cell.is_held(now()));
+        let primary = match held {
+            Some(term) => Some(Primary {
+                server: self.options.server_id.as_str().into(),
+                token: term.cell.token(),
+            }),
+            None => self.primary.borrow().clone().flatten(),
+        };
+        let role = match held {
+            Some(_) => "primary",
+            None if self.waiting.borrow().is_empty() => "standby",
+            None => "establishing",
+        };
+        let unavailable = self.unavailable.borrow();
+        let mut status = js::object(env)?;
+        js::set(&mut status, "prefix", Some(self.prefix.as_str()))?;
+        js::set(
+            &mut status,
+            "serverId",
+            Some(self.options.server_id.as_str()),
+        )?;
+        js::set(&mut status, "role", Some(role))?;
+        let token = held.map(|term| number(term.cell.token()));
+        js::set(&mut status, "token", token)?;
+        if let Some(primary) = primary {
+            let primary = primary_to_js(env, &primary)?;
+            js::set(&mut status, "primary", Some(js::value(&primary)))?;
+        }
+        js::set(&mut status, "available", Some(unavailable.is_none()))?;
+        js::set(&mut status, "cause", unavailable.as_deref())?;
+        Ok(Some(status))
+    }
+
+    /// Lets go of what belongs to the environment, which is ending.
+    pub fn drop_references(&self, env: &Env) {
+        if let Some(term) = self.term.borrow_mut().take() {
+            term.drop_references(env);
+        }
+    }
+
+    fn begin_term(self: &Rc<Self>, env: &Env, cell: Arc<LeaseCell>) -> Option<Telling> {
+        *self.primary.borrow_mut() = None;
+        let begun = Term::begin(env, cell, self).and_then(|term| {
+            let object = term.object(env)?;
+            Ok((term, object))
+        });
+        match begun {
+            Ok((term, object)) => {
+                *self.term.borrow_mut() = Some(term);
+                Some(Telling::Elected(object))
+            }
+            Err(thrown) => {
+                tracing::error!(environment = environment::id(), prefix = %self.prefix, error = %thrown, "a lease could not be made");
+                None
+            }
+        }
+    }
+
+    fn end_term(&self, env: &Env) {
+        self.abort(env);
+        if let Some(term) = self.term.borrow_mut().take() {
+            term.cell.end();
+            term.drop_references(env);
+        }
+    }
+
+    fn abort(&self, env: &Env) {
+        // Taken while the listeners of the signal run: they may ask us anything.
+        let Some(term) = self.term.borrow_mut().take() else {
+            return;
+        };
+        if let Err(thrown) = term.abort(env, &self.prefix) {
+            tracing::error!(environment = environment::id(), prefix = %self.prefix, error = %thrown, "aborting the signal failed");
+        }
+        *self.term.borrow_mut() = Some(term);
+    }
+
+    fn answer(&self, env: &Env, establish: u64, answer: Answer) {
+        let mut waiting = self.waiting.borrow_mut();
+        let (answered, others) = waiting.drain(..).partition(|(n, _)| *n <= establish);
+        *waiting = others;
+        drop(waiting);
+        let answered: Vec<(u64, Deferred)> = answered;
+        if matches!(answer, Answer::Denied { .. }) {
+            self.active.set(!self.waiting.borrow().is_empty());
+        }
+        for (_, deferred) in answered {
+            match &answer {
+                Answer::Elected(token) => deferred.resolve(self.lease_reference(env, *token)),
+                Answer::NotElected | Answer::Unavailable { .. } | Answer::Resigned => {
+                    deferred.resolve(None);
+                }
+                Answer::Denied { cause } => {
+                    let message =
+                        format!("redis refuses this server: {}", cause.trim_end_matches('.'));
+                    deferred.reject(PrimaryLeaseError::new(Code::StoreDenied, message));
+                }
+            }
+        }
+    }
+
+    /// A reference of its own, which the promise consumes.
+    fn lease_reference(&self, env: &Env, token: Token) -> Option<ObjectRef<false>> {
+        let term = self.term.borrow();
+        let term = term.as_ref().filter(|term| term.cell.token() == token)?;
+        js::read(term.object(env).ok()?).ok()
+    }
+
+    fn end(&self, resign: u64) {
+        self.ended.set(resign);
+        let mut leaving = self.leaving.borrow_mut();
+        let (gone, others): (Vec<_>, Vec<_>) = leaving.drain(..).partition(|(n, _)| *n <= resign);
+        *leaving = others;
+        drop(leaving);
+        for (_, gathering) in gone {
+            gathering.finish();
+        }
+    }
+
+    fn fail(&self, env: &Env, token: Option<Token>) -> Option<Telling> {
+        self.active.set(false);
+        self.end_term(env);
+        self.end(u64::MAX);
+        for (_, deferred) in self.waiting.take() {
+            let message = format!("the campaign of {:?} broke", self.prefix);
+            deferred.reject(PrimaryLeaseError::new(Code::Closed, message));
+        }
+        token.map(|token| Telling::Lost {
+            token,
+            reason: "internal",
+        })
+    }
+}

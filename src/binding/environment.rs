@@ -1,0 +1,160 @@
+//! What one JavaScript environment (the main thread, or a worker) has: its campaigns, its
+//! listeners, its logger, and the one queue through which everything reaches it.
+
+use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use napi::bindgen_prelude::{Function, Unknown};
+use napi::threadsafe_function::{
+    ThreadsafeFunction, ThreadsafeFunctionCallMode, UnknownReturnValue,
+};
+use napi::{Env, Status};
+
+use super::campaign::Campaign;
+use super::exit;
+use super::js;
+use super::listener::{self, Listener};
+use super::logging::{self, Line, Logger};
+use crate::driver::Change;
+
+/// What comes to an environment from elsewhere.
+pub enum Delivery {
+    Change {
+        campaign: u64,
+        change: Change,
+    },
+    /// The present is to be told to a late listener.
+    Present {
+        listener: u64,
+    },
+    Line(Line),
+}
+
+/// Weak: it keeps neither the process nor Jest alive. Unbounded: no 'lost' is ever dropped.
+type Queue = ThreadsafeFunction<Delivery, UnknownReturnValue, (), Status, false, true, 0>;
+
+/// The way into an environment, from any thread.
+#[derive(Clone)]
+pub struct Channel(Arc<Queue>);
+
+impl Channel {
+    pub fn send(&self, delivery: Delivery) {
+        // An environment that has ended needs to hear nothing any more.
+        let _ = self
+            .0
+            .call(delivery, ThreadsafeFunctionCallMode::NonBlocking);
+    }
+}
+
+pub struct Environment {
+    pub id: u64,
+    pub channel: Channel,
+    /// The present campaign of each prefix, and replaced ones that have not ended.
+    pub campaigns: RefCell<Vec<Rc<Campaign>>>,
+    pub listeners: RefCell<Vec<Rc<Listener>>>,
+    pub logger: RefCell<Logger>,
+    /// It is ending: nothing new is begun.
+    pub closed: Cell<bool>,
+    numbers: Cell<u64>,
+}
+
+impl Environment {
+    /// A number that was not used before here.
+    pub fn next_number(&self) -> u64 {
+        self.numbers.set(self.numbers.get() + 1);
+        self.numbers.get()
+    }
+
+    pub fn campaign(&self, prefix: &str) -> Option<Rc<Campaign>> {
+        // The newest is the last.
+        let campaigns = self.campaigns.borrow();
+        let campaign = campaigns.iter().rfind(|c| c.prefix == prefix);
+        campaign.cloned()
+    }
+
+    fn deliver(&self, env: &Env, delivery: Delivery) {
+        match delivery {
+            Delivery::Change { campaign, change } => {
+                let campaigns = self.campaigns.borrow();
+                let campaign = campaigns.iter().find(|c| c.number == campaign).cloned();
+                drop(campaigns);
+                if let Some(campaign) = campaign {
+                    campaign.hear(env, self, change);
+                }
+            }
+            Delivery::Present { listener } => listener::tell_present(env, self, listener),
+            Delivery::Line(line) => logging::write(env, self, line),
+        }
+    }
+}
+
+// Nothing is dropped when the thread ends: by then the environment is gone, and with it what our
+// references pointed to. The clean-up hook empties the state in time.
+thread_local! {
+    static PRESENT: ManuallyDrop<RefCell<Option<Rc<Environment>>>> =
+        const { ManuallyDrop::new(RefCell::new(None)) };
+}
+
+static IDS: AtomicU64 = AtomicU64::new(1);
+
+/// The environment that we are called from, made at the first call.
+pub fn present(env: &Env) -> napi::Result<Rc<Environment>> {
+    if let Some(present) = existing() {
+        return Ok(present);
+    }
+    let environment = Rc::new(Environment {
+        id: IDS.fetch_add(1, Ordering::Relaxed),
+        channel: Channel(Arc::new(queue(env)?)),
+        campaigns: RefCell::default(),
+        listeners: RefCell::default(),
+        logger: RefCell::new(Logger::Console),
+        closed: Cell::new(false),
+        numbers: Cell::new(0),
+    });
+    PRESENT.with(|present| *present.borrow_mut() = Some(environment.clone()));
+    logging::attach(&environment);
+    exit::watch(env)?;
+    Ok(environment)
+}
+
+/// The environment of this thread, if there is one.
+pub fn existing() -> Option<Rc<Environment>> {
+    PRESENT.with(|present| present.borrow().clone())
+}
+
+/// The number of this thread's environment, by which a log line finds it.
+pub fn id() -> Option<u64> {
+    existing().map(|environment| environment.id)
+}
+
+/// Forgets the environment of this thread, while its references are still good.
+pub fn forget() {
+    let environment = PRESENT.with(|present| present.borrow_mut().take());
+    drop(environment);
+}
+
+fn queue(env: &Env) -> napi::Result<Queue> {
+    // The work is done where the delivery is unpacked; there is nothing left for the function.
+    let nothing = js::function(env, "primaryLease", |_, _| {})?;
+    let nothing: Function<'_, Unknown<'_>, UnknownReturnValue> = js::read(nothing)?;
+    nothing
+        .build_threadsafe_function::<Delivery>()
+        .callee_handled::<false>()
+        .weak::<true>()
+        .build_callback(|context| {
+            let (env, delivery) = (context.env, context.value);
+            let delivered = catch_unwind(AssertUnwindSafe(|| {
+                if let Some(environment) = existing() {
+                    environment.deliver(&env, delivery);
+                }
+            }));
+            if delivered.is_err() {
+                tracing::error!(environment = id(), "delivering a change broke");
+            }
+            Ok(())
+        })
+}

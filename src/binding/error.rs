@@ -1,0 +1,89 @@
+use napi::bindgen_prelude::{JsObjectValue, Object};
+use napi::{Env, JsValue, Property, PropertyAttributes};
+
+use super::js;
+use crate::election::ConfigError;
+
+/// What a caller can decide by. The words are part of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    InvalidConfig,
+    LeaseLost,
+    StoreDenied,
+    Closed,
+}
+
+impl Code {
+    fn as_str(self) -> &'static str {
+        match self {
+            Code::InvalidConfig => "ERR_INVALID_CONFIG",
+            Code::LeaseLost => "ERR_LEASE_LOST",
+            Code::StoreDenied => "ERR_STORE_DENIED",
+            Code::Closed => "ERR_CLOSED",
+        }
+    }
+}
+
+/// What JavaScript gets as a `PrimaryLeaseError`.
+#[derive(Clone, Debug)]
+pub struct PrimaryLeaseError {
+    code: Code,
+    message: String,
+}
+
+pub type Result<T> = std::result::Result<T, PrimaryLeaseError>;
+
+impl PrimaryLeaseError {
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        PrimaryLeaseError {
+            code,
+            message: message.into(),
+        }
+    }
+
+    pub fn invalid(message: impl Into<String>) -> Self {
+        PrimaryLeaseError::new(Code::InvalidConfig, message)
+    }
+
+    pub fn lease_lost(prefix: &str, token: u64) -> Self {
+        let message = format!("the lease {token} of {prefix:?} is not held any more");
+        PrimaryLeaseError::new(Code::LeaseLost, message)
+    }
+
+    /// A real `Error` with our name and code.
+    pub fn to_js(&self, env: &Env) -> napi::Result<Object<'static>> {
+        let error = env.create_error(napi::Error::from_reason(self.message.clone()))?;
+        let mut error = Object::from_raw(env.raw(), error.raw());
+        error.set_named_property("code", self.code.as_str())?;
+        // As on the errors of JavaScript itself, the name is not listed among the fields.
+        let name = Property::new()
+            .with_utf8_name("name")?
+            .with_napi_value(env, "PrimaryLeaseError")?
+            .with_property_attributes(
+                PropertyAttributes::Writable | PropertyAttributes::Configurable,
+            );
+        error.define_properties(&[name])?;
+        Ok(error)
+    }
+
+    /// To be thrown, or to reject a promise.
+    pub fn into_napi(self, env: &Env) -> napi::Error {
+        match self.to_js(env) {
+            Ok(error) => napi::Error::from(js::value(&error)),
+            Err(error) => error,
+        }
+    }
+}
+
+impl From<ConfigError> for PrimaryLeaseError {
+    fn from(error: ConfigError) -> Self {
+        PrimaryLeaseError::invalid(error.to_string())
+    }
+}
+
+/// A getter of the caller's threw while we read what it gave us.
+impl From<js::Thrown> for PrimaryLeaseError {
+    fn from(thrown: js::Thrown) -> Self {
+        PrimaryLeaseError::invalid(format!("reading the arguments failed: {thrown}"))
+    }
+}

@@ -1,0 +1,277 @@
+//! The functions that JavaScript calls.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use napi::Env;
+use napi::bindgen_prelude::{Object, Unknown};
+use napi_derive::napi;
+
+use super::campaign::Campaign;
+use super::environment::{self, Delivery, Environment};
+use super::error::{Code, PrimaryLeaseError, Result};
+use super::js::{self, Kind, Value};
+use super::listener;
+use super::logging::{self, Logger};
+use super::options::{self, Options};
+use super::promise::{self, Deferred, Gathering};
+use super::source;
+use crate::driver::{Handle, Start, redis_store};
+use crate::election::check_name;
+use crate::store::{RedisSource, Target};
+
+/// Stands for election as the primary of `prefix`, and resolves with the first definite answer: a
+/// lease when this server is primary, `undefined` when another is.
+///
+/// While it is under way it keeps the process alive; nothing later does. The campaign goes on
+/// in the background until `release()`, `resignPrimaryServer()` or the end of the process. It
+/// takes over when the primary goes, and stands again after a loss, **while somebody listens** with
+/// `onPrimaryChange`: a caller who looks at the answer alone never becomes primary unawares. A new
+/// call stands again and has its own answer; one while a call is under way joins it.
+///
+/// An unreachable Redis does not reject: after `establishTimeout` without an answer it resolves
+/// `undefined`, and the campaign keeps trying.
+///
+/// Rejects with `ERR_INVALID_CONFIG` (an argument; also when a campaign of this prefix is under way
+/// with another configuration), `ERR_STORE_DENIED` (credentials, permissions, or a key of another
+/// type under our name) and `ERR_CLOSED` (the process is ending).
+#[napi(
+    catch_unwind,
+    ts_args_type = "redis: RedisSource, prefix: string, options?: ElectionOptions",
+    ts_return_type = "Promise<PrimaryLease | undefined>"
+)]
+pub fn establish_primary_server(
+    env: &Env,
+    redis: Unknown,
+    prefix: Unknown,
+    options: Unknown,
+) -> napi::Result<Object<'static>> {
+    let (deferred, promise) = promise::pending(env)?;
+    let environment = environment::present(env)?;
+    let (redis, prefix, options) = (js::value(&redis), js::value(&prefix), js::value(&options));
+    match prepare(env, &environment, redis, prefix, options) {
+        Ok(campaign) => campaign.establish(deferred),
+        Err(error) => Deferred::reject(deferred, error),
+    }
+    Ok(promise)
+}
+
+/// The campaign of these arguments: the one that there is, or a new one.
+fn prepare(
+    env: &Env,
+    environment: &Rc<Environment>,
+    redis: Value,
+    prefix: Value,
+    options: Value,
+) -> Result<Rc<Campaign>> {
+    let prefix = text("prefix", prefix)?;
+    let options = Options::read(env, &prefix, options)?;
+    let source = source::read(env, redis)?;
+    if environment.closed.get() {
+        return Err(PrimaryLeaseError::new(
+            Code::Closed,
+            "the process is ending",
+        ));
+    }
+    if let Some(present) = environment.campaign(&prefix) {
+        match difference(&present, &source, &options) {
+            None => return Ok(present),
+            Some(difference) if present.is_active() => {
+                return Err(PrimaryLeaseError::invalid(format!(
+                    "a campaign for {prefix:?} is under way with another configuration: {difference}"
+                )));
+            }
+            // One that is being released goes on beside the new one until it has ended.
+            Some(_) => {}
+        }
+    }
+    let campaign = Rc::new(start(environment, prefix, source, options)?);
+    if listener::has_any(environment, &campaign.prefix) {
+        campaign.handle.listen(true);
+    }
+    environment.campaigns.borrow_mut().push(campaign.clone());
+    Ok(campaign)
+}
+
+fn difference(present: &Campaign, source: &RedisSource, options: &Options) -> Option<String> {
+    // Which field of the source differs could be its password.
+    if present.source != *source {
+        return Some("redis is another server, or another way to it".into());
+    }
+    present.options.difference(options)
+}
+
+fn start(
+    environment: &Environment,
+    prefix: String,
+    source: RedisSource,
+    options: Options,
+) -> Result<Campaign> {
+    let number = environment.next_number();
+    let channel = environment.channel.clone();
+    let broken = |error: std::io::Error| {
+        let message = format!("the background thread could not be started: {error}");
+        PrimaryLeaseError::new(Code::Closed, message)
+    };
+    let store = redis_store(&source, options.config.ttl).map_err(broken)?;
+    let handle = Handle::start(Start {
+        store,
+        target: Target {
+            name: Arc::from(options::name(&prefix, options.scope.as_deref())),
+            server: Arc::from(options.server_id.as_str()),
+        },
+        config: options.config.clone(),
+        sink: Box::new(move |change| {
+            channel.send(Delivery::Change {
+                campaign: number,
+                change,
+            });
+        }),
+        span: tracing::info_span!("election", environment = environment.id, %prefix),
+    })
+    .map_err(broken)?;
+    Ok(Campaign::new(number, prefix, source, options, handle))
+}
+
+/// Calls `listener` with every change of the election `prefix` as this process sees it, in order
+/// and without duplicates: `lost` before any later `elected`, tokens rising, nothing after
+/// `resigned`. Returns a function that removes it.
+///
+/// Listeners may come before the campaign and outlive it. One that comes late is told the present
+/// first: `unavailable` if so, then `elected` or `primary-changed`. While a prefix has a listener,
+/// its campaign takes over when the primary goes. A listener that throws, or returns a promise
+/// that rejects, is logged and harms nobody. It keeps nothing alive.
+///
+/// Throws `ERR_INVALID_CONFIG`.
+#[napi(
+    catch_unwind,
+    ts_args_type = "prefix: string, listener: (change: PrimaryChange) => void",
+    ts_return_type = "() => void"
+)]
+pub fn on_primary_change(
+    env: &Env,
+    prefix: Unknown,
+    listener: Unknown,
+) -> napi::Result<Unknown<'static>> {
+    let environment = environment::present(env)?;
+    let add = || -> Result<u64> {
+        let prefix = text("prefix", js::value(&prefix))?;
+        check_name("prefix", &prefix)?;
+        let listener = js::value(&listener);
+        if !js::is_function(listener) {
+            return Err(PrimaryLeaseError::invalid(format!(
+                "listener must be a function, got {}",
+                js::describe(listener)
+            )));
+        }
+        Ok(listener::add(&environment, &prefix, listener)?)
+    };
+    let number = add().map_err(|error| error.into_napi(env))?;
+    let remove = js::function(env, "removeListener", move |env, _| {
+        if let Some(environment) = environment::existing() {
+            listener::remove(env, &environment, number);
+        }
+    });
+    Ok(remove?)
+}
+
+/// How the campaign of this process for `prefix` stands; `undefined` when there is none.
+///
+/// Throws `ERR_INVALID_CONFIG`.
+#[napi(
+    catch_unwind,
+    ts_args_type = "prefix: string",
+    ts_return_type = "PrimaryStatus | undefined"
+)]
+pub fn primary_status(env: &Env, prefix: Unknown) -> napi::Result<Unknown<'static>> {
+    let environment = environment::present(env)?;
+    let status = || -> Result<Value> {
+        let prefix = text("prefix", js::value(&prefix))?;
+        check_name("prefix", &prefix)?;
+        let status = match environment.campaign(&prefix) {
+            Some(campaign) => campaign.status(env)?,
+            None => None,
+        };
+        match status {
+            Some(status) => Ok(js::value(&status)),
+            None => Ok(js::make(env, ())?),
+        }
+    };
+    status().map_err(|error| error.into_napi(env))
+}
+
+/// Resigns the campaign of `prefix`, or every campaign of this process: no lease is held from here
+/// on, and another server can take over at once. Resolves when Redis has confirmed it, or when the
+/// lease has run out without it. Where there is no campaign it resolves at once.
+///
+/// Rejects with `ERR_INVALID_CONFIG`.
+#[napi(
+    catch_unwind,
+    ts_args_type = "prefix?: string",
+    ts_return_type = "Promise<void>"
+)]
+pub fn resign_primary_server(
+    env: &Env,
+    prefix: Unknown,
+    options: Unknown,
+) -> napi::Result<Object<'static>> {
+    let environment = environment::present(env)?;
+    let (prefix, options) = (js::value(&prefix), js::value(&options));
+    let leaving = match to_resign(&environment, prefix, options) {
+        Ok(leaving) => leaving,
+        Err(error) => return promise::rejected(env, error),
+    };
+    let (deferred, promise) = promise::pending(env)?;
+    let gathering = Gathering::begin(deferred);
+    for campaign in leaving {
+        campaign.resign(env, &gathering);
+    }
+    gathering.finish();
+    Ok(promise)
+}
+
+fn to_resign(
+    environment: &Environment,
+    prefix: Value,
+    options: Value,
+) -> Result<Vec<Rc<Campaign>>> {
+    match js::kind(options)? {
+        Kind::Nothing => {}
+        Kind::Object(object) => options::refuse_unknown("options", &object, &[], &[])?,
+        _ => {
+            return Err(PrimaryLeaseError::invalid(format!(
+                "options must be an object, got {}",
+                js::describe(options)
+            )));
+        }
+    }
+    let mut campaigns = environment.campaigns.borrow().clone();
+    if !matches!(js::kind(prefix)?, Kind::Nothing) {
+        let prefix = text("prefix", prefix)?;
+        check_name("prefix", &prefix)?;
+        campaigns.retain(|campaign| campaign.prefix == prefix);
+    }
+    Ok(campaigns)
+}
+
+/// Sets where log lines go: each is a message and an object of fields, `prefix` among them. Without
+/// a call warnings and errors go to `console`; `null` silences. A logger that throws harms nobody.
+///
+/// Throws `ERR_INVALID_CONFIG`.
+#[napi(catch_unwind, ts_args_type = "logger: PrimaryLogger | null")]
+pub fn set_logger(env: &Env, logger: Unknown) -> napi::Result<()> {
+    let environment = environment::present(env)?;
+    let logger = Logger::read(env, js::value(&logger)).map_err(|error| error.into_napi(env))?;
+    logging::set(env, &environment, logger);
+    Ok(())
+}
+
+fn text(field: &str, value: Value) -> Result<String> {
+    match js::kind(value)? {
+        Kind::Text(text) => Ok(text),
+        _ => Err(PrimaryLeaseError::invalid(format!(
+            "{field} must be a string, got {}",
+            js::describe(value)
+        ))),
+    }
+}

@@ -1,0 +1,235 @@
+//! JavaScript values without their types: reading, calling, building.
+//!
+//! Whatever JavaScript throws on the way is taken out of the environment and comes back as
+//! [`Thrown`]: with an exception pending no further call would work.
+
+#![expect(
+    unsafe_code,
+    reason = "napi's own wrappers leave an exception pending where a method or a getter throws"
+)]
+
+use std::ffi::CString;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+use napi::bindgen_prelude::{
+    FromNapiValue, FunctionCallContext, JsObjectValue, Object, ToNapiValue, Unknown,
+};
+use napi::{Env, JsValue, ValueType, sys};
+
+/// A value, good until the call from JavaScript that we are in returns.
+pub type Value = Unknown<'static>;
+
+/// What JavaScript threw, as text.
+#[derive(Debug)]
+pub struct Thrown(pub String);
+
+pub type Result<T> = std::result::Result<T, Thrown>;
+
+impl fmt::Display for Thrown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<napi::Error> for Thrown {
+    fn from(error: napi::Error) -> Self {
+        Thrown(error.reason.clone())
+    }
+}
+
+impl From<Thrown> for napi::Error {
+    fn from(thrown: Thrown) -> Self {
+        napi::Error::from_reason(thrown.0)
+    }
+}
+
+/// A value by its type.
+pub enum Kind {
+    /// `undefined` or `null`.
+    Nothing,
+    Bool(bool),
+    Number(f64),
+    Text(String),
+    Function,
+    Object(Object<'static>),
+    /// A symbol or a bigint.
+    Other,
+}
+
+pub fn kind(value: Value) -> Result<Kind> {
+    Ok(match value.get_type()? {
+        ValueType::Undefined | ValueType::Null => Kind::Nothing,
+        ValueType::Boolean => Kind::Bool(read(value)?),
+        ValueType::Number => Kind::Number(read(value)?),
+        ValueType::String => Kind::Text(read(value)?),
+        ValueType::Function => Kind::Function,
+        ValueType::Object => Kind::Object(Object::from_raw(value.value().env, value.raw())),
+        _ => Kind::Other,
+    })
+}
+
+/// What a value is, for a message: never its content.
+pub fn describe(value: Value) -> &'static str {
+    match kind(value) {
+        Ok(Kind::Nothing) if matches!(value.get_type(), Ok(ValueType::Null)) => "null",
+        Ok(Kind::Nothing) => "undefined",
+        Ok(Kind::Bool(_)) => "a boolean",
+        Ok(Kind::Number(_)) => "a number",
+        Ok(Kind::Text(_)) => "a string",
+        Ok(Kind::Function) => "a function",
+        Ok(Kind::Object(object)) if object.is_array().unwrap_or(false) => "an array",
+        Ok(Kind::Object(_)) => "an object",
+        Ok(Kind::Other) | Err(_) => "a symbol or a bigint",
+    }
+}
+
+pub fn is_function(value: Value) -> bool {
+    matches!(value.get_type(), Ok(ValueType::Function))
+}
+
+/// A value of this call, without the lifetime that its wrapper borrows.
+pub fn value<'a>(of: &impl JsValue<'a>) -> Value {
+    // SAFETY: both pointers come from a live wrapper, and nothing here outlives the call from
+    // JavaScript that we are in.
+    unsafe { Unknown::from_raw_unchecked(of.value().env, of.raw()) }
+}
+
+/// A Rust value as JavaScript has it.
+pub fn make(env: &Env, of: impl ToNapiValue) -> Result<Value> {
+    // SAFETY: the environment is the one that we were called from.
+    unsafe {
+        let raw = ToNapiValue::to_napi_value(env.raw(), of)?;
+        Ok(Unknown::from_raw_unchecked(env.raw(), raw))
+    }
+}
+
+pub fn get(env: &Env, object: Value, name: &str) -> Result<Value> {
+    let name = CString::new(name).map_err(|_| Thrown("a name with a zero in it".into()))?;
+    let mut raw = ptr::null_mut();
+    // SAFETY: as above; the name ends with a zero.
+    let status =
+        unsafe { sys::napi_get_named_property(env.raw(), object.raw(), name.as_ptr(), &mut raw) };
+    finish(env, status, raw)
+}
+
+pub fn global(env: &Env, name: &str) -> Result<Value> {
+    get(env, value(&env.get_global()?), name)
+}
+
+pub fn call(env: &Env, this: Value, function: Value, args: &[Value]) -> Result<Value> {
+    let args: Vec<_> = args.iter().map(JsValue::raw).collect();
+    let mut raw = ptr::null_mut();
+    // SAFETY: as above; the number of arguments is that of the vector.
+    let status = unsafe {
+        sys::napi_call_function(
+            env.raw(),
+            this.raw(),
+            function.raw(),
+            args.len(),
+            args.as_ptr(),
+            &mut raw,
+        )
+    };
+    finish(env, status, raw)
+}
+
+pub fn invoke(env: &Env, object: Value, method: &str, args: &[Value]) -> Result<Value> {
+    call(env, object, get(env, object, method)?, args)
+}
+
+pub fn construct(env: &Env, class: Value, args: &[Value]) -> Result<Value> {
+    let args: Vec<_> = args.iter().map(JsValue::raw).collect();
+    let mut raw = ptr::null_mut();
+    // SAFETY: as above.
+    let status = unsafe {
+        sys::napi_new_instance(env.raw(), class.raw(), args.len(), args.as_ptr(), &mut raw)
+    };
+    finish(env, status, raw)
+}
+
+pub fn read<T: FromNapiValue>(value: Value) -> Result<T> {
+    // SAFETY: both pointers come from a live value; a conversion that does not fit fails.
+    Ok(unsafe { T::from_napi_value(value.value().env, value.raw()) }?)
+}
+
+fn finish(env: &Env, status: sys::napi_status, raw: sys::napi_value) -> Result<Value> {
+    if status == sys::Status::napi_ok {
+        // SAFETY: the call that made it succeeded.
+        return Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), raw) });
+    }
+    Err(take_exception(env).unwrap_or_else(|| {
+        Thrown(format!(
+            "a call of Node-API failed: {}",
+            napi::Status::from(status)
+        ))
+    }))
+}
+
+/// Takes what was thrown out of the environment.
+fn take_exception(env: &Env) -> Option<Thrown> {
+    let mut exception = ptr::null_mut();
+    let mut pending = false;
+    // SAFETY: each pointer is only used when the call that wrote it succeeded.
+    unsafe {
+        let asked = sys::napi_is_exception_pending(env.raw(), &mut pending);
+        if asked != sys::Status::napi_ok || !pending {
+            return None;
+        }
+        let taken = sys::napi_get_and_clear_last_exception(env.raw(), &mut exception);
+        if taken != sys::Status::napi_ok {
+            return None;
+        }
+        let exception = Unknown::from_raw_unchecked(env.raw(), exception);
+        Some(Thrown(show(env, exception)))
+    }
+}
+
+/// What `String(value)` gives.
+pub fn show(env: &Env, of: Value) -> String {
+    let (mut text, mut ignored) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: the text is only read when it was made.
+    unsafe {
+        if sys::napi_coerce_to_string(env.raw(), of.raw(), &mut text) != sys::Status::napi_ok {
+            // A symbol, or showing it threw in turn.
+            sys::napi_get_and_clear_last_exception(env.raw(), &mut ignored);
+            return "something that cannot be shown".into();
+        }
+        String::from_napi_value(env.raw(), text).unwrap_or_default()
+    }
+}
+
+/// A new function. A panic in it ends with it.
+pub fn function(
+    env: &Env,
+    name: &str,
+    run: impl Fn(&Env, Option<Value>) + 'static,
+) -> Result<Value> {
+    let function = env.create_function_from_closure::<Value, (), _>(
+        name,
+        move |context: FunctionCallContext| {
+            let argument = context.first_arg::<Value>().ok();
+            let ran = catch_unwind(AssertUnwindSafe(|| run(context.env, argument)));
+            if ran.is_err() {
+                tracing::error!("a function of ours broke");
+            }
+            Ok(())
+        },
+    )?;
+    Ok(value(&function))
+}
+
+/// A new plain object.
+pub fn object(env: &Env) -> Result<Object<'static>> {
+    let object = Object::new(env)?;
+    Ok(Object::from_raw(env.raw(), object.raw()))
+}
+
+/// Sets a property; `None` leaves it out.
+pub fn set(object: &mut Object, name: &str, of: Option<impl ToNapiValue>) -> Result<()> {
+    match of {
+        Some(of) => Ok(object.set_named_property(name, of)?),
+        None => Ok(()),
+    }
+}

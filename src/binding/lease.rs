@@ -1,0 +1,172 @@
+#![cfg_attr(
+    not(test),
+    expect(
+        unused_qualifications,
+        reason = "napi-derive spells out the path of a well-known symbol"
+    )
+)]
+
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{JavaScriptClassExt, Object, ObjectRef, This};
+use napi::{Env, JsValue, Property, PropertyAttributes};
+use napi_derive::napi;
+
+use super::campaign::Campaign;
+use super::change::number;
+use super::error::PrimaryLeaseError;
+use super::js;
+use super::promise;
+use crate::driver::{LeaseCell, now};
+
+/// Primaryship of one election, from its grant to its loss or release.
+///
+/// The same object comes out of `establishPrimaryServer` and in the `elected` change. It is made
+/// by an election only, and is not renewed or revived once it was lost: the next election gives
+/// a new one, with a larger token.
+#[napi]
+pub struct PrimaryLease {
+    cell: Arc<LeaseCell>,
+    campaign: Weak<Campaign>,
+    prefix: String,
+    server_id: String,
+    /// The number of the latest resign before this lease's campaign began.
+    era: u64,
+}
+
+#[napi]
+impl PrimaryLease {
+    /// The prefix of the election, without the scope.
+    #[napi(getter, catch_unwind)]
+    pub fn prefix(&self) -> String {
+        self.prefix.clone()
+    }
+
+    /// The name of this server, for people.
+    #[napi(getter, catch_unwind)]
+    pub fn server_id(&self) -> String {
+        self.server_id.clone()
+    }
+
+    /// The fencing token: a safe integer that rises with every grant of this election. Hand it to
+    /// whatever the primary writes to, and let that refuse a smaller one than it has seen.
+    #[napi(getter, catch_unwind)]
+    pub fn token(&self) -> f64 {
+        number(self.cell.token())
+    }
+
+    /// Whether this server is primary at this very moment: compares the clock with the deadline,
+    /// so it is right even just after the event loop or the whole process stood still. Once
+    /// false it stays false.
+    #[napi(getter, catch_unwind)]
+    pub fn is_held(&self) -> bool {
+        self.cell.is_held(now())
+    }
+
+    /// For how long it is held even if no further renewal is confirmed, in ms; 0 when it is not.
+    #[napi(getter, catch_unwind)]
+    pub fn remaining_ms(&self) -> f64 {
+        self.cell.remaining(now()).as_secs_f64() * 1_000.0
+    }
+
+    /// Aborted when the lease is lost or released, with a `PrimaryLeaseError` of the code
+    /// `ERR_LEASE_LOST` as its reason. The event loop has to turn for that; `isHeld` does not need
+    /// it.
+    #[napi(getter, catch_unwind, ts_return_type = "AbortSignal")]
+    pub fn signal(&self, env: &Env, this: This) -> napi::Result<Object<'static>> {
+        let signal = js::get(env, js::value(&this.object), SIGNAL)?;
+        Ok(Object::from_raw(env.raw(), signal.raw()))
+    }
+
+    /// Throws `ERR_LEASE_LOST` unless the lease is held at this moment.
+    #[napi(catch_unwind)]
+    pub fn assert_held(&self, env: &Env) -> napi::Result<()> {
+        match self.is_held() {
+            true => Ok(()),
+            false => Err(self.lost().into_napi(env)),
+        }
+    }
+
+    /// Resigns: `isHeld` is false and `signal` aborted before anything is sent, the campaign
+    /// ends, and another server can take over at once. Resolves when Redis has confirmed it, or
+    /// when the lease has run out without it; never rejects. A second call changes nothing. On an
+    /// older lease of the same campaign it ends the campaign all the same.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn release(&self, env: &Env) -> napi::Result<Object<'static>> {
+        self.cell.end();
+        match self.campaign.upgrade() {
+            Some(campaign) => campaign.release(env, self.era),
+            None => promise::settled(env),
+        }
+    }
+
+    /// The same as `release()`, for `await using`.
+    #[napi(
+        catch_unwind,
+        well_known_symbol = "asyncDispose",
+        ts_return_type = "Promise<void>"
+    )]
+    pub fn async_dispose(&self, env: &Env) -> napi::Result<Object<'static>> {
+        self.release(env)
+    }
+
+    fn lost(&self) -> PrimaryLeaseError {
+        PrimaryLeaseError::lease_lost(&self.prefix, self.cell.token().get())
+    }
+}
+
+/// Where the object keeps its signal: JavaScript's own property, so that it lives as long.
+const SIGNAL: &str = "_signal";
+
+/// A lease whose term has not ended yet.
+pub struct Term {
+    pub cell: Arc<LeaseCell>,
+    object: ObjectRef<false>,
+    controller: ObjectRef<false>,
+}
+
+impl Term {
+    pub fn begin(env: &Env, cell: Arc<LeaseCell>, campaign: &Rc<Campaign>) -> js::Result<Term> {
+        let controller = js::construct(env, js::global(env, "AbortController")?, &[])?;
+        let signal = js::get(env, controller, "signal")?;
+        let lease = PrimaryLease {
+            cell: cell.clone(),
+            campaign: Rc::downgrade(campaign),
+            prefix: campaign.prefix.clone(),
+            server_id: campaign.options.server_id.clone(),
+            era: campaign.era(),
+        };
+        let instance = lease.into_instance(env)?;
+        let mut object = instance.as_object(env);
+        let property = Property::new()
+            .with_utf8_name(SIGNAL)?
+            .with_value(&signal)
+            .with_property_attributes(PropertyAttributes::Default);
+        napi::bindgen_prelude::JsObjectValue::define_properties(&mut object, &[property])?;
+        Ok(Term {
+            cell,
+            object: js::read(js::value(&object))?,
+            controller: js::read(controller)?,
+        })
+    }
+
+    pub fn object(&self, env: &Env) -> js::Result<js::Value> {
+        Ok(js::value(&self.object.get_value(env)?))
+    }
+
+    /// Aborts the signal.
+    pub fn abort(&self, env: &Env, prefix: &str) -> js::Result<()> {
+        let error = PrimaryLeaseError::lease_lost(prefix, self.cell.token().get()).to_js(env)?;
+        let controller = js::value(&self.controller.get_value(env)?);
+        js::invoke(env, controller, "abort", &[js::value(&error)])?;
+        Ok(())
+    }
+
+    /// Lets go of the JavaScript objects.
+    pub fn drop_references(self, env: &Env) {
+        // Nothing to be done about a reference that cannot be given back.
+        let _ = self.object.unref(env);
+        let _ = self.controller.unref(env);
+    }
+}

@@ -1,0 +1,148 @@
+use std::cell::Cell;
+use std::rc::Rc;
+
+use napi::{Env, UnknownRef};
+
+use super::change::{Present, Telling};
+use super::environment::{self, Delivery, Environment};
+use super::js::{self, Kind, Value};
+
+/// A function that is told of the changes of one election.
+pub struct Listener {
+    pub number: u64,
+    pub prefix: String,
+    function: Cell<Option<UnknownRef<false>>>,
+    /// It was told the present, if there was one when it came.
+    live: Cell<bool>,
+}
+
+/// Adds a listener; it returns its number.
+pub fn add(environment: &Environment, prefix: &str, function: Value) -> js::Result<u64> {
+    let campaign = environment.campaign(prefix);
+    let listener = Rc::new(Listener {
+        number: environment.next_number(),
+        prefix: prefix.into(),
+        function: Cell::new(Some(js::read(function)?)),
+        live: Cell::new(campaign.is_none()),
+    });
+    let number = listener.number;
+    let first = !has_any(environment, prefix);
+    environment.listeners.borrow_mut().push(listener);
+    if let Some(campaign) = campaign {
+        // Behind whatever is on its way already, which is part of the present by then.
+        environment
+            .channel
+            .send(Delivery::Present { listener: number });
+        if first {
+            campaign.handle.listen(true);
+        }
+    }
+    Ok(number)
+}
+
+/// Removes a listener; one that is gone already is left alone.
+pub fn remove(env: &Env, environment: &Environment, number: u64) {
+    let mut listeners = environment.listeners.borrow_mut();
+    let Some(at) = listeners.iter().position(|l| l.number == number) else {
+        return;
+    };
+    let listener = listeners.remove(at);
+    drop(listeners);
+    if let Some(function) = listener.function.take() {
+        // Nothing to be done about a reference that cannot be given back.
+        let _ = function.unref(env);
+    }
+    if !has_any(environment, &listener.prefix)
+        && let Some(campaign) = environment.campaign(&listener.prefix)
+    {
+        campaign.handle.listen(false);
+    }
+}
+
+pub fn has_any(environment: &Environment, prefix: &str) -> bool {
+    let listeners = environment.listeners.borrow();
+    listeners.iter().any(|l| l.prefix == prefix)
+}
+
+/// Tells everybody who listens to `prefix` and has been told the present.
+pub fn broadcast(env: &Env, environment: &Environment, prefix: &str, telling: &Telling) {
+    let listeners: Vec<_> = environment
+        .listeners
+        .borrow()
+        .iter()
+        .filter(|l| l.prefix == prefix && l.live.get())
+        .cloned()
+        .collect();
+    for listener in listeners {
+        listener.tell(env, telling);
+    }
+}
+
+/// Tells a late listener the present, from where on it hears every change.
+pub fn tell_present(env: &Env, environment: &Environment, number: u64) {
+    let listeners = environment.listeners.borrow();
+    let Some(listener) = listeners.iter().find(|l| l.number == number).cloned() else {
+        return;
+    };
+    drop(listeners);
+    listener.live.set(true);
+    let present = match environment.campaign(&listener.prefix) {
+        Some(campaign) => campaign.present(env),
+        None => Present::default(),
+    };
+    for telling in present.tellings() {
+        listener.tell(env, &telling);
+    }
+}
+
+impl Listener {
+    fn tell(&self, env: &Env, telling: &Telling) {
+        if let Err(thrown) = self.try_tell(env, telling) {
+            tracing::error!(
+                environment = environment::id(),
+                prefix = %self.prefix,
+                error = %thrown,
+                "a listener threw"
+            );
+        }
+    }
+
+    fn try_tell(&self, env: &Env, telling: &Telling) -> js::Result<()> {
+        // Taken and put back: the listener may remove itself while it runs.
+        let Some(reference) = self.function.take() else {
+            return Ok(());
+        };
+        let function = reference
+            .get_value(env)
+            .map(|function| js::value(&function));
+        self.function.set(Some(reference));
+        let change = telling.to_js(env, &self.prefix)?;
+        let nothing = js::make(env, ())?;
+        let returned = js::call(env, nothing, function?, &[js::value(&change)])?;
+        self.observe(env, returned)
+    }
+
+    /// A promise that a listener returns must not be rejected unobserved.
+    fn observe(&self, env: &Env, returned: Value) -> js::Result<()> {
+        let Kind::Object(_) = js::kind(returned)? else {
+            return Ok(());
+        };
+        let then = js::get(env, returned, "then")?;
+        if !js::is_function(then) {
+            return Ok(());
+        }
+        let prefix = self.prefix.clone();
+        let rejected = js::function(env, "listenerRejected", move |env, reason| {
+            let error = reason.map(|reason| js::show(env, reason));
+            tracing::error!(
+                environment = environment::id(),
+                %prefix,
+                error = error.unwrap_or_default(),
+                "a listener's promise was rejected"
+            );
+        })?;
+        let nothing = js::make(env, ())?;
+        js::call(env, returned, then, &[nothing, rejected])?;
+        Ok(())
+    }
+}

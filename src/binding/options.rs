@@ -1,0 +1,241 @@
+//! Reads the options of an election.
+
+use std::process;
+use std::time::Duration;
+
+use napi::bindgen_prelude::Object;
+use napi::{Env, ValueType};
+
+use super::error::{PrimaryLeaseError, Result};
+use super::js::{self, Kind, Value};
+use crate::election::{Config, DEFAULT_TTL, check_name};
+
+/// What a campaign is started with, beside its source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    pub config: Config,
+    pub exit_timeout: Duration,
+    pub scope: Option<String>,
+    pub server_id: String,
+}
+
+const DEFAULT_EXIT_TIMEOUT: Duration = Duration::from_millis(500);
+const MAX_EXIT_TIMEOUT: f64 = 10_000.0;
+/// More than any duration may be, and far from where a duration overflows.
+const MAX_MS: f64 = 1e12;
+const KNOWN: [&str; 7] = [
+    "ttl",
+    "renewInterval",
+    "establishTimeout",
+    "exitTimeout",
+    "scope",
+    "serverId",
+    "eagerStart",
+];
+
+impl Options {
+    pub fn read(env: &Env, prefix: &str, given: Value) -> Result<Options> {
+        check_name("prefix", prefix)?;
+        let given = Given::new(env, given)?;
+        let mut config = Config::new(given.millis("ttl")?.unwrap_or(DEFAULT_TTL));
+        if let Some(interval) = given.millis("renewInterval")? {
+            config.renew_interval = interval;
+        }
+        if let Some(timeout) = given.millis("establishTimeout")? {
+            config.establish_timeout = timeout;
+        }
+        config.eager_start = given.boolean("eagerStart")?.unwrap_or(false);
+        config.check()?;
+        let exit_timeout = given.millis("exitTimeout")?.unwrap_or(DEFAULT_EXIT_TIMEOUT);
+        if exit_timeout.as_millis() as f64 > MAX_EXIT_TIMEOUT {
+            return Err(PrimaryLeaseError::invalid(format!(
+                "exitTimeout must be from 0 to {MAX_EXIT_TIMEOUT} ms, got {} ms",
+                exit_timeout.as_millis()
+            )));
+        }
+        let scope = given.text("scope")?;
+        if let Some(scope) = &scope {
+            check_name("scope", scope)?;
+            check_name("prefix with its scope", &name(prefix, Some(scope)))?;
+        }
+        let server_id = given.text("serverId")?.unwrap_or_else(default_server_id);
+        check_server_id(&server_id)?;
+        Ok(Options {
+            config,
+            exit_timeout,
+            scope,
+            server_id,
+        })
+    }
+
+    /// The first option in which another call differs, with both values.
+    pub fn difference(&self, other: &Options) -> Option<String> {
+        let (a, b) = (&self.config, &other.config);
+        let ms = |duration: Duration| format!("{} ms", duration.as_secs_f64() * 1_000.0);
+        let pairs = [
+            ("ttl", ms(a.ttl), ms(b.ttl)),
+            ("renewInterval", ms(a.renew_interval), ms(b.renew_interval)),
+            (
+                "establishTimeout",
+                ms(a.establish_timeout),
+                ms(b.establish_timeout),
+            ),
+            ("exitTimeout", ms(self.exit_timeout), ms(other.exit_timeout)),
+            (
+                "scope",
+                format!("{:?}", self.scope.as_deref().unwrap_or_default()),
+                format!("{:?}", other.scope.as_deref().unwrap_or_default()),
+            ),
+            (
+                "serverId",
+                format!("{:?}", self.server_id),
+                format!("{:?}", other.server_id),
+            ),
+            (
+                "eagerStart",
+                a.eager_start.to_string(),
+                b.eager_start.to_string(),
+            ),
+        ];
+        pairs
+            .into_iter()
+            .find(|(_, here, there)| here != there)
+            .map(|(field, here, there)| format!("{field} is {here} there, got {there}"))
+    }
+}
+
+/// The name of the election.
+pub fn name(prefix: &str, scope: Option<&str>) -> String {
+    match scope {
+        Some(scope) => format!("{prefix}:{scope}"),
+        None => prefix.into(),
+    }
+}
+
+fn check_server_id(server_id: &str) -> Result<()> {
+    let length = server_id.chars().count();
+    if (1..=200).contains(&length) && !server_id.chars().any(char::is_control) {
+        return Ok(());
+    }
+    let shown: String = server_id.chars().take(40).collect();
+    Err(PrimaryLeaseError::invalid(format!(
+        "serverId must be 1 to 200 characters without control characters, got {shown:?} \
+         ({length} characters)"
+    )))
+}
+
+fn default_server_id() -> String {
+    match std::env::var("SERVER_ID") {
+        Ok(id) if !id.is_empty() => id,
+        _ => format!("{}:{}", host_name(), process::id()),
+    }
+}
+
+#[cfg(unix)]
+fn host_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+#[cfg(not(unix))]
+fn host_name() -> String {
+    std::env::var("COMPUTERNAME").unwrap_or_else(|_| "localhost".into())
+}
+
+/// The options object as it was given.
+struct Given<'a> {
+    env: &'a Env,
+    object: Option<Value>,
+}
+
+impl<'a> Given<'a> {
+    fn new(env: &'a Env, given: Value) -> Result<Self> {
+        let object = match js::kind(given)? {
+            Kind::Nothing => None,
+            Kind::Object(object) if js::describe(given) == "an object" => {
+                refuse_unknown("options", &object, &KNOWN, &KNOWN)?;
+                Some(given)
+            }
+            _ => {
+                return Err(PrimaryLeaseError::invalid(format!(
+                    "options must be an object, got {}",
+                    js::describe(given)
+                )));
+            }
+        };
+        Ok(Given { env, object })
+    }
+
+    fn get(&self, field: &str) -> Result<Option<Value>> {
+        let Some(object) = self.object else {
+            return Ok(None);
+        };
+        let value = js::get(self.env, object, field)?;
+        Ok(match value.get_type() {
+            Ok(ValueType::Undefined) => None,
+            _ => Some(value),
+        })
+    }
+
+    fn millis(&self, field: &str) -> Result<Option<Duration>> {
+        let Some(value) = self.get(field)? else {
+            return Ok(None);
+        };
+        let got = match js::kind(value)? {
+            Kind::Number(ms) if (0.0..=MAX_MS).contains(&ms) => {
+                return Ok(Some(Duration::from_micros((ms * 1_000.0).round() as u64)));
+            }
+            Kind::Number(ms) => ms.to_string(),
+            _ => js::describe(value).into(),
+        };
+        Err(PrimaryLeaseError::invalid(format!(
+            "{field} must be a number of milliseconds, not negative, got {got}"
+        )))
+    }
+
+    fn boolean(&self, field: &str) -> Result<Option<bool>> {
+        let Some(value) = self.get(field)? else {
+            return Ok(None);
+        };
+        match js::kind(value)? {
+            Kind::Bool(boolean) => Ok(Some(boolean)),
+            _ => Err(PrimaryLeaseError::invalid(format!(
+                "{field} must be true or false, got {}",
+                js::describe(value)
+            ))),
+        }
+    }
+
+    fn text(&self, field: &str) -> Result<Option<String>> {
+        let Some(value) = self.get(field)? else {
+            return Ok(None);
+        };
+        match js::kind(value)? {
+            Kind::Text(text) => Ok(Some(text)),
+            _ => Err(PrimaryLeaseError::invalid(format!(
+                "{field} must be a string, got {}",
+                js::describe(value)
+            ))),
+        }
+    }
+}
+
+/// Refuses the first key that is not among the known ones, by name, and says what can be given.
+pub fn refuse_unknown(what: &str, object: &Object, known: &[&str], shown: &[&str]) -> Result<()> {
+    let keys = Object::keys(object).map_err(js::Thrown::from)?;
+    match keys.iter().find(|key| !known.contains(&key.as_str())) {
+        None => Ok(()),
+        Some(key) => {
+            let key: String = key.chars().take(40).collect();
+            let known = match shown {
+                [] => "none".into(),
+                shown => shown.join(", "),
+            };
+            Err(PrimaryLeaseError::invalid(format!(
+                "{what} has no option {key:?}, known: {known}"
+            )))
+        }
+    }
+}

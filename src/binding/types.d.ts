@@ -1,0 +1,152 @@
+/* eslint-disable */
+
+/**
+ * Elects one primary among many servers with a fenced, renewed lease in Redis.
+ *
+ * What this does **not** promise: an old primary can still be running its last instruction when a
+ * new one is elected. `PrimaryLease.token` is how the thing being written to tells them apart. That
+ * there is one primary at a time assumes that the clocks of the servers run at the same rate within
+ * 1 % (steps of the clock do no harm) and that there is one Redis at a time: where a failover
+ * leaves an old master answering its clients, two primaries can overlap for at most one `ttl`.
+ *
+ * All times are in milliseconds.
+ */
+
+/**
+ * Where Redis is: a URL (`redis://user:password@host:port/db`, `unix:///path`), an options object,
+ * or an ioredis client, of which only the options are read. A connection of our own is opened;
+ * nothing of the client is used or changed.
+ *
+ * One plain server for now: TLS, Sentinel, Cluster, node-redis clients, several servers and
+ * `memory://` are refused with `ERR_INVALID_CONFIG`, as is what cannot be honoured (a `password`
+ * function, a custom `Connector`). What only says how the caller's own client behaves (retry
+ * strategies, the offline queue and the like) is ignored.
+ */
+export type RedisSource = string | RedisOptions | {readonly options: object; sendCommand: unknown; defineCommand: unknown}
+
+/** A connection in ioredis's words. `null`, `''` and `false` count as not given. */
+export interface RedisOptions {
+  /** Default `'localhost'`. */
+  host?: string | null
+  /** From 1 to 65535, default 6379. */
+  port?: number | string | null
+  /** A Unix socket; where given, `host` and `port` are ignored. */
+  path?: string | null
+  /** The number of the database, default 0. */
+  db?: number | string | null
+  username?: string | null
+  password?: string | null
+  /** Put before every key and channel. */
+  keyPrefix?: string | null
+  /** Shown by `CLIENT LIST`, with a suffix. */
+  connectionName?: string | null
+  /** The IP family of the host's address: 4, 6, or 0 for either (the default). */
+  family?: number | string | null
+  /** In ms, default 10,000; an eighth of the smallest `ttl` bounds it too. */
+  connectTimeout?: number | string | null
+}
+
+/** The same on every server of an election. An option that is not known is refused. */
+export interface ElectionOptions {
+  /**
+   * How long a grant lasts without a renewal, in ms: from 500 to 86,400,000, default 5,000. A crashed
+   * primary is replaced a little later than this after its last renewal.
+   */
+  ttl?: number
+  /**
+   * From one confirmed renewal to the next, in ms: default `ttl / 3`, at least 50, and early
+   * enough for two unanswered commands before the lease ends.
+   */
+  renewInterval?: number
+  /**
+   * How long `establishPrimaryServer` waits for a Redis that does not answer, in ms: from 100 to
+   * 3,600,000, default 10,000.
+   */
+  establishTimeout?: number
+  /**
+   * How long the end of the process may wait for its releases, in ms, once for all of them: from 0
+   * to 10,000, default 500.
+   */
+  exitTimeout?: number
+  /** One primary per scope, say per version: appended to the prefix, after a colon. */
+  scope?: string
+  /**
+   * The name of this server, for people: 1 to 200 characters. Default: the environment variable
+   * `SERVER_ID`, else `host:pid`.
+   */
+  serverId?: string
+  /**
+   * Whether a process that has just started may take a *missing* record at once where Redis has
+   * been up for longer than a `ttl`, instead of waiting one: spares the wait at a first boot. At the
+   * price of two primaries for at most one `ttl` after a FLUSHALL just before the start. Default
+   * `false`.
+   */
+  eagerStart?: boolean
+}
+
+/** Who is primary, as this server sees it. */
+export interface Primary {
+  serverId: string
+  token: number
+}
+
+/**
+ * Why a lease ended: `store-lost` (commands were failing until the deadline), `expired` (they were
+ * not: the process was frozen), `superseded` (a newer grant was found), `stalled` (the event loop
+ * hung; not in this version), `internal` (an error of ours), `resigned`, `exit`.
+ */
+export type LeaseEndReason = 'store-lost' | 'expired' | 'superseded' | 'stalled' | 'internal' | 'resigned' | 'exit'
+
+/** What a listener is told; `prefix` names the election. */
+export type PrimaryChange =
+  /** This server is primary. */
+  | {type: 'elected'; prefix: string; lease: PrimaryLease}
+  /** It is not any more, and not on purpose. */
+  | {type: 'lost'; prefix: string; token: number; reason: LeaseEndReason}
+  /** The campaign has ended; `token` if it held a lease until then. */
+  | {type: 'resigned'; prefix: string; token?: number; reason: LeaseEndReason}
+  /** Another server is primary now, or, where `primary` is `undefined`, none. */
+  | {type: 'primary-changed'; prefix: string; primary: Primary | undefined}
+  /** Redis has not answered for `ttl / 3`, or refuses; said once, until it answers again. */
+  | {type: 'unavailable'; prefix: string; cause: string}
+  | {type: 'available'; prefix: string}
+
+/** How a campaign stands. */
+export interface PrimaryStatus {
+  prefix: string
+  serverId: string
+  /** `establishing` while a caller waits for an answer. */
+  role: 'establishing' | 'primary' | 'standby'
+  /** The token of the lease, where this server is primary. */
+  token?: number
+  /** Who is primary, where that is known: it may be this server. */
+  primary?: Primary
+  /** Whether Redis answers. */
+  available: boolean
+  /** Why it does not. */
+  cause?: string
+}
+
+/** Where log lines go: `console` is one. */
+export interface PrimaryLogger {
+  debug(message: string, fields: Record<string, unknown>): void
+  info(message: string, fields: Record<string, unknown>): void
+  warn(message: string, fields: Record<string, unknown>): void
+  error(message: string, fields: Record<string, unknown>): void
+}
+
+/**
+ * - `ERR_INVALID_CONFIG`: an argument or an option; the message names it and its value.
+ * - `ERR_LEASE_LOST`: the lease is not held any more.
+ * - `ERR_STORE_DENIED`: Redis refuses us for good: credentials, permissions, or a key of another
+ *   type under our name.
+ * - `ERR_CLOSED`: the process is ending, or the background thread could not be had.
+ */
+export type PrimaryLeaseErrorCode = 'ERR_INVALID_CONFIG' | 'ERR_LEASE_LOST' | 'ERR_STORE_DENIED' | 'ERR_CLOSED'
+
+/** What is thrown and rejected here: an `Error` with this name and a stable `code`. */
+export interface PrimaryLeaseError extends Error {
+  name: 'PrimaryLeaseError'
+  code: PrimaryLeaseErrorCode
+}
+
