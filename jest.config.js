@@ -1,0 +1,17 @@
+/** @type {import('jest').Config} */
+module.exports = {
+  testMatch: ['<rootDir>/__test__/**/*.test.ts'],
+  // Two cores' worth of work, but the tests mostly wait for leases to run out.
+  maxWorkers: 3,
+  testTimeout: 60_000,
+  transform: {
+    // `.mjs` too: the tests share helpers with the scripts and the demo, which Node runs as they are.
+    '\\.(ts|mjs)$': [
+      '@swc/jest',
+      {
+        jsc: {target: 'es2022', parser: {syntax: 'typescript'}},
+        module: {type: 'commonjs'},
+      },
+    ],
+  },
+}

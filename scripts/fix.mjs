@@ -1,0 +1,17 @@
+// Mends what `npm test` would complain of and a program can mend.
+
+import {explain, run, step} from './run.mjs'
+import {setup} from './setup.mjs'
+
+try {
+  await setup({rust: ['rustfmt', 'clippy'], redis: false})
+  await step('cargo clippy --fix', () =>
+    run('cargo', ['clippy', '--fix', '--allow-dirty', '--allow-staged', '--all-targets']),
+  )
+  await step('cargo fmt', () => run('cargo', ['fmt']))
+  await step('biome check --write', () => run('npx', ['biome', 'check', '--write', '.']))
+  await step('index.js, index.d.ts', () => run('npm', ['run', 'addon', '--', '--no-dts-cache']))
+} catch (error) {
+  explain(error)
+  process.exitCode = 1
+}

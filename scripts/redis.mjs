@@ -1,0 +1,163 @@
+// Real Redis servers for the tests and the demo: each on a port and in a directory of its own.
+
+import {spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {access, constants, mkdtemp, rm} from 'node:fs/promises'
+import {connect, createServer} from 'node:net'
+import {tmpdir} from 'node:os'
+import {delimiter, join} from 'node:path'
+
+/** The path of the first redis-server or valkey-server on the PATH, or undefined. */
+export async function findRedisServer() {
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  for (const name of ['redis-server', 'valkey-server']) {
+    for (const folder of folders) {
+      const path = join(folder, name)
+      const runs = await access(path, constants.X_OK).then(
+        () => true,
+        () => false,
+      )
+      if (runs) return path
+    }
+  }
+  return undefined
+}
+
+/** A port that nobody listens on; somebody may take it before it is used. */
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const {port} = /** @type {import('node:net').AddressInfo} */ (server.address())
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** One server process, which can be stopped, started again and frozen. It keeps its port. */
+export class RedisServer {
+  /** @type {import('node:child_process').ChildProcess | undefined} */
+  #process
+  #frozen = false
+
+  /**
+   * @param {string} program
+   * @param {string} dir
+   * @param {number} port
+   * @param {string[]} args
+   */
+  constructor(program, dir, port, args) {
+    this.program = program
+    this.dir = dir
+    this.port = port
+    this.args = args
+    this.url = `redis://127.0.0.1:${port}`
+  }
+
+  /**
+   * A server that writes every command to disk before it answers, so that a restart can find all
+   * of its data.
+   *
+   * @param {string[]} [args] further options of the server
+   */
+  static async start(args = []) {
+    const server = await RedisServer.reserve(args)
+    await server.start()
+    return server
+  }
+
+  /**
+   * One that is not running yet, but has its port and its directory.
+   *
+   * @param {string[]} [args]
+   */
+  static async reserve(args = []) {
+    const program = await findRedisServer()
+    if (!program) throw new Error('no redis-server or valkey-server on the PATH: npm run setup')
+    const dir = await mkdtemp(join(tmpdir(), 'primary-lease-redis-'))
+    return new RedisServer(program, dir, await freePort(), args)
+  }
+
+  get pid() {
+    return this.#process?.pid
+  }
+
+  /** Resolves when it answers. */
+  async start() {
+    const options = ['--bind', '127.0.0.1', '--port', String(this.port), '--dir', this.dir]
+    const disk = ['--save', '', '--appendonly', 'yes', '--appendfsync', 'always']
+    const child = spawn(this.program, [...options, ...disk, ...this.args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let log = ''
+    child.stdout.on('data', (text) => {
+      log += text
+    })
+    this.#process = child
+    process.once('exit', this.#killNow)
+    while (!(await answers(this.port))) {
+      if (child.exitCode !== null) throw new Error(`${this.program} ended at once:\n${log}`)
+      await sleep(10)
+    }
+  }
+
+  /**
+   * Ends the process at once, as a crash would.
+   *
+   * @param {{keepData?: boolean}} [options]
+   */
+  async stop({keepData = true} = {}) {
+    const child = this.#process
+    if (!child) return
+    this.#process = undefined
+    this.#frozen = false
+    process.off('exit', this.#killNow)
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    }
+    if (!keepData) await rm(join(this.dir, 'appendonlydir'), {recursive: true, force: true})
+  }
+
+  /** Leaves its connections open and answers nothing. */
+  freeze() {
+    this.#frozen = this.#process?.kill('SIGSTOP') ?? false
+  }
+
+  thaw() {
+    if (this.#frozen) this.#process?.kill('SIGCONT')
+    this.#frozen = false
+  }
+
+  /** Ends it for good and leaves nothing behind. */
+  async close() {
+    await this.stop()
+    await rm(this.dir, {recursive: true, force: true})
+  }
+
+  #killNow = () => {
+    this.#process?.kill('SIGKILL')
+  }
+}
+
+/** @param {number} ms */
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+
+/**
+ * Whether a Redis on this port answers; a demand for a password is an answer too.
+ *
+ * @param {number} port
+ * @returns {Promise<boolean>}
+ */
+function answers(port) {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    const done = (/** @type {boolean} */ answer) => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.setTimeout(1000, () => done(false))
+    socket.on('error', () => done(false))
+    socket.on('connect', () => socket.write('PING\r\n'))
+    socket.on('data', (reply) => done(/^(\+PONG|-NOAUTH)/.test(reply.toString())))
+  })
+}

@@ -1,0 +1,107 @@
+// What a fresh machine needs before anything else here runs. Node's own modules only: this is what
+// installs the others.
+
+import {access, rm, stat, writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {findRedisServer} from './redis.mjs'
+import {explain, isMain, Refusal, root, run, step, which} from './run.mjs'
+
+/**
+ * Brings the machine to where the addon can be built and tested.
+ *
+ * @param {{rust?: string[], redis?: boolean}} [options] the rustup components that are needed
+ *   besides the compiler, and whether a Redis server program is
+ */
+export async function setup({rust = [], redis = true} = {}) {
+  checkNode()
+  if (await packagesAreStale()) await step('npm ci', () => run('npm', ['ci']))
+  await checkRust(rust)
+  if (redis && !(await findRedisServer())) await installRedis()
+}
+
+function checkNode() {
+  const major = Number(process.versions.node.split('.')[0])
+  if (major < 20) throw new Refusal(`Node 20 or newer is needed, this is ${process.versions.node}.`)
+}
+
+/** npm writes its own copy of the lock file last, so its age is that of the installation. */
+async function packagesAreStale() {
+  const installed = await modified('node_modules/.package-lock.json')
+  return installed === undefined || installed < ((await modified('package-lock.json')) ?? 0)
+}
+
+/** @param {string} path */
+async function modified(path) {
+  return stat(join(root, path)).then(
+    ({mtimeMs}) => mtimeMs,
+    () => undefined,
+  )
+}
+
+/** @param {string[]} components */
+async function checkRust(components) {
+  if (!(await which('cargo'))) {
+    throw new Refusal('Rust is needed to build the addon: see https://rustup.rs')
+  }
+  /** @type {Record<string, string>} */
+  const programs = {rustfmt: 'cargo-fmt', clippy: 'cargo-clippy'}
+  for (const component of components) {
+    // rustup puts a stub on the path also for a component that is not installed: ask it.
+    const works = await run(programs[component] ?? component, ['--version']).catch(() => undefined)
+    if (works !== undefined) continue
+    if (!(await which('rustup'))) {
+      throw new Refusal(`${component} is needed: install it beside your cargo, or use rustup`)
+    }
+    await step(`rustup component add ${component}`, () =>
+      run('rustup', ['component', 'add', component]),
+    )
+  }
+}
+
+async function installRedis() {
+  const root = process.getuid?.() === 0
+  if (!root || !(await which('apt-get'))) {
+    throw new Refusal(
+      'A redis-server or valkey-server is needed on the PATH. ' +
+        'Debian, Ubuntu: sudo apt-get install redis-server. macOS: brew install redis.',
+    )
+  }
+  console.log("No redis-server or valkey-server on the PATH: installing Debian's redis-server.")
+  await step('apt-get update', () => run('apt-get', ['update']))
+  await step('apt-get install redis-server', () =>
+    withoutStartingServices(() =>
+      run('apt-get', ['install', '-y', '--no-install-recommends', 'redis-server'], {
+        env: {DEBIAN_FRONTEND: 'noninteractive'},
+      }),
+    ),
+  )
+  if (!(await findRedisServer())) throw new Refusal('redis-server was installed but is not found')
+}
+
+/**
+ * Debian starts a service as it installs it, unless this file forbids it: nobody asked for a
+ * server on port 6379.
+ *
+ * @param {() => Promise<unknown>} install
+ */
+async function withoutStartingServices(install) {
+  const policy = '/usr/sbin/policy-rc.d'
+  const exists = await access(policy).then(
+    () => true,
+    () => false,
+  )
+  if (exists) return install()
+  await writeFile(policy, '#!/bin/sh\nexit 101\n', {mode: 0o755})
+  try {
+    await install()
+  } finally {
+    await rm(policy)
+  }
+}
+
+if (isMain(import.meta.url)) {
+  setup({rust: ['rustfmt', 'clippy']}).catch((error) => {
+    explain(error)
+    process.exitCode = 1
+  })
+}

@@ -1,0 +1,85 @@
+// Proves the tree: formatting, lints, types, the Rust tests, the generated files, and Jest against
+// real Redis servers. It reads the tracked files and writes none; what it makes lies in target/.
+
+import {readdir, readFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {explain, Refusal, root, run, step} from './run.mjs'
+import {setup} from './setup.mjs'
+
+const ADDON = 'target/addon'
+const JEST_REPORT = 'target/jest.json'
+/** An open handle keeps Jest from ending: that is a failure too, not a wait for ever. */
+const JEST_TIMEOUT = 300_000
+
+let passed = 0
+let failed = 0
+
+async function test() {
+  await setup({rust: ['rustfmt', 'clippy']})
+  await step('cargo fmt --check', () => run('cargo', ['fmt', '--check']))
+  await step('cargo clippy', () =>
+    run('cargo', ['clippy', '--locked', '--all-targets', '--', '-D', 'warnings']),
+  )
+  await step('biome ci', () => run('npx', ['biome', 'ci', '.']))
+  await step('tsc', () => run('npx', ['tsc', '--noEmit']))
+  await step('cargo test', cargoTest)
+  // The debug profile shares its dependencies with the step before: nothing is built twice.
+  await step('addon', () =>
+    run('npm', ['run', 'addon', '--', '--no-dts-cache', '--output-dir', ADDON]),
+  )
+  await step('index.js and index.d.ts are up to date', checkGenerated)
+  await step('jest', jest)
+}
+
+async function cargoTest() {
+  const output = await run('cargo', ['test', '--locked']).catch((error) => {
+    countRust(error.output ?? '')
+    throw error
+  })
+  countRust(output)
+}
+
+/** @param {string} output */
+function countRust(output) {
+  for (const [, ok, bad] of output.matchAll(/^test result: .*? (\d+) passed; (\d+) failed/gm)) {
+    passed += Number(ok)
+    failed += Number(bad)
+  }
+}
+
+async function checkGenerated() {
+  for (const name of ['index.js', 'index.d.ts']) {
+    const tracked = await readFile(join(root, name), 'utf8').catch(() => undefined)
+    if (tracked !== (await readFile(join(root, ADDON, name), 'utf8'))) {
+      throw new Refusal(`${name} is not what the Rust generates: npm run fix, then commit it`)
+    }
+  }
+}
+
+async function jest() {
+  const addon = (await readdir(join(root, ADDON))).find((name) => name.endsWith('.node'))
+  if (!addon) throw new Refusal(`no .node file in ${ADDON}`)
+  try {
+    await run('npx', ['jest', '--ci', '--json', '--outputFile', JEST_REPORT], {
+      show: true,
+      timeout: JEST_TIMEOUT,
+      // The loader that napi generates takes this addon instead of one beside index.js.
+      env: {NAPI_RS_NATIVE_LIBRARY_PATH: join(root, ADDON, addon)},
+    })
+  } finally {
+    const report = await readFile(join(root, JEST_REPORT), 'utf8').catch(() => '{}')
+    const {numPassedTests = 0, numFailedTests = 0} = JSON.parse(report)
+    passed += numPassedTests
+    failed += numFailedTests
+  }
+}
+
+try {
+  await test()
+} catch (error) {
+  explain(error)
+  // What failed need not have been a test: a lint, a hang.
+  failed ||= 1
+  process.exitCode = 1
+}
+console.log(`\n${passed} passed, ${failed} failed`)
