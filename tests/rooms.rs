@@ -1,0 +1,326 @@
+//! The direction of imports between the rooms, and the crates that each room may know.
+//!
+//! election ◄ store ◄ driver ◄ binding: a room imports those to its left and itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const ROOMS: [&str; 4] = ["election", "store", "driver", "binding"];
+
+/// Crates that only one room knows; `election` knows none at all.
+const KEPT_BY: [(&str, &str); 3] = [
+    ("redis", "store"),
+    ("napi", "binding"),
+    ("napi_derive", "binding"),
+];
+
+#[test]
+fn rooms_import_only_the_rooms_to_their_left() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let crates = dependencies(&fs::read_to_string(root.join("Cargo.toml")).unwrap());
+    assert!(crates.iter().any(|name| name == "tokio"), "{crates:?}");
+    let mut files = Vec::new();
+    collect(&root.join("src"), &mut files);
+    let found: Vec<String> = files
+        .iter()
+        .flat_map(|file| {
+            let path = file.strip_prefix(root).unwrap().to_string_lossy();
+            violations(&path, &fs::read_to_string(file).unwrap(), &crates)
+        })
+        .collect();
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+#[test]
+fn an_import_that_runs_backward_is_found_wherever_it_hides() {
+    let crates: Vec<String> = ["tokio", "redis", "napi"].map(String::from).to_vec();
+    for (path, source) in [
+        ("src/election/a.rs", "use crate::store::Store;"),
+        (
+            "src/election/a.rs",
+            "use crate::{election::Time, store::{self, Target}};",
+        ),
+        ("src/election/a.rs", "use super::super::driver;"),
+        ("src/election/mod.rs", "use super::{store};"),
+        (
+            "src/election/a/b.rs",
+            "fn f() { crate\n  ::\n  binding::g() }",
+        ),
+        (
+            "src/election/a.rs",
+            "mod tests { use super::super::super::store::Store; }",
+        ),
+        ("src/election/a.rs", "use primary_lease::store;"),
+        ("src/election/a.rs", "use crate::*;"),
+        ("src/election/a.rs", "use tokio::sync::mpsc;"),
+        ("src/election/a.rs", "#[tokio::test] async fn f() {}"),
+        ("src/election/a.rs", "fn f() -> ::tokio::time::Instant {}"),
+        ("src/store/a.rs", "use crate::driver::Clock;"),
+        (
+            "src/store/a.rs",
+            "/* // */ let a = \"\\\"\"; let b = '\"'; crate::binding::f();",
+        ),
+        ("src/store/a.rs", "use napi as n;"),
+        ("src/driver/a.rs", "use crate::{store::Store, binding};"),
+        ("src/driver/a.rs", "use redis::Client;"),
+        ("src/binding/a.rs", "use redis::Client;"),
+    ] {
+        let found = violations(path, source, &crates);
+        assert_eq!(found.len(), 1, "{path}: {source}\n{found:?}");
+    }
+}
+
+#[test]
+fn imports_that_run_forward_are_left_alone() {
+    let crates: Vec<String> = ["tokio", "redis", "napi"].map(String::from).to_vec();
+    for (path, source) in [
+        ("src/lib.rs", "pub mod election; pub mod store;"),
+        (
+            "src/election/a.rs",
+            "use super::{Time, b::C}; use crate::election::D; use std::fmt;",
+        ),
+        (
+            "src/election/a.rs",
+            "// crate::store\n/* /* */ crate::store */ let s = \"crate::store\";",
+        ),
+        (
+            "src/election/a.rs",
+            "let s = r#\"\" crate::store\"#; fn f<'a>(a: &'a str) {}",
+        ),
+        (
+            "src/election/a.rs",
+            "mod tests { use super::*; use super::super::Time; }",
+        ),
+        (
+            "src/store/a.rs",
+            "use crate::election::Reply; use redis::Value; use tokio::net::TcpStream;",
+        ),
+        (
+            "src/driver/a.rs",
+            "use crate::store::Store; fn f(redis: u8) -> u8 { redis }",
+        ),
+        (
+            "src/binding/a.rs",
+            "use crate::{driver, election, store}; use napi::Env;",
+        ),
+    ] {
+        assert_eq!(
+            violations(path, source, &crates),
+            [""; 0],
+            "{path}: {source}"
+        );
+    }
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// The names that Rust sees of everything in a `[..dependencies]` section but the tests' own.
+fn dependencies(manifest: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut inside = false;
+    for line in manifest.lines() {
+        if let Some(section) = line.strip_prefix('[') {
+            inside = section.ends_with("dependencies]") && !section.contains("dev-");
+        } else if let (true, Some((name, _))) = (inside, line.split_once('=')) {
+            names.push(name.trim().replace('-', "_"));
+        }
+    }
+    names
+}
+
+/// `file:line: what` for every import that the room of this file must not have.
+fn violations(path: &str, source: &str, crates: &[String]) -> Vec<String> {
+    let mut module: Vec<&str> = path.trim_end_matches(".rs").split('/').skip(1).collect();
+    if module.last() == Some(&"mod") {
+        module.pop();
+    }
+    let Some(own) = ROOMS.iter().position(|room| module.first() == Some(room)) else {
+        return Vec::new();
+    };
+    let tokens = tokens(source);
+    let mut found = Vec::new();
+    let mut report = |line: usize, what: String| found.push(format!("{path}:{line}: {what}"));
+    // Inline modules that are open, with the depth of braces at which each ends.
+    let mut inline: Vec<usize> = Vec::new();
+    let mut depth = 0;
+    let mut at = 0;
+    while at < tokens.len() {
+        let (text, line) = (&tokens[at].0[..], tokens[at].1);
+        let next = tokens.get(at + 1).map_or("", |token| &token.0);
+        let after_path = at > 1 && tokens[at - 1].0 == "::" && is_name(&tokens[at - 2].0);
+        at += 1;
+        match text {
+            "{" => depth += 1,
+            "}" => {
+                depth -= 1;
+                inline.pop_if(|end| *end == depth);
+            }
+            "mod" if tokens.get(at + 1).is_some_and(|token| token.0 == "{") => inline.push(depth),
+            "crate" | "primary_lease" | "super" if !after_path => {
+                let mut from = module.iter().map(ToString::to_string).collect::<Vec<_>>();
+                from.extend(inline.iter().map(|_| "inline".to_string()));
+                let mut paths = Vec::new();
+                at = resolve(&tokens, at - 1, from, &mut paths);
+                for (path, line) in paths {
+                    match path.first().map(String::as_str) {
+                        None | Some("*") => report(line, "names the whole crate".into()),
+                        Some(room) => {
+                            let other = ROOMS.iter().position(|name| *name == room);
+                            if other.is_some_and(|other| other > own) {
+                                report(line, format!("{} imports {room}", ROOMS[own]));
+                            }
+                        }
+                    }
+                }
+            }
+            name if !after_path && crates.iter().any(|known| known == name) => {
+                let imported = at > 1 && tokens[at - 2].0 == "use";
+                let keeper = KEPT_BY
+                    .iter()
+                    .find(|(kept, _)| *kept == name)
+                    .map(|(_, room)| *room);
+                let allowed = own > 0 && keeper.is_none_or(|room| room == ROOMS[own]);
+                if (imported || next == "::") && !allowed {
+                    report(line, format!("{} knows the crate {name}", ROOMS[own]));
+                }
+            }
+            _ => {}
+        }
+    }
+    // A tree may name one room twice on a line.
+    found.dedup();
+    found
+}
+
+/// Follows a path or a tree of them from token `at`, starting in module `here`; returns the token
+/// behind it.
+fn resolve(
+    tokens: &[(String, usize)],
+    mut at: usize,
+    mut here: Vec<String>,
+    paths: &mut Vec<(Vec<String>, usize)>,
+) -> usize {
+    let line = tokens[at].1;
+    loop {
+        match tokens.get(at).map(|token| token.0.as_str()) {
+            Some("crate" | "primary_lease") => here.clear(),
+            Some("super") => {
+                here.pop();
+            }
+            Some("self") => {}
+            Some("{") => {
+                at += 1;
+                while tokens.get(at).is_some_and(|token| token.0 != "}") {
+                    at = resolve(tokens, at, here.clone(), paths);
+                    while tokens
+                        .get(at)
+                        .is_some_and(|token| token.0 != "," && token.0 != "}")
+                    {
+                        at += 1;
+                    }
+                    at += usize::from(tokens.get(at).is_some_and(|token| token.0 == ","));
+                }
+                return at + 1;
+            }
+            Some(name) => here.push(name.to_string()),
+            None => return at,
+        }
+        at += 1;
+        if tokens.get(at).is_none_or(|token| token.0 != "::") {
+            paths.push((here, line));
+            return at;
+        }
+        at += 1;
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_alphanumeric() || c == '_')
+}
+
+/// The words and signs of a source with their lines, without comments, strings and characters.
+fn tokens(source: &str) -> Vec<(String, usize)> {
+    let mut rest = source;
+    let mut tokens = Vec::new();
+    while let Some(c) = rest.chars().next() {
+        let length = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if rest.starts_with("/*") {
+            block_comment(rest)
+        } else if let Some(length) = raw_string(rest) {
+            length
+        } else if c == '"' {
+            quoted(rest, '"')
+        } else if c == '\'' {
+            // A lifetime has no closing quote right behind its one character.
+            let mut chars = rest.chars().skip(1);
+            let escaped = chars.next() == Some('\\');
+            if escaped || chars.next() == Some('\'') {
+                quoted(rest, '\'')
+            } else {
+                1
+            }
+        } else {
+            let word = rest.find(|c: char| !(c.is_alphanumeric() || c == '_'));
+            let length = match word.unwrap_or(rest.len()) {
+                0 if rest.starts_with("::") => 2,
+                0 => c.len_utf8(),
+                length => length,
+            };
+            if !c.is_whitespace() {
+                let line = source[..source.len() - rest.len()].matches('\n').count() + 1;
+                tokens.push((rest[..length].to_string(), line));
+            }
+            length
+        };
+        rest = &rest[length..];
+    }
+    tokens
+}
+
+/// The length of the string or character that begins here, with its quotes.
+fn quoted(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            _ if c == quote => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+fn raw_string(text: &str) -> Option<usize> {
+    let hashes = text.strip_prefix("br").or_else(|| text.strip_prefix('r'))?;
+    let body = hashes.trim_start_matches('#');
+    let count = hashes.len() - body.len();
+    let end = format!("\"{}", "#".repeat(count));
+    let found = body.strip_prefix('"')?.find(&end)?;
+    Some(text.len() - body.len() + 1 + found + end.len())
+}
+
+fn block_comment(text: &str) -> usize {
+    let (mut depth, mut at) = (0, 0);
+    while at < text.len() {
+        match &text.as_bytes()[at..text.len().min(at + 2)] {
+            b"/*" => (depth, at) = (depth + 1, at + 2),
+            b"*/" => (depth, at) = (depth - 1, at + 2),
+            _ => at += 1,
+        }
+        if depth == 0 {
+            return at;
+        }
+    }
+    text.len()
+}
