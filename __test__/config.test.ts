@@ -1,0 +1,102 @@
+import Redis, {Cluster} from 'ioredis'
+import {establishPrimaryServer, onPrimaryChange} from '../index.js'
+import {newPrefix} from './support/redis'
+
+// Nothing listens there: whatever is refused, is refused before Redis is asked.
+const url = 'redis://127.0.0.1:1'
+
+const refused = (message: RegExp) => ({
+  name: 'PrimaryLeaseError',
+  code: 'ERR_INVALID_CONFIG',
+  message: expect.stringMatching(message),
+})
+
+/** As untyped JavaScript would call it. */
+const establish = establishPrimaryServer as (...args: unknown[]) => Promise<unknown>
+
+describe('an option outside its range is refused, naming it and the value', () => {
+  test.each<[string, unknown, RegExp]>([
+    ['ttl', 499, /499/],
+    ['ttl', 0, /0/],
+    ['ttl', -5000, /-5000/],
+    ['ttl', 86_400_001, /86400001/],
+    ['ttl', Number.NaN, /NaN/i],
+    ['ttl', Number.POSITIVE_INFINITY, /inf/i],
+    ['ttl', '5000', /5000|string/i],
+    ['renewInterval', 49, /49/],
+    ['renewInterval', 5000, /5000/],
+    ['establishTimeout', 99, /99/],
+    ['establishTimeout', 3_600_001, /3600001/],
+    ['exitTimeout', -1, /-1/],
+    ['scope', '', /0 characters/],
+    ['scope', 'a{b', /a\{b/],
+    ['eagerStart', 'yes', /yes|string/i],
+    ['serverId', 5, /5|number/i],
+  ])('%s: %p', async (field, value, shown) => {
+    const result = establish(url, newPrefix(), {[field]: value})
+    await expect(result).rejects.toMatchObject(refused(new RegExp(field)))
+    await expect(result).rejects.toMatchObject(refused(shown))
+  })
+})
+
+describe('a prefix is 1 to 200 characters without control characters or braces', () => {
+  test.each<[string, unknown, RegExp]>([
+    ['empty', '', /0 characters/],
+    ['201 characters', 'x'.repeat(201), /201 characters/],
+    ['a control character', 'jobs\n', /prefix/],
+    ['a brace', '{jobs}', /\{jobs\}/],
+    ['not a string', 5, /prefix/],
+    ['missing', undefined, /prefix/],
+  ])('%s', async (_, prefix, shown) => {
+    await expect(establish(url, prefix)).rejects.toMatchObject(refused(/prefix/))
+    await expect(establish(url, prefix)).rejects.toMatchObject(refused(shown))
+  })
+
+  test('a listener is refused with one too', () => {
+    expect(() => onPrimaryChange('', () => {})).toThrow(expect.objectContaining(refused(/prefix/)))
+  })
+})
+
+describe('a source that is not supported yet is refused by name', () => {
+  const lazy = {lazyConnect: true, host: '127.0.0.1', port: 1}
+  const sentinels = [{host: '127.0.0.1', port: 1}]
+  class Connector {}
+
+  test.each<[string, () => unknown, RegExp]>([
+    ['rediss://', () => 'rediss://127.0.0.1:1', /rediss/],
+    ['memory://', () => 'memory://tests', /memory/],
+    ['another scheme', () => 'http://127.0.0.1:1', /http/],
+    ['no URL', () => 'not a url', /redis/i],
+    ['an empty string', () => '', /redis/i],
+    ['options with sentinels', () => ({sentinels, name: 'main'}), /sentinels/],
+    ['options with tls', () => ({host: '127.0.0.1', tls: {}}), /tls/],
+    ['a password function', () => ({host: '127.0.0.1', password: () => 'x'}), /password/],
+    ['an ioredis with sentinels', () => new Redis({...lazy, sentinels, name: 'main'}), /sentinels/],
+    ['an ioredis with tls', () => new Redis({...lazy, tls: {}}), /tls/],
+    ['an ioredis with a Connector', () => new Redis({...lazy, Connector} as never), /Connector/],
+    ['an ioredis Cluster', () => new Cluster([lazy], {lazyConnect: true}), /cluster/i],
+    ['an array', () => [url, url], /array|quorum/i],
+    [
+      'a node-redis client',
+      () => ({isOpen: false, options: {}, sendCommand() {}, connect() {}, duplicate() {}}),
+      /node-redis/,
+    ],
+    ['a port out of range', () => ({port: 65_536}), /port/],
+    ['a db that is no number', () => ({db: -1}), /db/],
+    ['nothing', () => undefined, /redis/i],
+    ['null', () => null, /redis/i],
+    ['a number', () => 6379, /redis/i],
+  ])('%s', async (_, source, shown) => {
+    await expect(establish(source(), newPrefix())).rejects.toMatchObject(refused(shown))
+  })
+})
+
+test('a password in a refused URL is not repeated', async () => {
+  const sources = ['rediss://user:hush@127.0.0.1:1', 'redis://:hush@127.0.0.1:99999', 'x://:hush@y']
+  for (const source of sources) {
+    const error = await establish(source, newPrefix()).catch((error: unknown) => error)
+    expect(error).toMatchObject({code: 'ERR_INVALID_CONFIG'})
+    const {message, stack} = error as Error
+    expect(`${message}${stack}${JSON.stringify(error)}`).not.toContain('hush')
+  }
+})

@@ -1,0 +1,104 @@
+import Redis from 'ioredis'
+import {establishPrimaryServer, type PrimaryLease, resignPrimaryServer} from '../index.js'
+import {keyOf, now} from '../scripts/record.mjs'
+import {newPrefix, TTL, useRedis} from './support/redis'
+import {Server} from './support/servers'
+
+const PASSWORD = 'hush-hush'
+const redis = useRedis(['--requirepass', PASSWORD])
+const withPassword = (password: string) => redis.url.replace('//', `//:${password}@`)
+
+/** The file's own client, let in. */
+async function look(db = 0) {
+  const client = new Redis(redis.server.port, '127.0.0.1', {password: PASSWORD, db})
+  opened.push(client)
+  return client
+}
+const opened: Redis[] = []
+
+afterAll(async () => {
+  await resignPrimaryServer()
+  for (const client of opened) client.disconnect()
+})
+
+async function establish(...args: Parameters<typeof establishPrimaryServer>) {
+  const lease = await establishPrimaryServer(...args)
+  expect(lease?.isHeld).toBe(true)
+  return lease as PrimaryLease
+}
+
+test('a wrong password is refused at once, and repeated nowhere', async () => {
+  const server = new Server()
+  await server.call('log')
+  const asked = now()
+  const refused = server.call('establish', withPassword('wr0ng-one'), newPrefix(), {ttl: TTL})
+  await expect(refused).rejects.toMatchObject({code: 'ERR_STORE_DENIED'})
+  // Far below the 10 s for which an unreachable Redis is waited for.
+  expect(now() - asked).toBeLessThan(5000)
+  const message = await refused.catch((error: Error) => `${error.message}${error.stack}`)
+  const said = `${message}${JSON.stringify(server.lines)}${server.stderr.join('')}`
+  expect(said).not.toContain('wr0ng-one')
+})
+
+test('a missing password is refused at once', async () => {
+  await expect(establishPrimaryServer(redis.url, newPrefix(), {ttl: TTL})).rejects.toMatchObject({
+    name: 'PrimaryLeaseError',
+    code: 'ERR_STORE_DENIED',
+  })
+})
+
+test('a password and a database in the URL are used', async () => {
+  const prefix = newPrefix()
+  const lease = await establish(`${withPassword(PASSWORD)}/4`, prefix, {ttl: TTL})
+  expect(await (await look(4)).hget(keyOf(prefix), 'token')).toBe(String(lease.token))
+  await lease.release()
+})
+
+test('an options object is used', async () => {
+  const prefix = newPrefix()
+  const source = {
+    host: '127.0.0.1',
+    port: redis.server.port,
+    password: PASSWORD,
+    db: 2,
+    keyPrefix: 'app:',
+    connectionName: 'elections',
+  }
+  const lease = await establish(source, prefix, {ttl: TTL})
+  const client = await look(2)
+  expect(await client.hget(`app:${keyOf(prefix)}`, 'token')).toBe(String(lease.token))
+  expect(await client.client('LIST')).toContain('name=elections')
+  await lease.release()
+})
+
+test('the options of an ioredis client are used, and the client is not', async () => {
+  const client = new Redis({
+    port: redis.server.port,
+    host: '127.0.0.1',
+    password: PASSWORD,
+    db: 3,
+    keyPrefix: 'parabol:',
+    lazyConnect: true,
+  })
+  const options = {...client.options}
+  const prefix = newPrefix()
+  const lease = await establish(client, prefix, {ttl: TTL})
+  expect(await (await look(3)).hget(`parabol:${keyOf(prefix)}`, 'token')).toBe(String(lease.token))
+  expect(client.status).toBe('wait')
+  expect(client.options).toEqual(options)
+  await lease.release()
+  client.disconnect()
+})
+
+test('a key of another type under our name is named and left alone', async () => {
+  const prefix = newPrefix()
+  const client = await look()
+  await client.set(keyOf(prefix), 'somebody else’s')
+  await expect(
+    establishPrimaryServer(withPassword(PASSWORD), prefix, {ttl: TTL}),
+  ).rejects.toMatchObject({
+    code: 'ERR_STORE_DENIED',
+    message: expect.stringContaining(keyOf(prefix)),
+  })
+  expect(await client.get(keyOf(prefix))).toBe('somebody else’s')
+})

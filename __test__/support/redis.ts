@@ -1,0 +1,67 @@
+import Redis from 'ioredis'
+import {keyOf} from '../../scripts/record.mjs'
+import {RedisServer} from '../../scripts/redis.mjs'
+import {Server} from './servers'
+import {until} from './until'
+
+/** The ttl of the tests: short, so that they wait little, and long against a busy machine. */
+export const TTL = 1000
+
+let elections = 0
+
+/** A name that no other test uses: the elections of one process live on in it. */
+export const newPrefix = () => `test-${process.pid}-${++elections}`
+
+/**
+ * A Redis server of this test file's own, and a client to look into it. Whatever servers a test
+ * started are killed after it.
+ */
+export function useRedis(args: string[] = []) {
+  let server: RedisServer | undefined
+  let client: Redis | undefined
+
+  beforeAll(async () => {
+    server = await RedisServer.start(args)
+    client = new Redis(server.url, {lazyConnect: true})
+    client.on('error', () => {})
+  })
+  afterEach(async () => {
+    server?.thaw()
+    await Server.killAll()
+  })
+  afterAll(async () => {
+    client?.disconnect()
+    await server?.close()
+  })
+
+  return {
+    get server() {
+      if (!server) throw new Error('the server starts before the first test')
+      return server
+    },
+    get client() {
+      if (!client) throw new Error('the server starts before the first test')
+      return client
+    },
+    get url() {
+      return this.server.url
+    },
+    /** The record of an election, as Redis keeps it. */
+    async record(prefix: string) {
+      const {token, seq} = await this.client.hgetall(keyOf(prefix))
+      return token === undefined ? undefined : {token: Number(token), seq: Number(seq)}
+    },
+    /** Waits until the primary has renewed so often; three renewals take a ttl. */
+    async renewals(prefix: string, count: number) {
+      const from = (await this.record(prefix))?.seq ?? 0
+      await until(`${count} renewals`, async () => {
+        const record = await this.record(prefix)
+        return record && record.seq >= from + count
+      })
+    },
+    /** A new election on this server. */
+    election(options: {ttl?: number; scope?: string; serverId?: string} = {}) {
+      return {url: this.url, prefix: newPrefix(), options: {ttl: TTL, ...options}}
+    },
+  }
+}

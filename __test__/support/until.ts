@@ -1,0 +1,18 @@
+import {now} from '../../scripts/record.mjs'
+
+export const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** Waits for a condition, and says which one did not come. Resolves with its first true value. */
+export async function until<T>(
+  what: string,
+  condition: () => T | Promise<T>,
+  timeout = 20_000,
+): Promise<NonNullable<T>> {
+  const end = now() + timeout
+  for (;;) {
+    const value = await condition()
+    if (value) return value as NonNullable<T>
+    if (now() > end) throw new Error(`waited ${timeout} ms in vain: ${what}`)
+    await sleep(2)
+  }
+}

@@ -1,0 +1,51 @@
+// Compiled and never run: what TypeScript has to know about the package.
+
+import type Redis from 'ioredis'
+import {
+  type ElectionOptions,
+  establishPrimaryServer,
+  onPrimaryChange,
+  type PrimaryChange,
+  type PrimaryLease,
+} from '../index.js'
+
+/** Each variant has its own fields and no other, and `type` tells them apart. */
+export function narrowed(change: PrimaryChange): string {
+  switch (change.type) {
+    case 'elected':
+      return `${change.lease.token.toFixed()} ${change.lease.isHeld}`
+    case 'lost':
+      return change.reason
+    case 'resigned':
+      return change.reason
+    case 'primary-changed':
+      return change.primary?.serverId ?? 'nobody'
+    case 'unavailable':
+    case 'available':
+      return change.type
+    default:
+      // A variant that is not handled above would not be `never` here.
+      return change satisfies never
+  }
+}
+
+export function onlyTheElectedHaveALease(change: PrimaryChange) {
+  // @ts-expect-error: not before `type` is known
+  change.lease
+  // @ts-expect-error: there is no such type
+  return change.type === 'deposed'
+}
+
+export async function used(redis: Redis, options: ElectionOptions) {
+  const stop: () => void = onPrimaryChange('jobs', (change) => narrowed(change))
+  stop()
+  const answer: PrimaryLease | undefined = await establishPrimaryServer(redis, 'jobs', options)
+  await establishPrimaryServer('redis://127.0.0.1', 'jobs')
+  await establishPrimaryServer({host: '127.0.0.1', port: 6379, db: 1}, 'jobs')
+  // @ts-expect-error: a misspelt option
+  await establishPrimaryServer(redis, 'jobs', {tll: 5000})
+  if (!answer) return
+  await using lease = answer
+  const signal: AbortSignal = lease.signal
+  signal.throwIfAborted()
+}
