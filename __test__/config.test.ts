@@ -31,7 +31,10 @@ describe('an option outside its range is refused, naming it and the value', () =
     ['scope', '', /0 characters/],
     ['scope', 'a{b', /a\{b/],
     ['eagerStart', 'yes', /yes|string/i],
+    ['exitTimeout', 10_001, /10001/],
     ['serverId', 5, /5|number/i],
+    ['serverId', '', /0 characters/],
+    ['tll', 5000, /establishTimeout/],
   ])('%s: %p', async (field, value, shown) => {
     const result = establish(url, newPrefix(), {[field]: value})
     await expect(result).rejects.toMatchObject(refused(new RegExp(field)))

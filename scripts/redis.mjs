@@ -2,6 +2,7 @@
 
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
+import {rmSync} from 'node:fs'
 import {access, constants, mkdtemp, rm} from 'node:fs/promises'
 import {connect, createServer} from 'node:net'
 import {tmpdir} from 'node:os'
@@ -136,6 +137,7 @@ export class RedisServer {
 
   #killNow = () => {
     this.#process?.kill('SIGKILL')
+    rmSync(this.dir, {recursive: true, force: true})
   }
 }
 

@@ -1,0 +1,158 @@
+import {spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {createInterface} from 'node:readline'
+import {fileURLToPath} from 'node:url'
+import {keyOf, lastWrite, now} from '../scripts/record.mjs'
+
+const SERVER = fileURLToPath(new URL('server.mjs', import.meta.url))
+
+/**
+ * @typedef {import('./record.mjs').Entry} Entry
+ * @typedef {import('./record.mjs').Departure} Departure
+ */
+
+/** The server processes, and the record of what happens to them. */
+export class Stage {
+  /** @type {Entry[]} */
+  entries = []
+  /** What the processes wrote to their standard error, for when something is wrong. */
+  complaints = ''
+  /** @type {Map<string, import('node:child_process').ChildProcessWithoutNullStreams>} */
+  #servers = new Map()
+  /** @type {Set<(line: {type: string, server: string, at: number}) => void>} */
+  #watchers = new Set()
+
+  /**
+   * @param {{url: string, prefix: string, ttl: number}} election
+   * @param {import('ioredis').Redis} client
+   * @param {import('./timeline.mjs').Timeline} timeline
+   */
+  constructor(election, client, timeline) {
+    this.election = election
+    this.client = client
+    this.timeline = timeline
+    process.once('exit', () => this.killAll())
+  }
+
+  killAll() {
+    for (const server of this.#servers.values()) server.kill('SIGKILL')
+  }
+
+  /**
+   * Starts a server and resolves when it is primary or knows who is.
+   *
+   * @param {string} name
+   */
+  async start(name) {
+    const {url, prefix, ttl} = this.election
+    const server = spawn(process.execPath, [SERVER, url, prefix, name, String(ttl)])
+    this.#servers.set(name, server)
+    this.timeline.add({at: now(), server: name, type: 'started'})
+    server.stdin.on('error', () => {})
+    server.stderr.setEncoding('utf8').on('data', (text) => {
+      this.complaints += text
+    })
+    createInterface({input: server.stdout}).on('line', (line) => this.#heard(JSON.parse(line)))
+    await this.#next(({type, server}) => server === name && /elected|follows/.test(type))
+  }
+
+  /** The server that was elected last. */
+  get primary() {
+    return this.entries.findLast(({type}) => type === 'elected')?.server
+  }
+
+  /**
+   * Lets the primary go in one of the ways a process can; resolves when another has its place, or
+   * when none had it in three ttls.
+   *
+   * @param {Departure} how
+   */
+  async depart(how) {
+    const name = this.primary
+    const server = name === undefined ? undefined : this.#servers.get(name)
+    if (name === undefined || !server) return
+    const elected = this.#next(({type, server}) => type === 'elected' && server !== name)
+    const gone = once(server, 'exit')
+    const leaving = this.#next(({type, server}) => type === 'leaving' && server === name)
+    let at = now()
+    let lastRenewal
+    if (how === 'kill') {
+      server.kill('SIGKILL')
+      await gone
+      lastRenewal = await lastWrite(this.client, keyOf(this.election.prefix))
+    } else if (how === 'term') {
+      server.kill('SIGTERM')
+    } else {
+      server.stdin.write(`${how}\n`)
+      at = (await leaving)?.at ?? at
+    }
+    this.add({at, server: name, type: 'departed', how, lastRenewal})
+    await Promise.all([elected, gone])
+    return name
+  }
+
+  /**
+   * Keeps the primary's event loop busy.
+   *
+   * @param {number} ms
+   */
+  async block(ms) {
+    const name = this.primary
+    if (name === undefined) return
+    const unblocked = this.#next(({type}) => type === 'unblocked', ms + 3 * this.election.ttl)
+    this.#servers.get(name)?.stdin.write(`block ${ms}\n`)
+    this.add({at: now(), server: name, type: 'began', trial: 'block'})
+    await unblocked
+    // What was held up in the loop has to come out before the trial is over.
+    await sleep(200)
+    this.add({at: now(), server: name, type: 'over', trial: 'block'})
+  }
+
+  /**
+   * Lets Redis lose the record, and waits for long enough that somebody would take over.
+   *
+   * @param {() => Promise<unknown>} lose
+   */
+  async flush(lose) {
+    this.add({at: now(), server: 'Redis', type: 'began', trial: 'flush'})
+    await lose()
+    await sleep(1.5 * this.election.ttl)
+    this.add({at: now(), server: 'Redis', type: 'over', trial: 'flush'})
+  }
+
+  /** @param {Entry} entry */
+  add(entry) {
+    this.entries.push(entry)
+    this.timeline.add(entry)
+  }
+
+  /** @param {any} line */
+  #heard(line) {
+    for (const watch of this.#watchers) watch(line)
+    if (line.type === 'held') this.entries.push(line)
+    else if (line.type === 'elected' || line.type === 'ended') this.add(line)
+    else if (line.type === 'log') this.timeline.add(line)
+  }
+
+  /**
+   * @param {(line: {type: string, server: string, at: number}) => boolean} matches
+   * @returns {Promise<{at: number} | undefined>} undefined when none came in time
+   */
+  #next(matches, timeout = 3 * this.election.ttl) {
+    return new Promise((resolve) => {
+      const watch = (/** @type {{type: string, server: string, at: number}} */ line) => {
+        if (matches(line)) done(line)
+      }
+      const done = (/** @type {{at: number} | undefined} */ line) => {
+        this.#watchers.delete(watch)
+        clearTimeout(timer)
+        resolve(line)
+      }
+      const timer = setTimeout(() => done(undefined), timeout)
+      this.#watchers.add(watch)
+    })
+  }
+}
+
+/** @param {number} ms */
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
