@@ -432,25 +432,26 @@ async fn an_eager_start_leaves_a_record_that_is_there_alone() {
 
 #[tokio::test]
 async fn an_eager_start_takes_nothing_on_a_promoted_server() {
-    let master = RedisServer::start();
+    // Without the delay of 5 s in which a master waits for more replicas.
+    let master = RedisServer::start_with(&["--repl-diskless-sync-delay", "0"]);
     let port = master.port.to_string();
     let bench = Bench::with(RedisServer::start_with(&[
         "--replicaof",
         "127.0.0.1",
         &port,
     ]));
-    let info = |field: &str| {
-        let text: String = redis::cmd("INFO")
-            .query(&mut bench.server.connect())
-            .unwrap();
+    // One connection for all the looking: a new one for each would use up the machine's ports.
+    let mut connection = bench.server.connect();
+    let mut info = |field: &str| {
+        let text: String = redis::cmd("INFO").query(&mut connection).unwrap();
         text.contains(field)
     };
     while !info("master_link_status:up") {
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     bench.run(&["REPLICAOF", "NO", "ONE"]);
     while info("uptime_in_seconds:0\r") {
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(!info("second_repl_offset:-1\r"));
     let reply = bench
