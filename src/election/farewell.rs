@@ -8,7 +8,7 @@ use super::{Identity, Time, Token, Version};
 pub(super) struct Farewell {
     pub identity: Identity,
     /// The token of the term, where there was one, and until when that term may still be written
-    /// again in order to be released.
+    /// again in order to be released. `None` once a release may have taken effect.
     pub term: Option<(Token, Time)>,
     /// The record has to be written again over this version first.
     pub over: Option<Version>,

@@ -109,6 +109,12 @@ impl Election {
             .position(|f| f.step == Step::Sent(request.id))
         {
             self.farewells[i].attempts += 1;
+            if let (Command::Release { .. }, Failure::Unknown { .. }) = (&request.command, failure)
+            {
+                // It may have let somebody in already, whom a lagging replica does not show:
+                // written again and released, the record would be free beside that primary.
+                self.farewells[i].term = None;
+            }
             let at = self.retry_at(now, request.sent_at, self.farewells[i].attempts);
             self.farewells[i].step = Step::Due(at);
         }

@@ -89,6 +89,26 @@ fn a_release_that_finds_the_record_gone_writes_it_again_and_then_releases_it() {
 }
 
 #[test]
+fn a_release_that_may_have_let_somebody_in_writes_nothing_again() {
+    let mut scene = Scene::primary();
+    let me = scene.identity('A');
+    scene.act(|e| e.resign(at(100), Reason::Resigned));
+    // It was done, another was granted, and then a replica that lagged behind was promoted.
+    assert_eq!(
+        scene.reply(200, 2, unknown()),
+        ["release A to 1 #3 within 1000"]
+    );
+    let rolled_back = Record {
+        same_run: false,
+        ..held_by(me, 7, 2)
+    };
+    assert_eq!(
+        scene.reply(210, 3, reply(Outcome::Stale, rolled_back)),
+        ["ended"]
+    );
+}
+
+#[test]
 fn a_holder_whose_time_is_over_writes_nothing_again() {
     let mut scene = Scene::primary();
     let me = scene.identity('A');
