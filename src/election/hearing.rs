@@ -233,8 +233,8 @@ impl Election {
             .iter_mut()
             .find(|f| f.step == Step::Sent(request.id))
         {
-            farewell.step = match (reply.outcome, &reply.record, farewell.term) {
-                (Outcome::Stale, Some(record), Some((_, valid_until))) if now < valid_until => {
+            farewell.step = match (reply.outcome, &reply.record) {
+                (Outcome::Stale, Some(record)) => {
                     farewell.over = Some(record.version.clone());
                     Step::Due(now)
                 }

@@ -299,3 +299,33 @@ fn version_of_another_epoch() -> crate::election::Version {
         run: "run".into(),
     }
 }
+
+#[test]
+fn who_looks_on_and_is_told_again_that_nobody_listens_goes_on_looking() {
+    let mut scene = Scene::standby();
+    scene.act(|e| e.listen(at(20), false));
+    assert_eq!(scene.act(|e| e.listen(at(30), false)), [] as [&str; 0]);
+}
+
+#[test]
+fn who_listens_already_goes_on_standing_when_more_listen() {
+    let mut scene = Scene::standby();
+    scene.act(|e| e.listen(at(20), true));
+    assert_eq!(
+        scene.message(40, Change::Released, released_by(OTHER, 5, 2)),
+        ["no primary", "acquire A above 5 #2 within 1000"]
+    );
+}
+
+#[test]
+fn who_waits_for_an_answer_stands_though_nobody_listens_any_more() {
+    let mut scene = Scene::new();
+    scene.act(|e| e.listen(at(0), true));
+    scene.act(|e| e.campaign(at(0)));
+    scene.act(|e| e.listen(at(1), false));
+    let me = scene.identity('A');
+    assert_eq!(
+        scene.reply(10, 1, reply(Outcome::Granted, held_by(me, 7, 1))),
+        ["elected 7 until 4660", "answer: elected 7"]
+    );
+}

@@ -73,3 +73,12 @@ fn names_are_1_to_200_characters_without_control_characters_or_braces() {
         );
     }
 }
+
+#[test]
+fn the_ends_of_the_range_of_renewals_are_allowed() {
+    for millis in [50, 2213] {
+        let mut config = Config::new(Duration::from_secs(5));
+        config.renew_interval = Duration::from_millis(millis);
+        assert_eq!(config.check(), Ok(()), "{millis} ms");
+    }
+}

@@ -1,5 +1,5 @@
 use super::scene::*;
-use crate::election::{Change, Outcome, Record, Version};
+use crate::election::{Change, Outcome, Reason, Record, Version};
 
 #[test]
 fn a_primary_renews_a_third_of_the_ttl_after_the_send_of_the_last_confirmed_request() {
@@ -122,4 +122,39 @@ fn epoch_2(seq: u64) -> Version {
         epoch: 2,
         run: "run".into(),
     }
+}
+
+#[test]
+fn an_acquire_of_ours_that_fails_after_another_was_granted_gives_nothing_up() {
+    let mut scene = Scene::new();
+    scene.act(|e| e.campaign(at(0)));
+    let me = scene.identity('A');
+    scene.reply(1000, 1, unknown());
+    scene.reply(1100, 1, reply(Outcome::Granted, held_by(me, 7, 1)));
+    assert_eq!(
+        scene.reply(2000, 2, unknown()),
+        [] as [&str; 0],
+        "no release of our own lease"
+    );
+}
+
+#[test]
+fn a_late_renewal_of_an_earlier_term_extends_nothing() {
+    let mut scene = Scene::primary();
+    let me = scene.identity('A');
+    scene.run_until(2000);
+    scene.act(|e| e.resign(at(2010), Reason::Resigned));
+    scene.reply(2020, 3, reply(Outcome::Released, released_by(me, 7, 3)));
+    scene.act(|e| e.campaign(at(2030)));
+    let again = scene.identity('B');
+    scene.reply(2040, 4, reply(Outcome::Granted, held_by(again, 8, 4)));
+    assert_eq!(
+        scene.reply(2050, 2, reply(Outcome::Renewed, held_by(me, 7, 3))),
+        [] as [&str; 0]
+    );
+    assert_eq!(
+        scene.reply(2060, 2, reply(Outcome::Lost, held_by(again, 8, 4))),
+        [] as [&str; 0],
+        "nor is the new term lost by it"
+    );
 }

@@ -255,3 +255,73 @@ fn a_resign_without_a_campaign_has_ended_at_once() {
     let mut scene = Scene::new();
     assert_eq!(scene.act(|e| e.resign(at(0), Reason::Resigned)), ["ended"]);
 }
+
+#[test]
+fn the_pauses_between_releases_that_are_refused_double() {
+    let mut scene = Scene::primary();
+    scene.act(|e| e.resign(at(100), Reason::Resigned));
+    let mut now = 100;
+    for (id, longest) in (2..).zip([50, 100, 200, 400]) {
+        scene.reply(now, id, refused());
+        let pause = scene.wakes_at().unwrap() - now as f64;
+        let range = longest as f64 / 2.0..=longest as f64;
+        assert!(range.contains(&pause), "{pause} of {longest}");
+        now = scene.wakes_at().unwrap().ceil() as u64;
+        scene.timeout(now);
+    }
+}
+
+#[test]
+fn a_record_that_is_lost_again_while_it_is_written_to_be_released_is_written_over_the_newer_one() {
+    let mut scene = Scene::primary();
+    scene.act(|e| e.resign(at(100), Reason::Resigned));
+    scene.reply(110, 2, reply(Outcome::Stale, created(0)));
+    assert_eq!(
+        scene.reply(120, 3, reply(Outcome::Stale, created(1))),
+        ["renew A 7 over 1.1.run #4 within 1000"]
+    );
+}
+
+#[test]
+fn an_acquire_of_an_ended_campaign_is_given_back_under_the_next_one() {
+    for granted in [true, false] {
+        let mut scene = Scene::new();
+        scene.act(|e| e.campaign(at(0)));
+        let old = scene.identity('A');
+        scene.act(|e| e.resign(at(5), Reason::Resigned));
+        scene.reply(10, 2, reply(Outcome::NotMine, created(0)));
+        scene.act(|e| e.campaign(at(15)));
+        let answer = match granted {
+            true => reply(Outcome::Granted, held_by(old, 7, 1)),
+            false => unknown(),
+        };
+        assert_eq!(
+            scene.reply(20, 1, answer),
+            ["release A to 0 #4 within 1000"],
+            "granted: {granted}"
+        );
+    }
+}
+
+#[test]
+fn an_acquire_of_an_ended_campaign_is_given_back_under_the_next_term() {
+    for granted in [true, false] {
+        let mut scene = Scene::new();
+        scene.act(|e| e.campaign(at(0)));
+        let old = scene.identity('A');
+        scene.act(|e| e.resign(at(5), Reason::Resigned));
+        scene.reply(10, 2, reply(Outcome::NotMine, created(0)));
+        scene.act(|e| e.campaign(at(15)));
+        let me = scene.identity('B');
+        scene.reply(20, 3, reply(Outcome::Granted, held_by(me, 8, 1)));
+        let answer = match granted {
+            true => reply(Outcome::Granted, held_by(old, 7, 1)),
+            false => unknown(),
+        };
+        assert_eq!(
+            scene.reply(30, 1, answer),
+            ["release A to 0 #4 within 1000"],
+            "granted: {granted}"
+        );
+    }
+}

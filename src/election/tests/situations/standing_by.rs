@@ -1,5 +1,5 @@
 use super::scene::*;
-use crate::election::{Change, Outcome, Record};
+use crate::election::{Change, Outcome, Reason, Record};
 
 #[test]
 fn a_release_that_is_heard_of_is_taken_at_once() {
@@ -128,4 +128,19 @@ fn answering_polls_until(scene: &mut Scene, end: u64) -> Vec<String> {
         }
     }
     lines
+}
+
+#[test]
+fn a_record_held_by_an_identity_of_ours_that_was_given_up_is_nobody_elses() {
+    let mut scene = Scene::new();
+    scene.act(|e| e.campaign(at(0)));
+    let old = scene.identity('A');
+    scene.act(|e| e.resign(at(5), Reason::Resigned));
+    scene.act(|e| e.campaign(at(6)));
+    scene.reply(10, 3, reply(Outcome::Refused, created(0)));
+    assert_eq!(
+        scene.message(20, Change::Granted, held_by(old, 7, 1)),
+        [] as [&str; 0],
+        "no primary to tell of, and no answer; its release is on the way"
+    );
 }
