@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::election::{Config, check_name};
+use crate::election::{Config, Identity, Version, check_name};
 
 fn refusal(change: impl FnOnce(&mut Config)) -> String {
     let mut config = Config::new(Duration::from_secs(5));
@@ -81,4 +81,17 @@ fn the_ends_of_the_range_of_renewals_are_allowed() {
         config.renew_interval = Duration::from_millis(millis);
         assert_eq!(config.check(), Ok(()), "{millis} ms");
     }
+}
+
+#[test]
+fn a_version_and_an_identity_are_written_as_the_scripts_compare_them() {
+    let version = Version {
+        seq: 12,
+        epoch: 0xbeef,
+        run: "a1:b2".into(),
+    };
+    assert_eq!(version.to_string(), "12.000000000000beef.a1:b2");
+    let identity = Identity::new(0xbeef);
+    assert_eq!(identity.to_string(), "0000000000000000000000000000beef");
+    assert_eq!(identity.to_string().parse(), Ok(identity));
 }

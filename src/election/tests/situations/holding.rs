@@ -133,7 +133,7 @@ fn an_acquire_of_ours_that_fails_after_another_was_granted_gives_nothing_up() {
     scene.reply(1100, 1, reply(Outcome::Granted, held_by(me, 7, 1)));
     assert_eq!(
         scene.reply(2000, 2, unknown()),
-        [] as [&str; 0],
+        ["renew A 7 #3 within 1000"],
         "no release of our own lease"
     );
 }
