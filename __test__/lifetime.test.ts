@@ -49,8 +49,10 @@ test('a logger is given what would go to the console', async () => {
   const election = redis.election()
   await Server.establish(election)
   const script = (logger: string) => `${logger}
-    establishPrimaryServer(url, '${election.prefix}', {ttl: ${TTL}}).then(() => {})`
-  // One that only looked at the answer is warned that it will not take over.
+    establishPrimaryServer(url, '${election.prefix}', {ttl: ${TTL}})
+      .then(() => setTimeout(() => {}, ${TTL}))`
+  // One that only looked at the answer is warned that it will not take over, with its first poll:
+  // until then it may still add a listener.
   const byDefault = await runScript(redis.url, script(''))
   expect(byDefault.stderr).toContain('onPrimaryChange')
   const logged = await runScript(

@@ -101,8 +101,7 @@ impl Listener {
             tracing::error!(
                 environment = environment::id(),
                 prefix = %self.prefix,
-                error = %thrown,
-                "a listener threw"
+                "a listener threw: {thrown}"
             );
         }
     }
@@ -134,11 +133,11 @@ impl Listener {
         let prefix = self.prefix.clone();
         let rejected = js::function(env, "listenerRejected", move |env, reason| {
             let error = reason.map(|reason| js::show(env, reason));
+            let error = error.unwrap_or_default();
             tracing::error!(
                 environment = environment::id(),
                 %prefix,
-                error = error.unwrap_or_default(),
-                "a listener's promise was rejected"
+                "a listener's promise was rejected: {error}"
             );
         })?;
         let nothing = js::make(env, ())?;

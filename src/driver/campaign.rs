@@ -246,3 +246,6 @@ impl Campaign {
         (self.sink)(change);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -207,7 +207,7 @@ impl Shared {
         }
     }
 
-    fn begin_resign(&self) -> u64 {
+    pub(super) fn begin_resign(&self) -> u64 {
         let cell = lock(&self.cell);
         if let Some(cell) = cell.as_ref() {
             cell.end();
