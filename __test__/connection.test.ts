@@ -1,4 +1,3 @@
-import Redis from 'ioredis'
 import {establishPrimaryServer, type PrimaryLease, resignPrimaryServer} from '../index.js'
 import {keyOf, now} from '../scripts/record.mjs'
 import {newPrefix, TTL, useRedis} from './support/redis'
@@ -8,18 +7,9 @@ const PASSWORD = 'hush-hush'
 const redis = useRedis(['--requirepass', PASSWORD])
 const withPassword = (password: string) => redis.url.replace('//', `//:${password}@`)
 
-/** The file's own client, let in. */
-async function look(db = 0) {
-  const client = new Redis(redis.server.port, '127.0.0.1', {password: PASSWORD, db})
-  opened.push(client)
-  return client
-}
-const opened: Redis[] = []
+const look = (db = 0) => redis.connect({password: PASSWORD, db})
 
-afterAll(async () => {
-  await resignPrimaryServer()
-  for (const client of opened) client.disconnect()
-})
+afterAll(() => resignPrimaryServer())
 
 async function establish(...args: Parameters<typeof establishPrimaryServer>) {
   const lease = await establishPrimaryServer(...args)
@@ -50,7 +40,7 @@ test('a missing password is refused at once', async () => {
 test('a password and a database in the URL are used', async () => {
   const prefix = newPrefix()
   const lease = await establish(`${withPassword(PASSWORD)}/4`, prefix, {ttl: TTL})
-  expect(await (await look(4)).hget(keyOf(prefix), 'token')).toBe(String(lease.token))
+  expect(await look(4).hget(keyOf(prefix), 'token')).toBe(String(lease.token))
   await lease.release()
 })
 
@@ -65,34 +55,26 @@ test('an options object is used', async () => {
     connectionName: 'elections',
   }
   const lease = await establish(source, prefix, {ttl: TTL})
-  const client = await look(2)
+  const client = look(2)
   expect(await client.hget(`app:${keyOf(prefix)}`, 'token')).toBe(String(lease.token))
   expect(await client.client('LIST')).toContain('name=elections')
   await lease.release()
 })
 
 test('the options of an ioredis client are used, and the client is not', async () => {
-  const client = new Redis({
-    port: redis.server.port,
-    host: '127.0.0.1',
-    password: PASSWORD,
-    db: 3,
-    keyPrefix: 'parabol:',
-    lazyConnect: true,
-  })
+  const client = redis.connect({password: PASSWORD, db: 3, keyPrefix: 'parabol:'})
   const options = {...client.options}
   const prefix = newPrefix()
   const lease = await establish(client, prefix, {ttl: TTL})
-  expect(await (await look(3)).hget(`parabol:${keyOf(prefix)}`, 'token')).toBe(String(lease.token))
+  expect(await look(3).hget(`parabol:${keyOf(prefix)}`, 'token')).toBe(String(lease.token))
   expect(client.status).toBe('wait')
   expect(client.options).toEqual(options)
   await lease.release()
-  client.disconnect()
 })
 
 test('a key of another type under our name is named and left alone', async () => {
   const prefix = newPrefix()
-  const client = await look()
+  const client = look()
   await client.set(keyOf(prefix), 'somebody else’s')
   await expect(
     establishPrimaryServer(withPassword(PASSWORD), prefix, {ttl: TTL}),

@@ -48,6 +48,7 @@ test('a listener alone does not keep a script alive', async () => {
 test('a logger is given what would go to the console', async () => {
   const election = redis.election()
   await Server.establish(election)
+  // Kept alive by itself: what is said in the last turn of an event loop is not heard any more.
   const script = (logger: string) => `${logger}
     establishPrimaryServer(url, '${election.prefix}', {ttl: ${TTL}})
       .then(() => setTimeout(() => {}, ${TTL}))`

@@ -114,7 +114,7 @@ test('a listener that throws is logged and harms nobody', async () => {
     redis.url,
     `setLogger({
        debug() {}, info() {}, warn() {},
-       error(...message) { console.log('logged', message.map(String).join(' ')) },
+       error(message, fields) { console.log('logged', message, JSON.stringify(fields)) },
      })
      onPrimaryChange('${newPrefix()}-other', () => {})
      const prefix = '${newPrefix()}'

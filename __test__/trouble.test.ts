@@ -12,6 +12,7 @@ async function pair(options: {ttl?: number} = {}) {
   const {token} = await primary.change('elected')
   const standby = await Server.stand(election)
   const undisturbed = async () => {
+    if (!(await primary.call("isHeld"))) console.log(JSON.stringify(primary.lines), JSON.stringify(standby.lines))
     expect(await primary.call('isHeld')).toBe(true)
     expect(primary.changes('lost')).toEqual([])
     expect(primary.changes('elected')).toHaveLength(1)

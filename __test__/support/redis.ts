@@ -1,4 +1,4 @@
-import Redis from 'ioredis'
+import Redis, {type RedisOptions} from 'ioredis'
 import {keyOf} from '../../scripts/record.mjs'
 import {RedisServer} from '../../scripts/redis.mjs'
 import {Server} from './servers'
@@ -19,22 +19,32 @@ export const newPrefix = () => `test-${process.pid}-${++elections}`
 export function useRedis(args: string[] = []) {
   let server: RedisServer | undefined
   let client: Redis | undefined
+  const clients: Redis[] = []
+
+  const connect = (options: RedisOptions = {}) => {
+    const opened = new Redis({port: server?.port, lazyConnect: true, ...options})
+    // A test may well stop the server.
+    opened.on('error', () => {})
+    clients.push(opened)
+    return opened
+  }
 
   beforeAll(async () => {
     server = await RedisServer.start(args)
-    client = new Redis(server.url, {lazyConnect: true})
-    client.on('error', () => {})
+    client = connect()
   })
   afterEach(async () => {
     server?.thaw()
     await Server.killAll()
   })
   afterAll(async () => {
-    client?.disconnect()
+    for (const opened of clients) opened.disconnect()
     await server?.close()
   })
 
   return {
+    /** Another client of this server, which is closed after the last test. */
+    connect,
     get server() {
       if (!server) throw new Error('the server starts before the first test')
       return server
