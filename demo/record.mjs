@@ -10,8 +10,9 @@
  * @typedef {At & {type: 'ended', token: number, reason: string}} Ended `lost` or `resigned`
  * @typedef {At & {type: 'departed', how: Departure, lastRenewal?: number}} Departed a primary was
  *   killed, or began to go by itself
- * @typedef {At & {type: 'began' | 'over', trial: 'block' | 'flush'}} Trial what a primary has to
- *   bear: between the two, nobody may be elected or lose its place
+ * @typedef {At & {type: 'began' | 'over', trial: 'block' | 'flush', found?: string}} Trial what a
+ *   primary has to bear: between the two, nobody may be elected or lose its place. `found` is for
+ *   people: how things stood at the end
  *
  * @typedef {Elected | Held | Ended | Departed | Trial} Entry
  *

@@ -9,6 +9,7 @@ const SERVER = fileURLToPath(new URL('server.mjs', import.meta.url))
 /**
  * @typedef {import('./record.mjs').Entry} Entry
  * @typedef {import('./record.mjs').Departure} Departure
+ * @typedef {{type: string, server: string, at: number, isHeld?: boolean}} Line
  */
 
 /** The server processes, and the record of what happens to them. */
@@ -19,7 +20,7 @@ export class Stage {
   complaints = ''
   /** @type {Map<string, import('node:child_process').ChildProcessWithoutNullStreams>} */
   #servers = new Map()
-  /** @type {Set<(line: {type: string, server: string, at: number}) => void>} */
+  /** @type {Set<(line: Line) => void>} */
   #watchers = new Set()
 
   /**
@@ -99,13 +100,14 @@ export class Stage {
   async block(ms) {
     const name = this.primary
     if (name === undefined) return
-    const unblocked = this.#next(({type}) => type === 'unblocked', ms + 3 * this.election.ttl)
+    const turns = this.#next(({type}) => type === 'unblocked', ms + 3 * this.election.ttl)
     this.#servers.get(name)?.stdin.write(`block ${ms}\n`)
     this.add({at: now(), server: name, type: 'began', trial: 'block'})
-    await unblocked
+    const line = await turns
     // What was held up in the loop has to come out before the trial is over.
     await sleep(200)
-    this.add({at: now(), server: name, type: 'over', trial: 'block'})
+    const found = line?.isHeld ? 'still primary' : 'no longer primary'
+    this.add({at: now(), server: name, type: 'over', trial: 'block', found})
   }
 
   /**
@@ -117,7 +119,9 @@ export class Stage {
     this.add({at: now(), server: 'Redis', type: 'began', trial: 'flush'})
     await lose()
     await sleep(1.5 * this.election.ttl)
-    this.add({at: now(), server: 'Redis', type: 'over', trial: 'flush'})
+    const token = await this.client.hget(keyOf(this.election.prefix), 'token')
+    const found = token === null ? 'no record' : `the record, with token ${token}`
+    this.add({at: now(), server: 'Redis', type: 'over', trial: 'flush', found})
   }
 
   /** @param {Entry} entry */
@@ -135,15 +139,15 @@ export class Stage {
   }
 
   /**
-   * @param {(line: {type: string, server: string, at: number}) => boolean} matches
-   * @returns {Promise<{at: number} | undefined>} undefined when none came in time
+   * @param {(line: Line) => boolean} matches
+   * @returns {Promise<Line | undefined>} undefined when none came in time
    */
   #next(matches, timeout = 3 * this.election.ttl) {
     return new Promise((resolve) => {
-      const watch = (/** @type {{type: string, server: string, at: number}} */ line) => {
+      const watch = (/** @type {Line} */ line) => {
         if (matches(line)) done(line)
       }
-      const done = (/** @type {{at: number} | undefined} */ line) => {
+      const done = (/** @type {Line | undefined} */ line) => {
         this.#watchers.delete(watch)
         clearTimeout(timer)
         resolve(line)

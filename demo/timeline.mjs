@@ -104,7 +104,7 @@ export class Timeline {
         return say(this.paint('red', `${server} has lost its place (${entry.reason})`))
       case 'began':
       case 'over':
-        return say(this.paint('cyan', TRIALS[entry.trial][entry.type](server)))
+        return say(this.paint('cyan', TRIALS[entry.trial][entry.type](entry)))
       case 'log':
         return say(this.paint('dim', `${server} ${entry.level}s: ${entry.message}`))
     }
@@ -159,15 +159,15 @@ const AFTER = {
   throw: 'the exception',
 }
 
-/** @type {Record<'block' | 'flush', Record<'began' | 'over', (server: string) => string>>} */
+/** @type {Record<'block' | 'flush', Record<'began' | 'over', (trial: import('./record.mjs').Trial) => string>>} */
 const TRIALS = {
   block: {
-    began: (server) => `the event loop of ${server} is blocked`,
-    over: (server) => `the event loop of ${server} turns again`,
+    began: ({server}) => `the event loop of ${server} is blocked`,
+    over: ({server, found}) => `the event loop of ${server} turns again: ${found}`,
   },
   flush: {
     began: () => 'Redis loses the record of the election',
-    over: () => 'three more renewals were due since',
+    over: ({found}) => `a takeover would have come by now; found: ${found}`,
   },
 }
 
