@@ -2,7 +2,6 @@
 
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
-import {rmSync} from 'node:fs'
 import {access, constants, mkdtemp, rm} from 'node:fs/promises'
 import {connect, createServer} from 'node:net'
 import {tmpdir} from 'node:os'
@@ -38,6 +37,8 @@ export async function freePort() {
 export class RedisServer {
   /** @type {import('node:child_process').ChildProcess | undefined} */
   #process
+  /** @type {import('node:child_process').ChildProcess | undefined} */
+  #guard
   #frozen = false
 
   /**
@@ -94,7 +95,7 @@ export class RedisServer {
       log += text
     })
     this.#process = child
-    process.once('exit', this.#killNow)
+    this.#guard = guard(Number(child.pid), this.dir)
     while (!(await answers(this.port))) {
       if (child.exitCode !== null) throw new Error(`${this.program} ended at once:\n${log}`)
       await sleep(10)
@@ -111,7 +112,7 @@ export class RedisServer {
     if (!child) return
     this.#process = undefined
     this.#frozen = false
-    process.off('exit', this.#killNow)
+    this.#guard?.kill('SIGKILL')
     if (child.exitCode === null && child.signalCode === null) {
       child.kill('SIGKILL')
       await once(child, 'exit')
@@ -134,11 +135,26 @@ export class RedisServer {
     await this.stop()
     await rm(this.dir, {recursive: true, force: true})
   }
+}
 
-  #killNow = () => {
-    this.#process?.kill('SIGKILL')
-    rmSync(this.dir, {recursive: true, force: true})
-  }
+/**
+ * A process that waits for the end of this one, even by SIGKILL, to end the server and remove its
+ * directory: its standard input closes then.
+ *
+ * @param {number} pid
+ * @param {string} dir
+ */
+function guard(pid, dir) {
+  const script = 'read -r _; kill -9 "$1"; rm -rf "$2"'
+  const child = spawn('sh', ['-c', script, 'sh', String(pid), dir], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    // Not in the group that Ctrl-C is sent to.
+    detached: true,
+  })
+  child.unref()
+  const input = /** @type {import('node:net').Socket | null} */ (child.stdin)
+  input?.unref()
+  return child
 }
 
 /** @param {number} ms */

@@ -1,7 +1,7 @@
 // Proves the tree: formatting, lints, types, the Rust tests, the generated files, and Jest against
 // real Redis servers. It reads the tracked files and writes none; what it makes lies in target/.
 
-import {readdir, readFile} from 'node:fs/promises'
+import {readdir, readFile, rm} from 'node:fs/promises'
 import {join} from 'node:path'
 import {explain, Refusal, root, run, step} from './run.mjs'
 import {setup} from './setup.mjs'
@@ -20,7 +20,7 @@ async function test() {
   await step('cargo clippy', () =>
     run('cargo', ['clippy', '--locked', '--all-targets', '--', '-D', 'warnings']),
   )
-  await step('biome ci', () => run('npx', ['biome', 'ci', '.']))
+  await step('biome ci', () => run('npx', ['biome', 'ci', '--colors=off', '.']))
   await step('tsc', () => run('npx', ['tsc', '--noEmit']))
   await step('cargo test', cargoTest)
   // The debug profile shares its dependencies with the step before: nothing is built twice.
@@ -59,8 +59,11 @@ async function checkGenerated() {
 async function jest() {
   const addon = (await readdir(join(root, ADDON))).find((name) => name.endsWith('.node'))
   if (!addon) throw new Refusal(`no .node file in ${ADDON}`)
+  await rm(join(root, JEST_REPORT), {force: true})
   try {
-    await run('npx', ['jest', '--ci', '--json', '--outputFile', JEST_REPORT], {
+    // Not through npx: a timeout has to end Jest itself.
+    const jest = join(root, 'node_modules/jest/bin/jest.js')
+    await run(process.execPath, [jest, '--ci', '--json', '--outputFile', JEST_REPORT], {
       show: true,
       timeout: JEST_TIMEOUT,
       // The loader that napi generates takes this addon instead of one beside index.js.
