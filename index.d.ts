@@ -22,7 +22,10 @@
  * function, a custom `Connector`). What only says how the caller's own client behaves (retry
  * strategies, the offline queue and the like) is ignored.
  */
-export type RedisSource = string | RedisOptions | {readonly options: object; sendCommand: unknown; defineCommand: unknown}
+export type RedisSource =
+  | string
+  | RedisOptions
+  | {readonly options: object; sendCommand: unknown; defineCommand: unknown}
 
 /** A connection in ioredis's words. `null`, `''` and `false` count as not given. */
 export interface RedisOptions {
@@ -95,7 +98,14 @@ export interface Primary {
  * not: the process was frozen), `superseded` (a newer grant was found), `stalled` (the event loop
  * hung; not in this version), `internal` (an error of ours), `resigned`, `exit`.
  */
-export type LeaseEndReason = 'store-lost' | 'expired' | 'superseded' | 'stalled' | 'internal' | 'resigned' | 'exit'
+export type LeaseEndReason =
+  | 'store-lost'
+  | 'expired'
+  | 'superseded'
+  | 'stalled'
+  | 'internal'
+  | 'resigned'
+  | 'exit'
 
 /** What a listener is told; `prefix` names the election. */
 export type PrimaryChange =
@@ -142,14 +152,17 @@ export interface PrimaryLogger {
  *   type under our name.
  * - `ERR_CLOSED`: the process is ending, or the background thread could not be had.
  */
-export type PrimaryLeaseErrorCode = 'ERR_INVALID_CONFIG' | 'ERR_LEASE_LOST' | 'ERR_STORE_DENIED' | 'ERR_CLOSED'
+export type PrimaryLeaseErrorCode =
+  | 'ERR_INVALID_CONFIG'
+  | 'ERR_LEASE_LOST'
+  | 'ERR_STORE_DENIED'
+  | 'ERR_CLOSED'
 
 /** What is thrown and rejected here: an `Error` with this name and a stable `code`. */
 export interface PrimaryLeaseError extends Error {
   name: 'PrimaryLeaseError'
   code: PrimaryLeaseErrorCode
 }
-
 
 /**
  * Which binding artifact the generated loader actually loaded: `'native'` for
