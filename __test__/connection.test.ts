@@ -1,4 +1,9 @@
-import {establishPrimaryServer, type PrimaryLease, resignPrimaryServer} from '../index.js'
+import {
+  establishPrimaryServer,
+  type PrimaryLease,
+  resignPrimaryServer,
+  setLogger,
+} from '../index.js'
 import {keyOf, now} from '../scripts/record.mjs'
 import {newPrefix, TTL, useRedis} from './support/redis'
 import {Server} from './support/servers'
@@ -8,6 +13,9 @@ const redis = useRedis(['--requirepass', PASSWORD])
 const withPassword = (password: string) => redis.url.replace('//', `//:${password}@`)
 
 const look = (db = 0) => redis.connect({password: PASSWORD, db})
+
+// What is refused here is warned of too; that is tested where the log is read.
+beforeAll(() => setLogger(null))
 
 afterAll(() => resignPrimaryServer())
 
