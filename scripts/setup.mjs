@@ -14,7 +14,7 @@ import {explain, isMain, Refusal, root, run, step, which} from './run.mjs'
  */
 export async function setup({rust = [], redis = true} = {}) {
   checkNode()
-  if (await packagesAreStale()) await step('npm ci', () => run('npm', ['ci']))
+  if (await packagesAreStale()) await installPackages()
   await checkRust(rust)
   if (redis && !(await findRedisServer())) await installRedis()
 }
@@ -22,6 +22,14 @@ export async function setup({rust = [], redis = true} = {}) {
 function checkNode() {
   const major = Number(process.versions.node.split('.')[0])
   if (major < 20) throw new Refusal(`Node 20 or newer is needed, this is ${process.versions.node}.`)
+}
+
+/**
+ * The versions of the lock file, which is not written to. Not `npm ci`: that refuses a lock file
+ * without the optional packages of other platforms, which a registry need not have.
+ */
+async function installPackages() {
+  await step('npm install', () => run('npm', ['install', '--no-save']))
 }
 
 /** npm writes its own copy of the lock file last, so its age is that of the installation. */
