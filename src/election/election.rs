@@ -200,7 +200,8 @@ impl Election {
 
     fn expire(&mut self, now: Time) {
         if let State::Primary(term) = &self.state {
-            let reason = if term.failing {
+            let failing = term.failing || self.health.unavailable;
+            let reason = if failing {
                 Reason::StoreLost
             } else {
                 Reason::Expired

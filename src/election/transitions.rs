@@ -108,7 +108,6 @@ impl Election {
             until: window_end + self.config.ttl,
         });
         self.timers.set(Timer::WindowEnd, window_end);
-        self.lapse_if_over(now);
     }
 
     /// Gives up what the present state holds on purpose, and says whether that was a lease. The
@@ -181,12 +180,6 @@ impl Election {
             self.given_up.pop_front();
         }
         self.given_up.push_back(identity);
-    }
-
-    fn lapse_if_over(&mut self, now: Time) {
-        if self.timers.take_due(Timer::WindowEnd, now) {
-            self.go_on(now);
-        }
     }
 
     fn stop_term_timers(&mut self) {

@@ -329,3 +329,20 @@ fn who_waits_for_an_answer_stands_though_nobody_listens_any_more() {
         ["elected 7 until 4660", "answer: elected 7"]
     );
 }
+
+#[test]
+fn who_begins_to_listen_takes_over_when_what_it_has_watched_ripens() {
+    let mut scene = Scene::standby();
+    scene.act(|e| e.listen(at(20), false));
+    assert_eq!(
+        scene.act(|e| e.listen(at(4000), true)),
+        ["acquire B above 5 #2 within 1000"]
+    );
+    scene.reply(4010, 2, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
+    scene.run_until(6010);
+    scene.reply(6020, 3, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
+    assert_eq!(
+        scene.run_until(6150),
+        ["6150: acquire B above 5 watched 1.1.run #4 within 1000"]
+    );
+}

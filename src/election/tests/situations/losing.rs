@@ -164,3 +164,19 @@ fn other_run(record: Record) -> Record {
         ..record
     }
 }
+
+#[test]
+fn a_renewal_that_is_never_answered_does_not_keep_the_next_standing_from_asking() {
+    let mut scene = Scene::primary();
+    scene.run_until(2000);
+    let lines = scene.run_until(5860);
+    assert_eq!(
+        lines,
+        [
+            "4000: unavailable: no answer from the store",
+            "4660: lost 7: store-lost",
+            "5860: release A to 1 #3 within 1000",
+            "5860: acquire B above 7 #4 within 1000"
+        ]
+    );
+}

@@ -144,3 +144,31 @@ fn the_outage_of_an_ended_campaign_is_forgotten() {
         "no `available` after `resigned`"
     );
 }
+
+#[test]
+fn nothing_shortens_the_pause_after_a_refusal() {
+    let mut scene = Scene::standby();
+    scene.run_until(2010);
+    scene.reply(2011, 2, refused());
+    assert_eq!(
+        scene.message(2012, Change::Released, released_by(OTHER, 5, 2)),
+        ["no primary"],
+        "a free place is no reason to press a store that refuses"
+    );
+    assert_eq!(scene.run_until(2060).len(), 1);
+}
+
+#[test]
+fn nothing_of_an_ended_campaign_wakes_anybody() {
+    let mut scene = Scene::new();
+    scene.act(|e| e.campaign(at(0)));
+    let me = scene.identity('A');
+    scene.act(|e| e.resign(at(5), Reason::Resigned));
+    scene.reply(10, 2, reply(Outcome::NotMine, created(0)));
+    assert_eq!(
+        scene.reply(20, 1, reply(Outcome::Refused, held_by(me, 7, 1))),
+        ["release A to 0 #3 within 1000"]
+    );
+    scene.reply(30, 3, reply(Outcome::Released, released_by(me, 7, 2)));
+    assert_eq!(scene.wakes_at(), None);
+}
