@@ -9,7 +9,8 @@ import {newPrefix, TTL, useRedis} from './support/redis'
 import {Server} from './support/servers'
 
 const PASSWORD = 'hush-hush'
-const redis = useRedis(['--requirepass', PASSWORD])
+// The socket lies in the server's own directory.
+const redis = useRedis(['--requirepass', PASSWORD, '--unixsocket', 'redis.sock'])
 const withPassword = (password: string) => redis.url.replace('//', `//:${password}@`)
 
 const look = (db = 0) => redis.connect({password: PASSWORD, db})
@@ -66,6 +67,17 @@ test('an options object is used', async () => {
   const client = look(2)
   expect(await client.hget(`app:${keyOf(prefix)}`, 'token')).toBe(String(lease.token))
   expect(await client.client('LIST')).toContain('name=elections')
+  await lease.release()
+})
+
+test.each([
+  ['an option', (path: string) => ({path, password: PASSWORD})],
+  ['a URL', (path: string) => `unix://:${PASSWORD}@${path}`],
+])('a Unix socket is used, given as %s', async (_, source) => {
+  const prefix = newPrefix()
+  const lease = await establish(source(`${redis.server.dir}/redis.sock`), prefix, {ttl: TTL})
+  expect(await look().hget(keyOf(prefix), 'token')).toBe(String(lease.token))
+  expect(await look().client('LIST')).toContain('redis.sock')
   await lease.release()
 })
 

@@ -37,8 +37,10 @@ test('when the primary dies another server takes over, no earlier than a ripe wa
 
 test('two versions of an app have one primary between them', async () => {
   const election = redis.election()
-  const old = await Server.establish(election)
-  const young = await Server.establish({...election, options: {...election.options}})
+  const server = (serverId: string) =>
+    Server.establish({...election, options: {...election.options, serverId}})
+  const old = await server('web-1 13.36.0')
+  const young = await server('web-2 13.37.0')
   expect([old.lease !== null, young.lease !== null]).toEqual([true, false])
 })
 

@@ -78,6 +78,7 @@ export async function which(...names) {
  */
 export async function step(title, work) {
   const begun = performance.now()
+  if (process.stdout.isTTY) process.stdout.write(`...   ${title}\r`)
   const took = () => `${((performance.now() - begun) / 1000).toFixed(1).padStart(6)} s`
   try {
     const result = await work()
