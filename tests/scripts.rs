@@ -18,7 +18,7 @@ const KEY: &str = "primary:{chronos}";
 const TTL: Duration = Duration::from_secs(5);
 const MINE: Identity = Identity::new(1);
 const OTHER: Identity = Identity::new(2);
-const EPOCH: u64 = 0xe0;
+const EPOCH: u64 = 0xe0 << 32;
 const MAX: u64 = (1 << 53) - 1;
 
 struct Bench {
@@ -223,11 +223,24 @@ async fn a_missing_record_is_created_and_not_granted() {
     let record = reply.record.unwrap();
     assert_eq!(record.token, Token::NONE);
     assert_eq!(record.holder, None);
-    assert_eq!((record.version.seq, record.version.epoch), (0, EPOCH));
+    assert_eq!(record.version.seq, 0);
+    assert_eq!(record.version.epoch >> 32, EPOCH >> 32);
     assert_eq!(record.ttl, TTL);
     assert!(record.same_run && !record.released);
     assert_eq!(reply.listeners, Some(0));
     assert_eq!(bench.inspect().await, Some(record));
+}
+
+#[tokio::test]
+async fn a_late_duplicate_of_what_created_a_record_creates_another() {
+    let bench = Bench::new();
+    let first = bench.acquire(MINE).await.record.unwrap();
+    redis::cmd("FLUSHALL")
+        .exec(&mut bench.server.connect())
+        .unwrap();
+    let again = bench.acquire(MINE).await.record.unwrap();
+    assert_eq!(again.version.seq, first.version.seq);
+    assert_ne!(again.version, first.version);
 }
 
 #[tokio::test]

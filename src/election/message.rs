@@ -52,7 +52,7 @@ pub enum Command {
         /// Take a *missing* record at once where the server has been up, and unpromoted, for
         /// longer than this (`eagerStart`).
         eager: Option<Duration>,
-        /// The epoch of the record if this creates it.
+        /// Random: half of the record's epoch if this creates it, beside the server's clock.
         epoch: u64,
     },
     Renew {
@@ -61,6 +61,7 @@ pub enum Command {
         ttl: Duration,
         /// Write the lost record again if this is still its version.
         over: Option<Version>,
+        /// As in an acquire.
         epoch: u64,
     },
     Release {

@@ -7,7 +7,7 @@
 --       5 watched    take over if this is still the version; '' for none
 --       6 eager      take a missing record at once on a server that has been up, and unpromoted,
 --                    for longer than this, ms; '' for never
---       7 epoch      of the record if this creates it: random, 16 hexadecimal digits
+--       7 epoch      random, 16 hexadecimal digits: half of the record's if this creates it
 -- Outcome: granted | refused
 --
 -- Atomic, because the version that allows a takeover has to be the one that is overwritten, and
@@ -51,7 +51,7 @@ local function grant()
 end
 
 if record.missing then
-  create(record, epoch, ttl)
+  create(record, epoch, ttl, now)
   local up = record.server_run.uptime
   if eager ~= '' and record.server_run.unpromoted and up and up * 1000 > tonumber(eager) then
     return grant()

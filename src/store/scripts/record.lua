@@ -114,12 +114,15 @@ local function read_record()
 end
 
 -- A record that never was granted, still to be written.
-local function create(record, epoch, ttl)
+--
+-- Its epoch is half the caller's random digits, half the time: a late duplicate of the command that
+-- created a record which was lost since must not bring back versions that somebody has watched.
+local function create(record, epoch, ttl, now)
   record.missing = nil
   record.created = true
   record.identity = ''
   record.seq = 0
-  record.epoch = epoch
+  record.epoch = string.sub(epoch, 1, 8) .. string.format('%08x', now % 4294967296)
   record.same_run = true
   record.released = false
   record.ttl = ttl

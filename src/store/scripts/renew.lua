@@ -5,7 +5,7 @@
 --       3 token      of the term
 --       4 ttl        ms
 --       5 over       write a lost record again if this is still its version; '' for never
---       6 epoch      of the record if this creates it: random, 16 hexadecimal digits
+--       6 epoch      random, 16 hexadecimal digits: half of the record's if this creates it
 -- Outcome: renewed | stale | lost
 --
 -- Atomic, because a record that somebody else was granted in between must not be extended, and a
@@ -40,7 +40,7 @@ if record.missing then
   if no_time then
     return no_time
   end
-  create(record, epoch, ttl)
+  create(record, epoch, ttl, now)
   return write('stale', 'created', record, now)
 end
 
