@@ -1,6 +1,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::planted;
+
 /// What one election is told at its start. Everything else follows from the ttl.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -87,11 +89,17 @@ impl Config {
 
     /// From the send of a confirmed request to the end of the validity window (DESIGN R5).
     pub fn window(&self) -> Duration {
+        if planted!(NoDriftMargins) {
+            return self.ttl;
+        }
         (self.ttl * 98 / 100).saturating_sub(DRIFT_CONSTANT)
     }
 
     /// From the send of a confirmed request to the step-down deadline (DESIGN R4).
     pub fn term(&self) -> Duration {
+        if planted!(NoStepDownMargin) {
+            return self.window();
+        }
         self.window().saturating_sub(self.ttl / 5)
     }
 
@@ -102,7 +110,15 @@ impl Config {
 
     /// How long a record whose writer had `record_ttl` must be watched unchanged.
     pub fn ripe_after(&self, record_ttl: Duration) -> Duration {
-        self.ttl.max(record_ttl) * 102 / 100 + DRIFT_CONSTANT
+        if planted!(NoDriftMargins) {
+            return self.ttl.max(record_ttl);
+        }
+        let longest = if planted!(WatchOwnTtl) {
+            self.ttl
+        } else {
+            self.ttl.max(record_ttl)
+        };
+        longest * 102 / 100 + DRIFT_CONSTANT
     }
 
     /// From one poll of a standby to the next.

@@ -7,7 +7,7 @@ use super::timer::{Timer, Timers};
 use super::watch::Watch;
 use super::{
     Answer, Config, Event, Failure, Identity, Message, Notice, Output, Primary, Random, Reason,
-    Reply, Request, Time, Token,
+    Reply, Request, Time, Token, planted,
 };
 
 /// One candidate of one election.
@@ -52,6 +52,8 @@ pub struct Election {
     pub(super) ending: bool,
     pub(super) next_id: u64,
     pub(super) outputs: VecDeque<Output>,
+    #[cfg(test)]
+    pub(super) mistakes: super::planted::Memory,
 }
 
 impl Election {
@@ -79,6 +81,8 @@ impl Election {
             ending: false,
             next_id: 1,
             outputs: VecDeque::new(),
+            #[cfg(test)]
+            mistakes: Default::default(),
         }
     }
 
@@ -134,7 +138,11 @@ impl Election {
 
     /// The store's answer to `request`, or why there is none. Answers may come late or twice.
     pub fn handle_reply(&mut self, now: Time, request: Request, reply: Result<Reply, Failure>) {
-        self.lapse(now);
+        if !planted!(LateReplyRevives) {
+            self.lapse(now);
+        }
+        #[cfg(test)]
+        let request = self.mistakes.mistake_request(now, request);
         self.hear_reply(now, request, reply);
         self.advance(now);
     }
@@ -257,6 +265,9 @@ impl Election {
 
     /// The farewell of an identity that may have been granted without our knowledge.
     pub(super) fn release_ghost(&mut self, now: Time, identity: Identity) {
+        if planted!(ResignForgetsAcquire) {
+            return;
+        }
         self.bid_farewell(Farewell {
             identity,
             term: None,

@@ -8,7 +8,7 @@ use super::timer::Timer;
 use super::watch::{Sight, Watch};
 use super::{
     Answer, Change, Command, Election, Event, Failure, Identity, Message, Outcome, Output, Primary,
-    Reason, Record, Reply, Request, Time, Token,
+    Reason, Record, Reply, Request, Time, Token, planted,
 };
 
 /// The random delay before a released record is taken, per listener, and at most.
@@ -110,6 +110,7 @@ impl Election {
         {
             self.farewells[i].attempts += 1;
             if let (Command::Release { .. }, Failure::Unknown { .. }) = (&request.command, failure)
+                && !planted!(ReassertAfterRelease)
             {
                 // It may have let somebody in already, whom a lagging replica does not show:
                 // written again and released, the record would be free beside that primary.
@@ -128,6 +129,9 @@ impl Election {
         }
         if let State::Primary(term) = &mut self.state {
             term.failing = true;
+            if planted!(SharedTimer) {
+                self.timers.set(Timer::StepDown, now + self.config.term());
+            }
         }
         if !matches!(failure, Failure::Unknown { .. }) {
             self.report_unavailable();
@@ -162,7 +166,12 @@ impl Election {
         let Some(record) = reply.record else { return };
         if reply.outcome != Outcome::Granted {
             self.release_if_ghost(now, &record);
-            self.observe(now, &record, 0);
+            let seen_at = if planted!(WatchFromSend) {
+                request.sent_at
+            } else {
+                now
+            };
+            self.observe(seen_at, &record, 0);
             return;
         }
         match &mut self.state {

@@ -16,6 +16,7 @@ mod hearing;
 mod identity;
 mod lease;
 mod message;
+pub(crate) mod planted;
 mod random;
 mod sending;
 mod state;
@@ -34,6 +35,7 @@ pub use message::{
     Answer, Change, Command, Event, Failure, Grant, Message, Notice, Outcome, Output, Primary,
     Reason, Record, Reply, Request, Version,
 };
+pub(crate) use planted::planted;
 pub use random::Random;
 pub use time::Time;
 pub use token::Token;

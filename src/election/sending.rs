@@ -106,6 +106,8 @@ impl Election {
     fn send(&mut self, now: Time, bound: Duration, command: Command) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
+        #[cfg(test)]
+        self.mistakes.note_sent(now);
         self.outputs.push_back(Output::Send(Request {
             id,
             sent_at: now,

@@ -5,7 +5,7 @@ use std::time::Duration;
 ///
 /// It says nothing outside the process that read it. The driver reads it from a clock that counts
 /// suspended time; the simulation makes it up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(u64);
 
 impl Time {

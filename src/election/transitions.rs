@@ -4,7 +4,9 @@ use super::farewell::{Farewell, Step};
 use super::lease::Lease;
 use super::state::{Standing, State, Term};
 use super::timer::Timer;
-use super::{Answer, Election, Event, Failure, Identity, Output, Reason, Record, Time, Token};
+use super::{
+    Answer, Election, Event, Failure, Identity, Output, Reason, Record, Time, Token, planted,
+};
 
 /// How many given-up identities are remembered.
 const REMEMBERED: usize = 8;
@@ -13,6 +15,8 @@ impl Election {
     /// Stands for election with a new identity, and asks at once.
     pub(super) fn stand(&mut self, now: Time) {
         let identity = Identity::new(self.random.next_u128());
+        #[cfg(test)]
+        let identity = self.mistakes.mistake_identity(identity);
         self.state = State::Standing(Standing {
             identity,
             may_be_granted: false,
@@ -176,6 +180,9 @@ impl Election {
 
     /// Remembers an identity that is not used any more.
     pub(super) fn give_up(&mut self, identity: Identity) {
+        if planted!(IdentityPerProcess) {
+            return;
+        }
         if self.given_up.len() == REMEMBERED {
             self.given_up.pop_front();
         }

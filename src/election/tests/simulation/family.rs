@@ -1,0 +1,99 @@
+use super::kind::Kind;
+use super::rules::Rule;
+
+/// A family of runs: which faults may occur, and which rules they must not break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Network, pauses, crashes, clock rates, users.
+    Network,
+    /// All data lost: flushed, evicted, restarted empty, an empty replica promoted.
+    Loss,
+    /// An older state comes back: a lagging replica promoted, a snapshot restored.
+    Rollback,
+    /// The server's wall clock steps, in both directions.
+    Steps,
+    /// All of these, the clock stepping forward only.
+    Everything,
+    /// Loss together with backward clock steps: beyond what R2 assumes.
+    LossAndSteps,
+    /// Candidates with different ttls; no data is lost.
+    MixedTtls,
+    /// `eagerStart`, without FLUSHALL.
+    Eager,
+    /// An old master goes on answering its clients: beyond what R1 assumes.
+    Split,
+    /// The same, every write confirmed by all replicas (WAIT).
+    SplitConfirmed,
+    /// Clocks up to 5 % off: beyond what R1 assumes.
+    WildClocks,
+}
+
+impl Family {
+    pub const ALL: [Family; 11] = [
+        Family::Network,
+        Family::Loss,
+        Family::Rollback,
+        Family::Steps,
+        Family::Everything,
+        Family::LossAndSteps,
+        Family::MixedTtls,
+        Family::Eager,
+        Family::Split,
+        Family::SplitConfirmed,
+        Family::WildClocks,
+    ];
+
+    pub fn of_seed(seed: u64) -> Family {
+        Family::ALL[(seed % Family::ALL.len() as u64) as usize]
+    }
+
+    pub fn allows(self, kind: Kind) -> bool {
+        use Kind::*;
+        let (loss, rollback) = match self {
+            Family::Loss | Family::LossAndSteps => (true, false),
+            Family::Rollback => (false, true),
+            Family::Everything => (true, true),
+            _ => (false, false),
+        };
+        match kind {
+            Flush | Evict => loss,
+            // A server that restarts empty is younger than any holder's term.
+            RestartEmpty => loss || self == Family::Eager,
+            PromoteEmpty => loss || self == Family::Eager,
+            Failover => rollback || self == Family::Eager,
+            RestartOlder => rollback,
+            StepClock => matches!(
+                self,
+                Family::Steps | Family::Everything | Family::LossAndSteps
+            ),
+            StepClockBack => matches!(self, Family::Steps | Family::LossAndSteps),
+            Split => matches!(self, Family::Split | Family::SplitConfirmed),
+            _ => true,
+        }
+    }
+
+    /// Where not, a breach is counted: the run breaks what the rule assumes.
+    pub fn asserts(self, rule: Rule) -> bool {
+        match rule {
+            Rule::R1 => !matches!(self, Family::Split | Family::WildClocks),
+            Rule::R2 => !matches!(
+                self,
+                Family::LossAndSteps | Family::Split | Family::SplitConfirmed
+            ),
+            // With two registers each sees but half of the grants.
+            Rule::R6 | Rule::R8 => !matches!(self, Family::Split | Family::SplitConfirmed),
+            _ => true,
+        }
+    }
+
+    pub fn name(self) -> String {
+        let mut name = String::new();
+        for (index, letter) in format!("{self:?}").char_indices() {
+            if letter.is_uppercase() && index > 0 {
+                name.push('-');
+            }
+            name.push(letter.to_ascii_lowercase());
+        }
+        name
+    }
+}

@@ -1,0 +1,122 @@
+/// A kind of fault. The seed draws an intensity for each, zero for about half of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Kind {
+    // Drawn anew for every request, reply, message or timer.
+    LoseRequest,
+    LoseReply,
+    DelayRequest,
+    DelayReply,
+    DuplicateRequest,
+    ReorderRequest,
+    LoseMessage,
+    DelayMessage,
+    DuplicateMessage,
+    /// A reply arrives after its request was given up, or twice.
+    LateReply,
+    /// Redis answers with an error that passes.
+    ErrorAnswer,
+    /// Timers come late.
+    Lateness,
+    // Drawn once per process.
+    ClockRates,
+    // Scheduled.
+    Crash,
+    Freeze,
+    /// One candidate's connection is a black hole for a while; a new one may work.
+    CutOff,
+    /// One candidate cannot subscribe for a while.
+    NoMessages,
+    HangRedis,
+    RestartRedis,
+    RestartOlder,
+    RestartEmpty,
+    Flush,
+    Evict,
+    Failover,
+    PromoteEmpty,
+    StepClock,
+    StepClockBack,
+    Split,
+    /// Redis refuses everything for a while (LOADING).
+    Refuse,
+    Deny,
+    // What users do.
+    Resign,
+    Listen,
+    Join,
+    Leave,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 34] = [
+        Kind::LoseRequest,
+        Kind::LoseReply,
+        Kind::DelayRequest,
+        Kind::DelayReply,
+        Kind::DuplicateRequest,
+        Kind::ReorderRequest,
+        Kind::LoseMessage,
+        Kind::DelayMessage,
+        Kind::DuplicateMessage,
+        Kind::LateReply,
+        Kind::ErrorAnswer,
+        Kind::Lateness,
+        Kind::ClockRates,
+        Kind::Crash,
+        Kind::Freeze,
+        Kind::CutOff,
+        Kind::NoMessages,
+        Kind::HangRedis,
+        Kind::RestartRedis,
+        Kind::RestartOlder,
+        Kind::RestartEmpty,
+        Kind::Flush,
+        Kind::Evict,
+        Kind::Failover,
+        Kind::PromoteEmpty,
+        Kind::StepClock,
+        Kind::StepClockBack,
+        Kind::Split,
+        Kind::Refuse,
+        Kind::Deny,
+        Kind::Resign,
+        Kind::Listen,
+        Kind::Join,
+        Kind::Leave,
+    ];
+
+    /// R6 binds although it occurs: what users do, and what messages suffer, which are but hints.
+    pub fn disturbs(self) -> bool {
+        use Kind::*;
+        !matches!(
+            self,
+            LoseMessage
+                | DelayMessage
+                | DuplicateMessage
+                | NoMessages
+                | Lateness
+                | StepClock
+                | StepClockBack
+                | Resign
+                | Listen
+                | Join
+        )
+    }
+
+    pub fn is_scheduled(self) -> bool {
+        self >= Kind::Crash
+    }
+
+    /// The name in traces and in the command that replays them: `lose-request`.
+    pub fn name(self) -> String {
+        let mut name = String::new();
+        for (index, letter) in format!("{self:?}").char_indices() {
+            if letter.is_uppercase() && index > 0 {
+                name.push('-');
+            }
+            name.push(letter.to_ascii_lowercase());
+        }
+        name
+    }
+}

@@ -1,0 +1,86 @@
+//! A simulation that cannot fail proves nothing: it finds each of these mistakes.
+
+use super::family::Family;
+use super::plan::{Cut, Plan};
+use super::rules::Rule;
+use super::search::Search;
+use crate::election::planted::Planted;
+
+/// A mistake, where to look for it, the one checker that listens, and how many seeds it gets.
+///
+/// The step-down margin hides some mistakes from R1, since a term ends before its window does: a
+/// late reply that revives one, say. The checkers of R4 and R5 see those directly.
+const MISTAKES: [(Planted, Family, Rule, u64); 26] = [
+    (Planted::WindowFromReply, Family::Network, Rule::R5, 20),
+    (Planted::WindowFromReply, Family::Network, Rule::R1, 300),
+    (Planted::NoDriftMargins, Family::Network, Rule::R1, 300),
+    (Planted::NoStepDownMargin, Family::Network, Rule::R4, 20),
+    (Planted::SharedTimer, Family::Network, Rule::R4, 50),
+    (Planted::SentAtOfLatest, Family::Network, Rule::R5, 200),
+    (Planted::SentAtOfLatest, Family::Network, Rule::R1, 3_000),
+    (Planted::RenewAnyIdentity, Family::Network, Rule::R8, 50),
+    (Planted::ReleaseAnyIdentity, Family::Network, Rule::R8, 50),
+    (Planted::ReleaseAnyIdentity, Family::Network, Rule::R1, 300),
+    (Planted::ReleaseAnyRun, Family::Rollback, Rule::R1, 1_500),
+    (Planted::TokenFromOne, Family::Loss, Rule::R2, 50),
+    (Planted::ReassertBlindly, Family::Rollback, Rule::R8, 2_000),
+    (Planted::LostReplyAnyRun, Family::Rollback, Rule::R8, 6_000),
+    (Planted::NoSeq, Family::Network, Rule::R1, 300),
+    (Planted::NoEpoch, Family::Loss, Rule::R1, 500),
+    (Planted::NoRun, Family::Rollback, Rule::R1, 100),
+    (Planted::RunIdAlone, Family::Rollback, Rule::R1, 300),
+    (Planted::WatchFromSend, Family::Network, Rule::R1, 2_000),
+    (Planted::WatchOwnTtl, Family::MixedTtls, Rule::R1, 300),
+    (Planted::IdentityPerProcess, Family::Network, Rule::R8, 500),
+    (
+        Planted::IdentityPerProcess,
+        Family::Network,
+        Rule::R1,
+        1_500,
+    ),
+    (
+        Planted::ResignForgetsAcquire,
+        Family::Network,
+        Rule::R7,
+        1_500,
+    ),
+    (Planted::LateReplyRevives, Family::Network, Rule::R5, 500),
+    (Planted::EpochFromCaller, Family::Loss, Rule::R1, 500),
+    (
+        Planted::ReassertAfterRelease,
+        Family::Rollback,
+        Rule::R8,
+        6_000,
+    ),
+];
+
+#[test]
+fn every_planted_mistake_is_found() {
+    let mut missed = Vec::new();
+    for (planted, family, rule, budget) in MISTAKES {
+        let mut search = Search::of_seeds(0..budget);
+        search.planted = Some(planted);
+        search.heard = vec![rule];
+        let found = search.run(|seed| Plan::new(seed, family, Cut::default()));
+        let took = found.took.as_secs_f64();
+        match found.failures.first() {
+            Some((seed, violation)) => println!(
+                "{planted:?}: {rule:?} in {}, seed {seed} of {budget}, {took:.1} s: {}",
+                family.name(),
+                violation.message
+            ),
+            None => missed.push(format!("{planted:?} by {rule:?} in {budget} seeds")),
+        }
+    }
+    assert!(missed.is_empty(), "not found: {missed:#?}");
+}
+
+#[test]
+fn every_mistake_that_can_be_planted_is_looked_for() {
+    for planted in Planted::ALL {
+        assert!(
+            MISTAKES.iter().any(|mistake| mistake.0 == planted),
+            "{planted:?}"
+        );
+    }
+}
