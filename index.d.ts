@@ -17,8 +17,8 @@
  * or an ioredis client, of which only the options are read. A connection of our own is opened;
  * nothing of the client is used or changed.
  *
- * One plain server for now: TLS, Sentinel, Cluster, node-redis clients, several servers and
- * `memory://` are refused with `ERR_INVALID_CONFIG`, as is what cannot be honoured (a `password`
+ * One plain server for now: TLS, Sentinel, Cluster, node-redis clients and several servers
+ * are refused with `ERR_INVALID_CONFIG`, as is what cannot be honoured (a `password`
  * function, a custom `Connector`). What only says how the caller's own client behaves (retry
  * strategies, the offline queue and the like) is ignored.
  */

@@ -4,6 +4,7 @@ module.exports = {
   // Two cores' worth of work, but the tests mostly wait for leases to run out.
   maxWorkers: 3,
   testTimeout: 60_000,
+  moduleNameMapper: {'^primary-lease$': '<rootDir>/index.js'},
   transform: {
     // `.mjs` too: the tests share helpers with the scripts and the demo, which Node runs as they are.
     '\\.(ts|mjs)$': [

@@ -67,7 +67,6 @@ describe('a source that is not supported yet is refused by name', () => {
 
   test.each<[string, () => unknown, RegExp]>([
     ['rediss://', () => 'rediss://127.0.0.1:1', /rediss/],
-    ['memory://', () => 'memory://tests', /memory/],
     ['another scheme', () => 'http://127.0.0.1:1', /http/],
     ['no URL', () => 'not a url', /redis/i],
     ['an empty string', () => '', /redis/i],

@@ -15,13 +15,13 @@ use super::options::Options;
 use super::promise::{self, Deferred, Gathering};
 use crate::driver::{Change, Handle, LeaseCell, now, reason_word};
 use crate::election::{Answer, Primary, Reason, Token};
-use crate::store::RedisSource;
+use crate::store::Source;
 
 /// This environment's end of one campaign.
 pub struct Campaign {
     pub number: u64,
     pub prefix: String,
-    pub source: RedisSource,
+    pub source: Source,
     pub options: Options,
     pub handle: Handle,
     /// Callers who wait for an answer, with the number of their call.
@@ -42,7 +42,7 @@ impl Campaign {
     pub fn new(
         number: u64,
         prefix: String,
-        source: RedisSource,
+        source: Source,
         options: Options,
         handle: Handle,
     ) -> Self {

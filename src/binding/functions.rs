@@ -16,9 +16,9 @@ use super::logging::{self, Logger};
 use super::options::{self, Options};
 use super::promise::{self, Deferred, Gathering};
 use super::source;
-use crate::driver::{Handle, Start, redis_store};
+use crate::driver::{Handle, Start, store};
 use crate::election::check_name;
-use crate::store::{RedisSource, Target};
+use crate::store::{Source, Target};
 
 /// Stands for election as the primary of `prefix`, and resolves with the first definite answer: a
 /// lease when this server is primary, `undefined` when another is.
@@ -93,7 +93,7 @@ fn prepare(
     Ok(campaign)
 }
 
-fn difference(present: &Campaign, source: &RedisSource, options: &Options) -> Option<String> {
+fn difference(present: &Campaign, source: &Source, options: &Options) -> Option<String> {
     // Which field of the source differs could be its password.
     if present.source != *source {
         return Some("redis is another server, or another way to it".into());
@@ -104,7 +104,7 @@ fn difference(present: &Campaign, source: &RedisSource, options: &Options) -> Op
 fn start(
     environment: &Environment,
     prefix: String,
-    source: RedisSource,
+    source: Source,
     options: Options,
 ) -> Result<Campaign> {
     let number = environment.next_number();
@@ -113,7 +113,7 @@ fn start(
         let message = format!("the background thread could not be started: {error}");
         PrimaryLeaseError::new(Code::Closed, message)
     };
-    let store = redis_store(&source, options.config.ttl).map_err(broken)?;
+    let store = store(&source, options.config.ttl).map_err(broken)?;
     let handle = Handle::start(Start {
         store,
         target: Target {

@@ -8,7 +8,7 @@ use napi::{Env, JsValue};
 use super::error::{PrimaryLeaseError, Result};
 use super::js::{self, Kind, Value};
 use super::options::refuse_unknown;
-use crate::store::{IpFamily, RedisSource};
+use crate::store::{IpFamily, RedisSource, Source};
 
 /// What is honoured, under the names that ioredis gives it.
 const HONOURED: [&str; 10] = [
@@ -74,9 +74,9 @@ const IRRELEVANT: [&str; 36] = [
     "stringNumbers",
 ];
 
-pub fn read(env: &Env, redis: Value) -> Result<RedisSource> {
+pub fn read(env: &Env, redis: Value) -> Result<Source> {
     match js::kind(redis)? {
-        Kind::Text(url) => Ok(RedisSource::parse_url(&url)?),
+        Kind::Text(url) => Ok(Source::parse_url(&url)?),
         Kind::Object(object) if !object.is_array().map_err(js::Thrown::from)? => {
             match client_options(env, redis)? {
                 Some(options) => from_options(env, options),
@@ -137,7 +137,7 @@ fn client_options(env: &Env, redis: Value) -> Result<Option<Value>> {
     Ok(None)
 }
 
-fn from_options(env: &Env, options: Value) -> Result<RedisSource> {
+fn from_options(env: &Env, options: Value) -> Result<Source> {
     for (name, why) in REFUSED {
         if given(env, options, name)?.is_some() {
             return Err(refuse(name, why));
@@ -149,7 +149,7 @@ fn from_options(env: &Env, options: Value) -> Result<RedisSource> {
         return Err(refuse("role 'slave'", "a replica cannot be written to"));
     }
     let defaults = RedisSource::default();
-    Ok(RedisSource {
+    Ok(Source::Redis(RedisSource {
         host: text(env, options, "host")?.unwrap_or(defaults.host),
         port: integer(env, options, "port", 1, 65_535)?.map_or(defaults.port, |port| port as u16),
         path: text(env, options, "path")?.map(Into::into),
@@ -172,7 +172,7 @@ fn from_options(env: &Env, options: Value) -> Result<RedisSource> {
             .map_or(defaults.connect_timeout, |ms| {
                 Duration::from_millis(ms.into())
             }),
-    })
+    }))
 }
 
 /// A field that was really given: `null`, `undefined`, `''` and `false` are ioredis's ways of

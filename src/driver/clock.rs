@@ -1,4 +1,6 @@
-//! The only clock of this crate.
+//! The only clocks of this crate.
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::election::Time;
 
@@ -36,6 +38,17 @@ pub fn now() -> Time {
     static START: OnceLock<Instant> = OnceLock::new();
     let start = *START.get_or_init(Instant::now);
     Time::from_micros(start.elapsed().as_micros() as u64)
+}
+
+/// The wall clock in microseconds since 1970, which judges no lease: a store in memory mints its
+/// tokens from it, as Redis does from its own.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where the clock is read for everybody"
+)]
+pub fn wall_micros() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_1970.map_or(0, |since| since.as_micros() as u64)
 }
 
 #[cfg(test)]

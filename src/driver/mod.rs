@@ -12,4 +12,4 @@ pub use clock::now;
 pub use handle::{Change, Handle, Sink, Start, reason_word, wait_ended};
 pub use lease_cell::LeaseCell;
 pub use runtime::runtime;
-pub use stores::redis_store;
+pub use stores::store;

@@ -5,8 +5,9 @@ use std::io;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use super::clock::wall_micros;
 use super::runtime;
-use crate::store::{RedisSource, RedisStore};
+use crate::store::{MemoryStore, RedisSource, RedisStore, Source, Store};
 
 static STORES: LazyLock<Mutex<HashMap<RedisSource, Weak<RedisStore>>>> =
     LazyLock::new(Mutex::default);
@@ -16,7 +17,14 @@ static STORES: LazyLock<Mutex<HashMap<RedisSource, Weak<RedisStore>>>> =
 /// # Errors
 ///
 /// When the background thread cannot be started.
-pub fn redis_store(source: &RedisSource, ttl: Duration) -> io::Result<Arc<RedisStore>> {
+pub fn store(source: &Source, ttl: Duration) -> io::Result<Arc<dyn Store>> {
+    Ok(match source {
+        Source::Redis(source) => redis_store(source, ttl)?,
+        Source::Memory { name } => MemoryStore::named(name, wall_micros),
+    })
+}
+
+fn redis_store(source: &RedisSource, ttl: Duration) -> io::Result<Arc<RedisStore>> {
     let runtime = runtime()?;
     let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
     stores.retain(|_, store| store.strong_count() > 0);

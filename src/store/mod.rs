@@ -5,6 +5,8 @@ mod connection;
 mod error;
 mod keys;
 mod link;
+mod memory;
+mod redis_source;
 mod redis_store;
 mod reply;
 mod script;
@@ -22,8 +24,10 @@ use tokio::sync::mpsc;
 
 use crate::election::{Failure, Message, Reply, Request};
 
+pub use memory::{Applied, MemoryStore, Register, Server};
+pub use redis_source::{IpFamily, RedisSource};
 pub use redis_store::RedisStore;
-pub use source::{IpFamily, RedisSource};
+pub use source::Source;
 
 /// One election as a store knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

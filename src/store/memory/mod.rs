@@ -1,0 +1,12 @@
+//! The record's operations without Redis.
+//!
+//! [`Register`] is the scripts' logic on plain data. [`MemoryStore`] serves elections within one
+//! process with it (`memory://name`), and the simulation uses it as its imaginary Redis.
+
+mod register;
+mod server;
+mod store;
+
+pub use register::{Applied, Register};
+pub use server::Server;
+pub use store::MemoryStore;

@@ -1,0 +1,290 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Server;
+use crate::election::{
+    Change, Command, Failure, Identity, Message, Outcome, Record, Reply, Token, Version, planted,
+};
+
+/// The one record of an election and the operations that the scripts do on it.
+///
+/// Plain data: a clone is a snapshot, which the simulation rolls back to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Register {
+    record: Option<Stored>,
+}
+
+/// What a command did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Its `listeners` are for the store to fill in: it knows who received the message.
+    pub reply: Reply,
+    /// What was published, where something was written.
+    pub message: Option<Message>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stored {
+    token: Token,
+    holder: Option<Identity>,
+    server: Arc<str>,
+    seq: u64,
+    epoch: u64,
+    run: Arc<str>,
+    released: bool,
+    ttl: Duration,
+}
+
+impl Register {
+    /// Does what the scripts do with `command`, sent by the server called `caller`.
+    ///
+    /// Fails as [`Failure::Denied`], with nothing written, where the token is at its limit.
+    pub fn apply(
+        &mut self,
+        server: &Server,
+        caller: &Arc<str>,
+        command: &Command,
+    ) -> Result<Applied, Failure> {
+        match command {
+            Command::Acquire { .. } => self.acquire(server, caller, command),
+            Command::Renew { .. } => Ok(self.renew(server, caller, command)),
+            Command::Release {
+                identity,
+                listeners,
+            } => Ok(self.release(server, *identity, *listeners)),
+            Command::Inspect => Ok(self.unchanged(server, Outcome::Seen)),
+        }
+    }
+
+    /// The record as a reply of `server` shows it.
+    pub fn record(&self, server: &Server) -> Option<Record> {
+        self.record.as_ref().map(|stored| stored.shown(server))
+    }
+
+    /// Loses the record: flushed, evicted, or another's empty data.
+    pub fn lose(&mut self) {
+        self.record = None;
+    }
+
+    fn acquire(
+        &mut self,
+        server: &Server,
+        caller: &Arc<str>,
+        command: &Command,
+    ) -> Result<Applied, Failure> {
+        let &Command::Acquire {
+            identity,
+            ttl,
+            floor,
+            ref watched,
+            eager,
+            epoch,
+        } = command
+        else {
+            unreachable!("an acquire")
+        };
+        let created = self.record.is_none();
+        let stored = self
+            .record
+            .get_or_insert_with(|| Stored::created(server, ttl, epoch));
+        let same_run = stored.run == *server.run();
+        let mine = stored.holder == Some(identity);
+
+        if mine && !stored.released && (same_run || planted!(LostReplyAnyRun)) {
+            // The reply to our grant was lost.
+            stored.seq += 1;
+            stored.ttl = ttl;
+            stored.server = caller.clone();
+            stored.run = server.run().clone();
+            return Ok(self.written(server, Outcome::Granted, Change::Granted));
+        }
+        // A late duplicate of the term just released must not take it again.
+        let free = stored.released && same_run && !mine;
+        let at_once = created && eager.is_some_and(|longer| server.has_settled(longer));
+        let ripe = watched.as_ref() == Some(&stored.version(server));
+        if !(free || at_once || ripe) {
+            return Ok(if created {
+                self.written(server, Outcome::Refused, Change::Created)
+            } else {
+                self.unchanged(server, Outcome::Refused)
+            });
+        }
+        let token = stored.next_token(server, floor);
+        if token > Token::MAX {
+            if created {
+                self.record = None;
+            }
+            return Err(Failure::Denied {
+                cause: format!("the token is at its limit: {token}").into(),
+            });
+        }
+        stored.token = token;
+        stored.holder = Some(identity);
+        stored.server = caller.clone();
+        stored.run = server.run().clone();
+        stored.released = false;
+        stored.ttl = ttl;
+        stored.seq += 1;
+        Ok(self.written(server, Outcome::Granted, Change::Granted))
+    }
+
+    fn renew(&mut self, server: &Server, caller: &Arc<str>, command: &Command) -> Applied {
+        let &Command::Renew {
+            identity,
+            token,
+            ttl,
+            ref over,
+            epoch,
+        } = command
+        else {
+            unreachable!("a renewal")
+        };
+        let created = self.record.is_none();
+        let stored = self
+            .record
+            .get_or_insert_with(|| Stored::created(server, ttl, epoch));
+        let same_run = stored.run == *server.run();
+        let mine = stored.holder == Some(identity);
+
+        let ours = (mine && stored.token == token) || planted!(RenewAnyIdentity);
+        if ours && !stored.released && same_run {
+            stored.seq += 1;
+            stored.ttl = ttl;
+            stored.server = caller.clone();
+            return self.written(server, Outcome::Renewed, Change::Renewed);
+        }
+        let may_reassert = created || stored.token < token || (mine && !same_run);
+        if !may_reassert {
+            return self.unchanged(server, Outcome::Lost);
+        }
+        let unchanged = over.as_ref() == Some(&stored.version(server));
+        if !created && (unchanged || planted!(ReassertBlindly)) {
+            stored.token = token;
+            stored.holder = Some(identity);
+            stored.server = caller.clone();
+            stored.run = server.run().clone();
+            stored.released = false;
+            stored.ttl = ttl;
+            stored.seq += 1;
+            return self.written(server, Outcome::Renewed, Change::Renewed);
+        }
+        if created {
+            self.written(server, Outcome::Stale, Change::Created)
+        } else {
+            self.unchanged(server, Outcome::Stale)
+        }
+    }
+
+    fn release(&mut self, server: &Server, identity: Identity, listeners: u32) -> Applied {
+        let Some(stored) = self.record.as_mut() else {
+            return self.unchanged(server, Outcome::Stale);
+        };
+        let mine = stored.holder == Some(identity) || planted!(ReleaseAnyIdentity);
+        let same_run = stored.run == *server.run() || planted!(ReleaseAnyRun);
+        if mine && !same_run {
+            return self.unchanged(server, Outcome::Stale);
+        }
+        if !mine || stored.released {
+            return self.unchanged(server, Outcome::NotMine);
+        }
+        stored.released = true;
+        stored.run = server.run().clone();
+        stored.seq += 1;
+        let mut applied = self.written(server, Outcome::Released, Change::Released);
+        if let Some(message) = &mut applied.message {
+            message.listeners = listeners;
+        }
+        applied
+    }
+
+    fn written(&self, server: &Server, outcome: Outcome, change: Change) -> Applied {
+        let record = self.record(server);
+        let message = record.clone().map(|record| Message {
+            change,
+            record,
+            listeners: 0,
+        });
+        let reply = Reply {
+            outcome,
+            record,
+            listeners: None,
+        };
+        Applied { reply, message }
+    }
+
+    fn unchanged(&self, server: &Server, outcome: Outcome) -> Applied {
+        Applied {
+            reply: Reply {
+                outcome,
+                record: self.record(server),
+                listeners: None,
+            },
+            message: None,
+        }
+    }
+}
+
+impl Stored {
+    fn created(server: &Server, ttl: Duration, epoch: u64) -> Self {
+        Stored {
+            token: Token::NONE,
+            holder: None,
+            server: "".into(),
+            seq: 0,
+            // Half random, half the time: a late duplicate of the command that created a record
+            // which was lost since must not bring its versions back.
+            epoch: if planted!(EpochFromCaller) {
+                epoch
+            } else {
+                epoch & !CLOCK_PART | server.wall_micros & CLOCK_PART
+            },
+            run: server.run().clone(),
+            released: false,
+            ttl,
+        }
+    }
+
+    fn version(&self, server: &Server) -> Version {
+        Version {
+            seq: if planted!(NoSeq) { 0 } else { self.seq },
+            epoch: if planted!(NoEpoch) { 0 } else { self.epoch },
+            run: if planted!(NoRun) {
+                "".into()
+            } else {
+                server.run().clone()
+            },
+        }
+    }
+
+    /// Above the record's and the caller's, and not below the clock: it rises even where the data
+    /// was lost.
+    fn next_token(&self, server: &Server, floor: Token) -> Token {
+        let next = self.token.get() + 1;
+        if planted!(TokenFromOne) {
+            return Token::new(next);
+        }
+        Token::new(next.max(server.wall_micros).max(floor.get() + 1))
+    }
+
+    fn shown(&self, server: &Server) -> Record {
+        Record {
+            version: self.version(server),
+            token: self.token,
+            holder: self.holder,
+            server: self.server.clone(),
+            ttl: self.ttl,
+            released: self.released,
+            same_run: self.run == *server.run(),
+        }
+    }
+}
+
+const CLOCK_PART: u64 = 0xffff_ffff;
+
+impl Server {
+    /// Up, and unpromoted, for longer than `longer`: a holder that still renews would have been
+    /// heard.
+    fn has_settled(&self, longer: Duration) -> bool {
+        !self.promoted && self.uptime > longer
+    }
+}

@@ -1,0 +1,321 @@
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use crate::election::ConfigError;
+
+/// Where a Redis server is and how to log in. Equal sources share one connection.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct RedisSource {
+    /// A name or an address. Ignored where `path` is given.
+    pub host: String,
+    pub port: u16,
+    /// A Unix socket, instead of a host and a port.
+    pub path: Option<PathBuf>,
+    pub db: u32,
+    pub username: Option<String>,
+    /// Never shown: neither by `Debug` nor by `Display`, nor in any error or log line.
+    pub password: Option<String>,
+    /// Put before every key and channel, as the caller's own client does.
+    pub key_prefix: String,
+    /// What the server calls this connection in `CLIENT LIST`, with `:primary-lease` behind it.
+    pub connection_name: Option<String>,
+    pub family: IpFamily,
+    /// An eighth of the smallest ttl bounds connecting too.
+    pub connect_timeout: Duration,
+}
+
+/// Which addresses of a host are tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum IpFamily {
+    #[default]
+    Any,
+    V4,
+    V6,
+}
+
+impl RedisSource {
+    /// Reads `redis://[[user]:password@][host][:port][/db]` or `unix://[[user]:password@]/path`.
+    ///
+    /// What cannot be honoured is refused by name, and no error repeats the password.
+    pub fn parse_url(text: &str) -> Result<Self, ConfigError> {
+        let refuse = |value: String, rule: &str| {
+            Err(ConfigError {
+                field: "redis",
+                value,
+                rule: rule.into(),
+            })
+        };
+        let form = "a URL: redis://user:password@host:port/db or unix:///path";
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return refuse("a text without a scheme".into(), form);
+        };
+        match scheme.to_ascii_lowercase().as_str() {
+            "redis" => parse_tcp(text),
+            "unix" => parse_unix(rest),
+            "rediss" => refuse("rediss://".into(), "redis:// (TLS is not supported yet)"),
+            "memory" => refuse("memory://".into(), "the URL of a Redis server here"),
+            // Anything may stand before the colon, also a password that was pasted by mistake.
+            other if KNOWN_SCHEMES.contains(&other) => {
+                refuse(format!("{other}://"), "redis:// or unix://")
+            }
+            _ => refuse("an unknown scheme".into(), "redis:// or unix://"),
+        }
+    }
+
+    /// Where it is, for people: `127.0.0.1:6379`, `[::1]:6379` or the path of the socket.
+    pub fn address(&self) -> String {
+        match &self.path {
+            Some(path) => path.display().to_string(),
+            None if self.host.contains(':') => format!("[{}]:{}", self.host, self.port),
+            None => format!("{}:{}", self.host, self.port),
+        }
+    }
+}
+
+impl Default for RedisSource {
+    fn default() -> Self {
+        RedisSource {
+            host: "localhost".into(),
+            port: 6379,
+            path: None,
+            db: 0,
+            username: None,
+            password: None,
+            key_prefix: String::new(),
+            connection_name: None,
+            family: IpFamily::Any,
+            connect_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl fmt::Display for RedisSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address(), self.db)
+    }
+}
+
+impl fmt::Debug for RedisSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisSource")
+            .field("address", &self.address())
+            .field("db", &self.db)
+            .field("username", &self.username)
+            .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("key_prefix", &self.key_prefix)
+            .field("connection_name", &self.connection_name)
+            .field("family", &self.family)
+            .field("connect_timeout", &self.connect_timeout)
+            .finish()
+    }
+}
+
+fn parse_tcp(text: &str) -> Result<RedisSource, ConfigError> {
+    let url = Url::parse(text).or_else(|error| refuse(error.to_string(), "a valid URL"))?;
+    refuse_extras(url.query().is_some(), url.fragment().is_some())?;
+    let defaults = RedisSource::default();
+    let host = match url.host_str() {
+        None | Some("") => defaults.host,
+        Some(host) => decode("host", host.trim_start_matches('[').trim_end_matches(']'))?,
+    };
+    let port = match url.port() {
+        Some(0) => return refuse("port 0".into(), "a URL with a port from 1 to 65535"),
+        port => port.unwrap_or(defaults.port),
+    };
+    let db = match url.path().trim_start_matches('/') {
+        "" => 0,
+        digits if digits.bytes().all(|b| b.is_ascii_digit()) && digits.len() < 10 => {
+            digits.parse().unwrap_or_default()
+        }
+        other => {
+            let shown: String = other.chars().take(40).collect();
+            return refuse(
+                format!("the path /{shown}"),
+                "a URL whose path is a db number",
+            );
+        }
+    };
+    Ok(RedisSource {
+        host,
+        port,
+        db,
+        username: credential("user", url.username())?,
+        password: credential("password", url.password().unwrap_or_default())?,
+        ..RedisSource::default()
+    })
+}
+
+/// `url` refuses credentials without a host, hence by hand.
+fn parse_unix(rest: &str) -> Result<RedisSource, ConfigError> {
+    refuse_extras(rest.contains('?'), rest.contains('#'))?;
+    let start = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(start);
+    let credentials = match authority.strip_suffix('@') {
+        Some(credentials) => credentials,
+        None if authority.is_empty() => "",
+        None => {
+            return refuse(
+                "unix:// with a host".into(),
+                "unix:///path, with three slashes",
+            );
+        }
+    };
+    if path.len() < 2 {
+        return refuse("unix:// without a path".into(), "unix:///path");
+    }
+    let (username, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+    Ok(RedisSource {
+        path: Some(decode("path", path)?.into()),
+        username: credential("user", username)?,
+        password: credential("password", password)?,
+        ..RedisSource::default()
+    })
+}
+
+fn refuse_extras(query: bool, fragment: bool) -> Result<(), ConfigError> {
+    if query {
+        return refuse("query parameters".into(), "a URL without query parameters");
+    }
+    if fragment {
+        let rule = "a URL without a fragment (write # as %23)";
+        return refuse("a fragment".into(), rule);
+    }
+    Ok(())
+}
+
+fn credential(what: &str, encoded: &str) -> Result<Option<String>, ConfigError> {
+    let decoded = decode(what, encoded)?;
+    Ok((!decoded.is_empty()).then_some(decoded))
+}
+
+fn decode(what: &str, encoded: &str) -> Result<String, ConfigError> {
+    match percent_decode_str(encoded).decode_utf8() {
+        Ok(decoded) => Ok(decoded.into_owned()),
+        Err(_) => refuse(format!("a {what} that is not UTF-8"), "a URL in UTF-8"),
+    }
+}
+
+fn refuse<T>(value: String, rule: &str) -> Result<T, ConfigError> {
+    Err(ConfigError {
+        field: "redis",
+        value,
+        rule: rule.into(),
+    })
+}
+
+/// Those that a person may have meant.
+const KNOWN_SCHEMES: &[&str] = &[
+    "redis+sentinel",
+    "rediss+sentinel",
+    "sentinel",
+    "redis+unix",
+    "redis+socket",
+    "redis-socket",
+    "redis+tls",
+    "valkey",
+    "valkeys",
+    "http",
+    "https",
+    "tcp",
+    "file",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> RedisSource {
+        RedisSource::parse_url(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn what_a_url_leaves_out_is_the_default() {
+        let default = RedisSource::default();
+        for text in [
+            "redis://",
+            "redis://localhost",
+            "redis://localhost:6379/0",
+            "REDIS:///",
+        ] {
+            assert_eq!(parse(text), default, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_url_is_read() {
+        let expected = RedisSource {
+            host: "redis.example.com".into(),
+            port: 7000,
+            db: 4,
+            username: Some("bob".into()),
+            password: Some("p@ss:w/rd#?".into()),
+            ..RedisSource::default()
+        };
+        let text = "redis://bob:p%40ss%3Aw%2Frd%23%3F@redis.example.com:7000/4";
+        assert_eq!(parse(text), expected);
+    }
+
+    #[test]
+    fn a_password_may_come_without_a_user() {
+        let source = parse("redis://:secret@10.0.0.1");
+        assert_eq!(source.username, None);
+        assert_eq!(source.password.as_deref(), Some("secret"));
+    }
+
+    #[test]
+    fn an_ipv6_address_loses_its_brackets() {
+        let source = parse("redis://[::1]:6380");
+        assert_eq!(source.host, "::1");
+        assert_eq!(source.address(), "[::1]:6380");
+    }
+
+    #[test]
+    fn a_unix_socket_is_a_path() {
+        let source = parse("unix:///run/redis%20one.sock");
+        assert_eq!(source.path, Some("/run/redis one.sock".into()));
+        let source = parse("unix://bob:secret@/run/redis.sock");
+        assert_eq!(source.path, Some("/run/redis.sock".into()));
+        assert_eq!(source.username.as_deref(), Some("bob"));
+        assert_eq!(source.password.as_deref(), Some("secret"));
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_refused_without_repeating_a_secret() {
+        for (text, named) in [
+            ("secret", "without a scheme"),
+            ("localhost:6379", "without a scheme"),
+            ("rediss://:secret@host", "TLS"),
+            ("memory://secret", "memory"),
+            ("redis+sentinel://:secret@host/name", "redis+sentinel"),
+            ("secret://host", "unknown scheme"),
+            ("redis://:secret@host?db=4", "query"),
+            ("redis://:secret@host/0#x", "fragment"),
+            ("redis://:secret@host/four", "/four"),
+            ("redis://:secret@host/-1", "/-1"),
+            ("redis://:secret@host/4/", "/4/"),
+            ("redis://:secret@host/99999999999", "/99999999999"),
+            ("redis://:secret@host:0", "port 0"),
+            ("redis://:secret@host:99999", "port"),
+            ("redis://:secret@:6379", "host"),
+            ("redis://:secret%ff@host", "password"),
+            ("unix://host/secret", "host"),
+            ("unix://:secret@", "path"),
+            ("unix://:secret@/run/redis.sock?db=1", "query"),
+        ] {
+            let error = RedisSource::parse_url(text).expect_err(text).to_string();
+            assert!(error.contains(named), "{text}: {error}");
+            assert!(!error.contains("secret"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        let source = parse("redis://bob:secret@host:7000/4");
+        assert!(!format!("{source:?} {source:#?} {source}").contains("secret"));
+        assert_eq!(source.to_string(), "host:7000/4");
+    }
+}
