@@ -53,7 +53,7 @@ pub struct Election {
     pub(super) next_id: u64,
     pub(super) outputs: VecDeque<Output>,
     #[cfg(test)]
-    pub(super) mistakes: super::planted::Memory,
+    pub(super) mistakes: planted::Memory,
 }
 
 impl Election {

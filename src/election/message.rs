@@ -23,7 +23,7 @@ impl fmt::Display for Version {
 }
 
 /// The one record of an election, as a reply or a message shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Record {
     pub version: Version,
     pub token: Token,
@@ -39,7 +39,7 @@ pub struct Record {
 }
 
 /// What is asked of the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
     /// Ask for the lease. A standby's poll is this too.
     Acquire {
@@ -85,7 +85,7 @@ pub struct Request {
     pub command: Command,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// To an acquire: the record is mine, with the token in the reply.
     Granted,

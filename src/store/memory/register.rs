@@ -9,7 +9,7 @@ use crate::election::{
 /// The one record of an election and the operations that the scripts do on it.
 ///
 /// Plain data: a clone is a snapshot, which the simulation rolls back to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Register {
     record: Option<Stored>,
 }
@@ -23,7 +23,7 @@ pub struct Applied {
     pub message: Option<Message>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Stored {
     token: Token,
     holder: Option<Identity>,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::candidate::{Candidate, Envelope, Held, Stands};
+use super::candidate::{Envelope, Held, Stands};
 
 use super::queue::{Address, Delivery, Happening};
 use super::rules::{Arithmetic, Rule, Term, Verdict};
@@ -21,7 +21,7 @@ pub enum Cause {
         sent: Time,
         outcome: Result<Outcome, &'static str>,
     },
-    Message(Change),
+    Message,
     Timeout,
     Campaign,
     Listen,
@@ -44,7 +44,7 @@ impl Cause {
                 Ok(Outcome::Seen) => "seen",
                 Err(failure) => failure,
             },
-            Cause::Message(_) => "message",
+            Cause::Message => "message",
             Cause::Timeout => "timeout",
             Cause::Campaign => "campaign",
             Cause::Listen => "listen",
@@ -105,7 +105,7 @@ impl World {
                     return;
                 }
                 self.see(who, &message.record, message.change);
-                let cause = Cause::Message(message.change);
+                let cause = Cause::Message;
                 self.act(who, cause, |election, now| {
                     election.handle_message(now, message)
                 });
@@ -520,12 +520,6 @@ impl World {
                 sight: None,
             });
         }
-    }
-}
-
-impl Candidate {
-    pub fn phase(&self) -> &'static str {
-        phase(&self.election)
     }
 }
 

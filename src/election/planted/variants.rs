@@ -1,0 +1,121 @@
+use std::cell::Cell;
+
+use crate::election::{Identity, Request, Time};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planted {
+    /// The window is measured from the reply.
+    WindowFromReply,
+    /// Neither the window nor the watch has its drift margin.
+    NoDriftMargins,
+    /// The step-down deadline is the window's end.
+    NoStepDownMargin,
+    /// One timer for the deadline and the retries: each retry pushes the deadline back.
+    SharedTimer,
+    /// The send time of the latest retry is lent to the answer of an earlier request.
+    SentAtOfLatest,
+    /// A renewal does not compare the identity.
+    RenewAnyIdentity,
+    /// A release does not compare the identity.
+    ReleaseAnyIdentity,
+    /// A release does not compare the run.
+    ReleaseAnyRun,
+    /// A grant's token is the last one plus 1, whatever the clock and the floor say.
+    TokenFromOne,
+    /// A re-assertion writes without comparing the version.
+    ReassertBlindly,
+    /// An acquire recognises its own lost reply in another run too.
+    LostReplyAnyRun,
+    /// The version has no `seq`.
+    NoSeq,
+    /// The version has no `epoch`.
+    NoEpoch,
+    /// The version has no run.
+    NoRun,
+    /// The run is the run id without the replication id.
+    RunIdAlone,
+    /// A watch counts from the send of the poll that showed the version.
+    WatchFromSend,
+    /// A watch is ripe after one's own ttl, whatever the record's.
+    WatchOwnTtl,
+    /// An identity is kept for the life of the process.
+    IdentityPerProcess,
+    /// A resign forgets an acquire in flight.
+    ResignForgetsAcquire,
+    /// A reply that comes after the step-down deadline revives the term.
+    LateReplyRevives,
+    /// A record's epoch is the caller's draw alone, whose duplicate brings it back.
+    EpochFromCaller,
+    /// A resigned holder writes its record again although its release may have been done.
+    ReassertAfterRelease,
+}
+
+thread_local! {
+    static PLANTED: Cell<Option<Planted>> = const { Cell::new(None) };
+}
+
+impl Planted {
+    pub const ALL: [Planted; 22] = [
+        Planted::WindowFromReply,
+        Planted::NoDriftMargins,
+        Planted::NoStepDownMargin,
+        Planted::SharedTimer,
+        Planted::SentAtOfLatest,
+        Planted::RenewAnyIdentity,
+        Planted::ReleaseAnyIdentity,
+        Planted::ReleaseAnyRun,
+        Planted::TokenFromOne,
+        Planted::ReassertBlindly,
+        Planted::LostReplyAnyRun,
+        Planted::NoSeq,
+        Planted::NoEpoch,
+        Planted::NoRun,
+        Planted::RunIdAlone,
+        Planted::WatchFromSend,
+        Planted::WatchOwnTtl,
+        Planted::IdentityPerProcess,
+        Planted::ResignForgetsAcquire,
+        Planted::LateReplyRevives,
+        Planted::EpochFromCaller,
+        Planted::ReassertAfterRelease,
+    ];
+
+    pub fn is_on(self) -> bool {
+        PLANTED.get() == Some(self)
+    }
+
+    /// Plants one mistake, or none, in everything that this thread runs from here on.
+    pub fn plant(variant: Option<Planted>) {
+        PLANTED.set(variant);
+    }
+}
+
+/// What some mistakes remember, which the rules have no need to.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    identity: Option<Identity>,
+    last_sent: Time,
+}
+
+impl Memory {
+    pub fn note_sent(&mut self, now: Time) {
+        self.last_sent = now;
+    }
+
+    pub fn mistake_request(&self, now: Time, mut request: Request) -> Request {
+        if Planted::WindowFromReply.is_on() {
+            request.sent_at = now;
+        }
+        if Planted::SentAtOfLatest.is_on() {
+            request.sent_at = self.last_sent;
+        }
+        request
+    }
+
+    pub fn mistake_identity(&mut self, identity: Identity) -> Identity {
+        if Planted::IdentityPerProcess.is_on() {
+            return *self.identity.get_or_insert(identity);
+        }
+        identity
+    }
+}
