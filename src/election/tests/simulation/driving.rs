@@ -1,17 +1,15 @@
 //! What the driver and the store do for a real candidate: hand the machine what happens, with the
 //! local time, and do what it says.
 
-use std::time::Duration;
+use super::candidate::Envelope;
 
-use super::candidate::{Envelope, Held, Stands};
-
-use super::queue::{Address, Delivery, Happening};
-use super::rules::{Arithmetic, Rule, Term, Verdict};
+use super::queue::{Delivery, Happening};
+use super::rules::{Rule, Verdict};
 use super::world::World;
 use crate::election::state::State;
 use crate::election::{
-    Answer, Change, Command, Election, Event, Failure, Grant, Identity, Outcome, Output, Reason,
-    Record, Reply, Request, Time, Token, Version,
+    Answer, Change, Command, Election, Failure, Grant, Identity, Outcome, Output, Reply, Request,
+    Time,
 };
 
 /// What the machine is told, for the checkers and the trace.
@@ -265,105 +263,6 @@ impl World {
         }
     }
 
-    fn carry_event(&mut self, who: usize, cause: &Cause, event: Event) {
-        self.trace
-            .line(self.now, format!("c{who}"), || format!("says {event:?}"));
-        let verdict = self.rules.events[who].event(&event);
-        self.hear(Rule::R7, verdict);
-        let now = self.candidates[who].clock.local(self.now);
-        match event {
-            Event::Elected(grant) => {
-                self.statistics.count("elections");
-                self.believe(who, cause, grant);
-            }
-            Event::Lost { token, reason } => {
-                self.statistics.count(match reason {
-                    Reason::StoreLost => "lost: store lost",
-                    Reason::Expired => "lost: expired",
-                    Reason::Superseded => "lost: superseded",
-                    _ => "lost: another reason",
-                });
-                let told = self.rules.windows[who].was_told(token);
-                let verdict = self.rules.deadlines[who].lost(now, told, reason);
-                self.hear(Rule::R4, verdict);
-                self.rules.windows[who].ended();
-                self.candidates[who].held = None;
-            }
-            Event::Resigned { .. } => {
-                self.statistics.count("resigned");
-                let life = self.candidates[who].address.life;
-                self.rules.exclusion.given_up(who, life);
-                self.rules.deadlines[who].resigned();
-                self.rules.windows[who].ended();
-                let candidate = &mut self.candidates[who];
-                candidate.held = None;
-                candidate.user.campaigning = false;
-                candidate.user.resigning = true;
-            }
-            _ => {}
-        }
-    }
-
-    /// The outside has been told that the lease is held until some time.
-    fn believe(&mut self, who: usize, cause: &Cause, grant: Grant) {
-        let Grant {
-            token,
-            step_down_at,
-        } = grant;
-        let candidate = &mut self.candidates[who];
-        let (clock, to) = (candidate.clock, candidate.address);
-        let now = clock.local(self.now);
-        let arithmetic = Arithmetic {
-            ttl: candidate.config.ttl,
-        };
-        candidate.held = Some(Held {
-            token,
-            step_down_at,
-        });
-        let &Cause::Reply { sent, .. } = cause else {
-            let name = cause.name();
-            let message = format!("c{who} holds token {token} by '{name}', not by an answer");
-            self.hear(Rule::R5, Err(message));
-            return;
-        };
-        let verdict =
-            self.rules.windows[who].confirmed(now, token, step_down_at, sent, &arithmetic);
-        self.hear(Rule::R5, verdict);
-
-        let deadline = sent + arithmetic.term();
-        self.rules.deadlines[who].confirmed(token, deadline);
-        let verdict = self.rules.deadlines[who].believes(step_down_at);
-        self.hear(Rule::R4, verdict);
-        let at = clock.when(deadline) + self.plan.lateness.max(300) + 1;
-        let check = Happening::CheckDeadline {
-            to,
-            token,
-            deadline,
-        };
-        self.queue.push(at, check);
-
-        let verdict = self.rules.exclusion.believed(
-            self.now,
-            Term {
-                token,
-                who,
-                life: to.life,
-                start: self.now,
-                window_end: clock.when(step_down_at + arithmetic.work_in_flight()),
-                given_up: false,
-            },
-        );
-        self.hear(Rule::R1, verdict);
-    }
-
-    pub fn check_deadline(&mut self, to: Address, token: Token, deadline: Time) {
-        // One that is frozen says so when it wakes.
-        if self.is_there(to) && !self.candidates[to.who].frozen {
-            let verdict = self.rules.deadlines[to.who].passed(token, deadline);
-            self.hear(Rule::R4, verdict);
-        }
-    }
-
     fn set_timer(&mut self, who: usize) {
         let late = self.lateness();
         let candidate = &mut self.candidates[who];
@@ -417,110 +316,6 @@ impl World {
             self.queue.push(at, check);
         }
     }
-
-    /// What a candidate learns of the record: its takeover falls due.
-    fn see(&mut self, who: usize, record: &Record, change: Change) {
-        let present = self.present_version();
-        let candidate = &mut self.candidates[who];
-        let Some(stands) = &mut candidate.stands else {
-            return;
-        };
-        if present.as_ref() != Some(&record.version)
-            || stands.sight.as_ref() == Some(&record.version)
-        {
-            return;
-        }
-        stands.sight = Some(record.version.clone());
-        let ttl = candidate.config.ttl;
-        let clock = candidate.clock;
-        let now = clock.local(self.now);
-        let slack = SLACK + self.plan.lateness * 2 + 4 * self.plan.latency.1;
-        let at_once = record.released && record.same_run && change == Change::Released;
-        let (at, why) = if at_once {
-            let delay = Duration::from_millis(100);
-            (clock.when(now + delay), "released")
-        } else {
-            let ripe = Arithmetic { ttl }.ripe(record.ttl);
-            (
-                clock.when(now + ripe) + 100_000,
-                "unchanged for a ripe watch",
-            )
-        };
-        let check = Happening::CheckTakeover {
-            to: candidate.address,
-            version: record.version.clone(),
-            since: self.now,
-            why,
-        };
-        self.queue.push(at + slack, check);
-    }
-
-    /// Whatever happens to the messages, the polls of those who stand show them this write.
-    pub fn expect_change(&mut self, record: &Record) {
-        for who in 0..self.candidates.len() {
-            let candidate = &self.candidates[who];
-            if candidate.stands.is_none() {
-                continue;
-            }
-            let ttl = candidate.config.ttl;
-            let clock = candidate.clock;
-            let (wait, why) = if record.released {
-                (ttl / 2, "released, and polled")
-            } else {
-                let ripe = Arithmetic { ttl }.ripe(record.ttl);
-                (ttl / 2 + ripe, "polled, and unchanged for a ripe watch")
-            };
-            let at = clock.when(clock.local(self.now) + wait) + 100_000;
-            let slack = SLACK + self.plan.lateness * 3 + 8 * self.plan.latency.1;
-            let check = Happening::CheckTakeover {
-                to: candidate.address,
-                version: record.version.clone(),
-                since: self.now,
-                why,
-            };
-            self.queue.push(at + slack, check);
-        }
-    }
-
-    pub fn check_takeover(&mut self, to: Address, version: &Version, since: u64, why: &str) {
-        let present = self.present_version();
-        let candidate = &self.candidates[to.who];
-        let stood = candidate
-            .stands
-            .as_ref()
-            .is_some_and(|stands| stands.since <= since);
-        let wanted = candidate.address == to && candidate.wants() && stood;
-        if !wanted || !self.rules.takeover.undisturbed_since(since) {
-            return;
-        }
-        let now = self.now;
-        let verdict = self
-            .rules
-            .takeover
-            .due(now, to.who, since, version, present.as_ref(), why);
-        self.hear(Rule::R6, verdict);
-    }
-
-    fn present_version(&self) -> Option<Version> {
-        let active = self.redis.active;
-        let server = self.redis.server(active, self.now);
-        let record = self.redis.nodes[active].register.record(&server);
-        record.map(|record| record.version)
-    }
-
-    fn note_standing(&mut self, who: usize) {
-        let now = self.now;
-        let candidate = &mut self.candidates[who];
-        let stands = candidate.wants() && matches!(candidate.election.state, State::Standing(_));
-        if !stands {
-            candidate.stands = None;
-        } else if candidate.stands.is_none() {
-            candidate.stands = Some(Stands {
-                since: now,
-                sight: None,
-            });
-        }
-    }
 }
 
 /// The state of the machine, for the coverage.
@@ -536,6 +331,3 @@ fn phase(election: &Election) -> &'static str {
         State::Lapsed => "lapsed",
     }
 }
-
-/// Beside DESIGN's 100 ms, in microseconds: the machine does not count its own round trips.
-const SLACK: u64 = 3_000;

@@ -1,3 +1,4 @@
+use super::kebab;
 use super::kind::Kind;
 use super::rules::Rule;
 
@@ -87,13 +88,6 @@ impl Family {
     }
 
     pub fn name(self) -> String {
-        let mut name = String::new();
-        for (index, letter) in format!("{self:?}").char_indices() {
-            if letter.is_uppercase() && index > 0 {
-                name.push('-');
-            }
-            name.push(letter.to_ascii_lowercase());
-        }
-        name
+        kebab(&format!("{self:?}"))
     }
 }

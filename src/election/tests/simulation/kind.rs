@@ -1,3 +1,5 @@
+use super::kebab;
+
 /// A kind of fault. The seed draws an intensity for each, zero for about half of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -110,13 +112,6 @@ impl Kind {
 
     /// The name in traces and in the command that replays them: `lose-request`.
     pub fn name(self) -> String {
-        let mut name = String::new();
-        for (index, letter) in format!("{self:?}").char_indices() {
-            if letter.is_uppercase() && index > 0 {
-                name.push('-');
-            }
-            name.push(letter.to_ascii_lowercase());
-        }
-        name
+        kebab(&format!("{self:?}"))
     }
 }

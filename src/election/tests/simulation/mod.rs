@@ -12,6 +12,7 @@ mod driving;
 mod family;
 mod faults;
 mod kind;
+mod leases;
 mod network;
 mod plan;
 mod planted;
@@ -20,6 +21,7 @@ mod redis;
 mod rules;
 mod search;
 mod shrink;
+mod sights;
 mod simulate;
 mod statistics;
 mod trace;
@@ -46,4 +48,16 @@ fn one_seed_is_one_run() {
         assert!(once.len() > 10, "{}", once.join("\n"));
         assert_eq!(once, again, "seed {seed}");
     }
+}
+
+/// The name of a variant as the command line spells it.
+fn kebab(camel: &str) -> String {
+    let mut name = String::new();
+    for letter in camel.chars() {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
 }
