@@ -52,6 +52,7 @@ pub fn reason_word(reason: Reason) -> &'static str {
         Reason::StoreLost => "store-lost",
         Reason::Expired => "expired",
         Reason::Superseded => "superseded",
+        Reason::Stalled => "stalled",
         Reason::Resigned => "resigned",
         Reason::Exit => "exit",
     }

@@ -14,6 +14,9 @@ pub struct Config {
     pub establish_timeout: Duration,
     /// Take a missing record at once on a server that has been up long enough.
     pub eager_start: bool,
+    /// How long the event loop that is served may stand still before it counts as hung; `None` for
+    /// ever.
+    pub stall_timeout: Option<Duration>,
 }
 
 pub const MIN_TTL: Duration = Duration::from_millis(500);
@@ -49,6 +52,7 @@ impl Config {
             renew_interval: ttl / 3,
             establish_timeout: DEFAULT_ESTABLISH_TIMEOUT,
             eager_start: false,
+            stall_timeout: Some(MIN_DEFAULT_STALL_TIMEOUT.max(ttl * 12)),
         }
     }
 
@@ -83,6 +87,17 @@ impl Config {
                 MAX_ESTABLISH_TIMEOUT.as_millis()
             );
             return refuse("establishTimeout", self.establish_timeout, rule);
+        }
+        // Nearer to the ttl, a loop that is only busy would lose what the renewals keep for it.
+        if let Some(timeout) = self.stall_timeout
+            && !(self.ttl * 2..=MAX_STALL_TIMEOUT).contains(&timeout)
+        {
+            let rule = format!(
+                "false, or from {} (twice the ttl) to {} ms",
+                (self.ttl * 2).as_millis(),
+                MAX_STALL_TIMEOUT.as_millis()
+            );
+            return refuse("stallTimeout", timeout, rule);
         }
         Ok(())
     }
@@ -148,6 +163,9 @@ const FIRST_RETRY: Duration = Duration::from_millis(50);
 const MIN_RENEW_INTERVAL: Duration = Duration::from_millis(50);
 const MIN_ESTABLISH_TIMEOUT: Duration = Duration::from_millis(100);
 const MAX_ESTABLISH_TIMEOUT: Duration = Duration::from_secs(3600);
+const MIN_DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// Twelve times the longest ttl, which is its default there.
+const MAX_STALL_TIMEOUT: Duration = Duration::from_secs(12 * 86_400);
 
 /// 1 to 200 characters without control characters or braces: the name stands between braces in a
 /// key, where they mark the hash slot.

@@ -24,6 +24,8 @@ pub struct Election {
     /// Since when a caller waits for an answer.
     pub(super) asked: Option<Time>,
     pub(super) listening: bool,
+    /// The event loop hangs: nothing may be won until it turns again.
+    pub(super) suspended: bool,
     /// Releases that the store has not answered yet.
     pub(super) farewells: Vec<Farewell>,
     /// Identities given up last: a late grant for one of them is released at once.
@@ -64,6 +66,7 @@ impl Election {
             state: State::Idle,
             asked: None,
             listening: false,
+            suspended: false,
             farewells: Vec::new(),
             given_up: VecDeque::new(),
             open_acquires: Vec::new(),
@@ -100,7 +103,7 @@ impl Election {
                 self.asked = Some(now);
                 self.stand(now);
             }
-            State::Standing(_) | State::Lapsed => {
+            State::Standing(_) | State::Lapsed | State::Suspended => {
                 self.asked.get_or_insert(now);
                 self.watch_establishing();
             }
@@ -133,6 +136,36 @@ impl Election {
                 .push_back(Output::Event(Event::Resigned { token, reason }));
         }
         self.answer(Answer::Resigned);
+        self.advance(now);
+    }
+
+    /// The event loop hangs: a lease is given back at once, since nobody is there who could stop
+    /// the work in the time that a loss allows for it, and nothing is asked for until
+    /// [`Election::resume`].
+    pub fn suspend(&mut self, now: Time) {
+        self.lapse(now);
+        self.suspended = true;
+        if matches!(
+            self.state,
+            State::Watching | State::Standing(_) | State::Primary(_)
+        ) {
+            if let Some(token) = self.leave(now) {
+                let reason = Reason::Stalled;
+                self.outputs
+                    .push_back(Output::Event(Event::Lost { token, reason }));
+            }
+            self.pause();
+        }
+        self.advance(now);
+    }
+
+    /// The event loop turns again.
+    pub fn resume(&mut self, now: Time) {
+        self.lapse(now);
+        self.suspended = false;
+        if self.state == State::Suspended {
+            self.go_on(now);
+        }
         self.advance(now);
     }
 

@@ -70,7 +70,7 @@ impl Election {
         self.heard_at = Some(now);
         self.release_if_ghost(now, &record);
         match &mut self.state {
-            State::Idle | State::Lapsed => {}
+            State::Idle | State::Lapsed | State::Suspended => {}
             State::Primary(term) => {
                 let mine = record.holder == Some(term.lease.identity);
                 let news = self
@@ -381,7 +381,7 @@ impl Election {
         match &self.state {
             State::Standing(Standing { identity: mine, .. }) => *mine == identity,
             State::Primary(term) => term.lease.identity == identity,
-            State::Idle | State::Watching | State::Lapsed => false,
+            State::Idle | State::Watching | State::Lapsed | State::Suspended => false,
         }
     }
 }

@@ -177,6 +177,8 @@ pub enum Reason {
     Expired,
     /// A newer grant was found.
     Superseded,
+    /// The event loop that the lease serves hung.
+    Stalled,
     /// The caller resigned.
     Resigned,
     /// The process or its environment ended.

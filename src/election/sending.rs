@@ -22,7 +22,7 @@ impl Election {
     fn send_command(&mut self, now: Time) {
         let mut bound = self.config.command_bound();
         let command = match &mut self.state {
-            State::Idle | State::Lapsed => return,
+            State::Idle | State::Lapsed | State::Suspended => return,
             State::Watching => Command::Inspect,
             State::Standing(standing) => {
                 let identity = standing.identity;

@@ -12,6 +12,8 @@ pub(super) enum State {
     Primary(Term),
     /// A lease was lost whose validity window has not ended: nothing may be asked for yet.
     Lapsed,
+    /// The event loop hangs: it neither takes nor asks for anything.
+    Suspended,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

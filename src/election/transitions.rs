@@ -14,6 +14,9 @@ const REMEMBERED: usize = 8;
 impl Election {
     /// Stands for election with a new identity, and asks at once.
     pub(super) fn stand(&mut self, now: Time) {
+        if self.suspended {
+            return self.pause();
+        }
         let identity = Identity::new(self.random.next_u128());
         #[cfg(test)]
         let identity = self.mistakes.mistake_identity(identity);
@@ -33,12 +36,25 @@ impl Election {
     /// Stops standing and only looks on.
     pub(super) fn look_on(&mut self, now: Time) {
         self.leave(now);
+        if self.suspended {
+            return self.pause();
+        }
         self.state = State::Watching;
         self.due = false;
         self.timers.set(
             Timer::Poll,
             now + self.config.poll_interval(self.messages_arrive(now)),
         );
+    }
+
+    /// Does nothing until the event loop turns again. The caller has left the present state.
+    pub(super) fn pause(&mut self) {
+        self.state = State::Suspended;
+        self.due = false;
+        self.attempts = 0;
+        // Nobody waits for the store meanwhile, and so nobody finds it unavailable.
+        self.health.waiting_since = None;
+        self.timers.clear_all();
     }
 
     /// Stands again after a term, if anybody wants it.
@@ -118,7 +134,7 @@ impl Election {
     /// caller sets the next state.
     pub(super) fn leave(&mut self, now: Time) -> Option<Token> {
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::Idle | State::Watching => None,
+            State::Idle | State::Watching | State::Suspended => None,
             State::Standing(standing) => {
                 self.give_up(standing.identity);
                 let unanswered = |(_, open): &(u64, Identity)| *open == standing.identity;

@@ -46,6 +46,27 @@ fn an_establish_timeout_outside_its_range_is_refused() {
 }
 
 #[test]
+fn a_stall_timeout_is_a_minute_or_twelve_ttls_where_none_is_given() {
+    let default_at = |ttl| Config::new(Duration::from_secs(ttl)).stall_timeout;
+    assert_eq!(default_at(1), Some(Duration::from_secs(60)));
+    assert_eq!(default_at(5), Some(Duration::from_secs(60)));
+    assert_eq!(default_at(6), Some(Duration::from_secs(72)));
+}
+
+#[test]
+fn a_stall_timeout_outside_its_range_is_refused_with_the_rule() {
+    assert_eq!(
+        refusal(|c| c.stall_timeout = Some(Duration::from_millis(9999))),
+        "stallTimeout must be false, or from 10000 (twice the ttl) to 1036800000 ms, got 9999 ms"
+    );
+    let long = refusal(|c| c.stall_timeout = Some(Duration::from_secs(1_036_801)));
+    assert!(long.contains("got 1036801000 ms"), "{long}");
+    let mut config = Config::new(Duration::from_secs(5));
+    config.stall_timeout = None;
+    assert_eq!(config.check(), Ok(()));
+}
+
+#[test]
 fn the_deadlines_are_those_of_the_contract() {
     let config = Config::new(Duration::from_secs(5));
     assert_eq!(config.window(), Duration::from_millis(4880));

@@ -6,5 +6,6 @@ mod holding;
 mod losing;
 mod resigning;
 mod scene;
+mod stalling;
 mod standing_by;
 mod trouble;

@@ -296,6 +296,7 @@ fn show_reason(reason: Reason) -> &'static str {
         Reason::StoreLost => "store-lost",
         Reason::Expired => "expired",
         Reason::Superseded => "superseded",
+        Reason::Stalled => "stalled",
         Reason::Resigned => "resigned",
         Reason::Exit => "exit",
     }
