@@ -71,6 +71,15 @@ export interface ElectionOptions {
    * to 10,000, default 500.
    */
   exitTimeout?: number
+  /**
+   * How long the event loop may stand still before this server counts as hung, in ms: from
+   * `2 * ttl` to 1,036,800,000, default 60,000 or `12 * ttl`, whichever is longer; `false` for ever. A hung
+   * primary gives its place up (`lost`, reason `stalled`), a hung standby takes none, and both
+   * stand again when the loop turns. It is noticed at most an eighth late. A process that is frozen
+   * as a whole does not hang, and neither does one whose inspector is open (for a worker, or before
+   * Node 20.16: one that was started with `--inspect`).
+   */
+  stallTimeout?: number | false
   /** One primary per scope, say per version: appended to the prefix, after a colon. */
   scope?: string
   /**
@@ -96,7 +105,7 @@ export interface Primary {
 /**
  * Why a lease ended: `store-lost` (commands were failing until the deadline), `expired` (they were
  * not: the process was frozen), `superseded` (a newer grant was found), `stalled` (the event loop
- * hung; not in this version), `internal` (an error of ours), `resigned`, `exit`.
+ * stood still for `stallTimeout`), `internal` (an error of ours), `resigned`, `exit`.
  */
 export type LeaseEndReason =
   | 'store-lost'

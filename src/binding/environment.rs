@@ -1,7 +1,8 @@
 //! What one JavaScript environment (the main thread, or a worker) has: its campaigns, its
 //! listeners, its logger, and the one queue through which everything reaches it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::io;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -16,10 +17,11 @@ use napi::{Env, Status};
 
 use super::campaign::Campaign;
 use super::exit;
+use super::inspector;
 use super::js;
 use super::listener::{self, Listener};
 use super::logging::{self, Line, Logger};
-use crate::driver::Change;
+use crate::driver::{Change, Heartbeat};
 
 /// What comes to an environment from elsewhere.
 pub enum Delivery {
@@ -32,6 +34,8 @@ pub enum Delivery {
         listener: u64,
     },
     Line(Line),
+    /// To be answered as soon as the event loop turns.
+    Ping,
 }
 
 /// Weak: it keeps neither the process nor Jest alive. Unbounded: no 'lost' is ever dropped.
@@ -59,6 +63,7 @@ pub struct Environment {
     pub logger: RefCell<Logger>,
     /// It is ending: nothing new is begun.
     pub closed: Cell<bool>,
+    heartbeat: OnceCell<Heartbeat>,
     numbers: Cell<u64>,
 }
 
@@ -76,6 +81,16 @@ impl Environment {
         campaign.cloned()
     }
 
+    /// The life of this environment's event loop, asked for from the first call on.
+    pub fn heartbeat(&self) -> io::Result<Heartbeat> {
+        if let Some(heartbeat) = self.heartbeat.get() {
+            return Ok(heartbeat.clone());
+        }
+        let channel = self.channel.clone();
+        let heartbeat = Heartbeat::start(move || channel.send(Delivery::Ping))?;
+        Ok(self.heartbeat.get_or_init(|| heartbeat).clone())
+    }
+
     fn deliver(&self, env: &Env, delivery: Delivery) {
         match delivery {
             Delivery::Change { campaign, change } => {
@@ -88,6 +103,12 @@ impl Environment {
             }
             Delivery::Present { listener } => listener::tell_present(env, self, listener),
             Delivery::Line(line) => logging::write(env, self, line),
+            Delivery::Ping => {
+                if let Some(heartbeat) = self.heartbeat.get() {
+                    // Whoever stands at a breakpoint does not hang.
+                    heartbeat.beat(inspector::is_open(env));
+                }
+            }
         }
     }
 }
@@ -113,6 +134,7 @@ pub fn present(env: &Env) -> napi::Result<Rc<Environment>> {
         listeners: RefCell::default(),
         logger: RefCell::new(Logger::Console),
         closed: Cell::new(false),
+        heartbeat: OnceCell::new(),
         numbers: Cell::new(0),
     });
     PRESENT.with(|present| *present.borrow_mut() = Some(environment.clone()));

@@ -114,6 +114,7 @@ fn start(
         PrimaryLeaseError::new(Code::Closed, message)
     };
     let store = store(&source, options.config.ttl).map_err(broken)?;
+    let heartbeat = environment.heartbeat().map_err(broken)?;
     let handle = Handle::start(Start {
         store,
         target: Target {
@@ -127,6 +128,7 @@ fn start(
                 change,
             });
         }),
+        heartbeat,
         span: tracing::info_span!("election", environment = environment.id, %prefix),
     })
     .map_err(broken)?;

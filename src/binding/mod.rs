@@ -6,6 +6,7 @@ mod environment;
 mod error;
 mod exit;
 pub mod functions;
+mod inspector;
 mod js;
 mod lease;
 mod listener;

@@ -23,11 +23,12 @@ const DEFAULT_EXIT_TIMEOUT: Duration = Duration::from_millis(500);
 const MAX_EXIT_TIMEOUT: f64 = 10_000.0;
 /// More than any duration may be, and far from where a duration overflows.
 const MAX_MS: f64 = 1e12;
-const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 8] = [
     "ttl",
     "renewInterval",
     "establishTimeout",
     "exitTimeout",
+    "stallTimeout",
     "scope",
     "serverId",
     "eagerStart",
@@ -43,6 +44,11 @@ impl Options {
         }
         if let Some(timeout) = given.millis("establishTimeout")? {
             config.establish_timeout = timeout;
+        }
+        match given.millis_or_false("stallTimeout")? {
+            Some(Limit::Never) => config.stall_timeout = None,
+            Some(Limit::After(timeout)) => config.stall_timeout = Some(timeout),
+            None => {}
         }
         config.eager_start = given.boolean("eagerStart")?.unwrap_or(false);
         config.check()?;
@@ -72,6 +78,7 @@ impl Options {
     pub fn difference(&self, other: &Options) -> Option<String> {
         let (a, b) = (&self.config, &other.config);
         let ms = |duration: Duration| format!("{} ms", duration.as_secs_f64() * 1_000.0);
+        let limit = |timeout: Option<Duration>| timeout.map_or("false".into(), ms);
         let pairs = [
             ("ttl", ms(a.ttl), ms(b.ttl)),
             ("renewInterval", ms(a.renew_interval), ms(b.renew_interval)),
@@ -81,6 +88,11 @@ impl Options {
                 ms(b.establish_timeout),
             ),
             ("exitTimeout", ms(self.exit_timeout), ms(other.exit_timeout)),
+            (
+                "stallTimeout",
+                limit(a.stall_timeout),
+                limit(b.stall_timeout),
+            ),
             (
                 "scope",
                 format!("{:?}", self.scope.as_deref().unwrap_or_default()),
@@ -144,6 +156,12 @@ fn host_name() -> String {
     std::env::var("COMPUTERNAME").unwrap_or_else(|_| "localhost".into())
 }
 
+/// A timeout that can be switched off.
+enum Limit {
+    Never,
+    After(Duration),
+}
+
 /// The options object as it was given.
 struct Given<'a> {
     env: &'a Env,
@@ -193,6 +211,15 @@ impl<'a> Given<'a> {
         Err(PrimaryLeaseError::invalid(format!(
             "{field} must be a number of milliseconds, not negative, got {got}"
         )))
+    }
+
+    /// As [`Given::millis`], or `false`.
+    fn millis_or_false(&self, field: &str) -> Result<Option<Limit>> {
+        let is_false = |value| Ok::<_, js::Thrown>(matches!(js::kind(value)?, Kind::Bool(false)));
+        match self.get(field)? {
+            Some(value) if is_false(value)? => Ok(Some(Limit::Never)),
+            _ => Ok(self.millis(field)?.map(Limit::After)),
+        }
     }
 
     fn boolean(&self, field: &str) -> Result<Option<bool>> {

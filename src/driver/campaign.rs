@@ -17,9 +17,18 @@ use crate::store::{Store, Target};
 /// What the outside asks of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Input {
-    Establish { number: u64 },
+    Establish {
+        number: u64,
+    },
     Listen(bool),
-    Resign { reason: Reason, number: u64 },
+    Resign {
+        reason: Reason,
+        number: u64,
+    },
+    /// The event loop that the campaign serves hangs.
+    Suspend,
+    /// It turns again.
+    Resume,
 }
 
 /// The loop around one election.
@@ -138,6 +147,14 @@ impl Campaign {
                 self.resigned = number;
                 self.campaigning = false;
                 self.election.resign(now, reason);
+            }
+            Happening::Input(Some(Input::Suspend)) => {
+                tracing::debug!("the event loop hangs: standing no more until it turns");
+                self.election.suspend(now);
+            }
+            Happening::Input(Some(Input::Resume)) => {
+                tracing::debug!("the event loop turns again");
+                self.election.resume(now);
             }
             Happening::Input(None) => {
                 self.abandoned = true;

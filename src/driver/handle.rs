@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tracing::{Instrument, Span};
 
 use super::campaign::{Campaign, Input};
-use super::{LeaseCell, now, runtime};
+use super::{Heartbeat, LeaseCell, now, runtime};
 use crate::election::{Answer, Config, Election, Grant, Primary, Random, Reason, Time, Token};
 use crate::store::{Store, Target};
 
@@ -67,6 +67,8 @@ pub struct Start {
     pub target: Target,
     pub config: Config,
     pub sink: Sink,
+    /// The life of the event loop that the campaign serves.
+    pub heartbeat: Heartbeat,
     /// Every log line of the campaign is within it.
     pub span: Span,
 }
@@ -92,6 +94,9 @@ impl Handle {
         let (inputs, receiver) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::default());
         let sink: Arc<dyn Fn(Change) + Send + Sync> = Arc::from(start.sink);
+        if let Some(timeout) = start.config.stall_timeout {
+            start.heartbeat.watch(timeout, inputs.downgrade());
+        }
         let campaign = Campaign::new(
             Election::new(start.config, random),
             start.store,

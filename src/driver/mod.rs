@@ -4,12 +4,14 @@
 mod campaign;
 mod clock;
 mod handle;
+mod heartbeat;
 mod lease_cell;
 mod runtime;
 mod stores;
 
 pub use clock::now;
 pub use handle::{Change, Handle, Sink, Start, reason_word, wait_ended};
+pub use heartbeat::Heartbeat;
 pub use lease_cell::LeaseCell;
 pub use runtime::runtime;
 pub use stores::store;

@@ -1,0 +1,185 @@
+use std::fmt;
+use std::io;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::mpsc::WeakUnboundedSender;
+use tokio::time::sleep;
+
+use super::campaign::Input;
+use super::runtime;
+
+/// The life of one event loop, asked for from the background: a ping now and then, which the loop
+/// answers when it turns. Campaigns whose loop has not turned for their stall timeout are suspended
+/// until it does. There is one for all campaigns of a loop.
+///
+/// The time is counted in turns of the thread that asks, each for its nominal length at most: where
+/// the whole process stood still that thread did too, and the loop is not to blame.
+#[derive(Clone)]
+pub struct Heartbeat(Arc<Pulse>);
+
+struct Pulse {
+    ping: Box<dyn Fn() + Send + Sync>,
+    /// How many pings were sent, and how many had been when the loop last answered.
+    pinged: AtomicU64,
+    answered: AtomicU64,
+    /// As the loop last said: however long it stands still now, it does not hang.
+    excused: AtomicBool,
+    watched: Mutex<Vec<Watched>>,
+    /// Wakes the ticker: a campaign came, or the loop turned that a campaign is suspended for.
+    wake: Arc<Notify>,
+}
+
+/// A campaign that does not outlive its loop's hang.
+struct Watched {
+    timeout: Duration,
+    /// Weak: a campaign ends with its last handle, and this is none.
+    inputs: WeakUnboundedSender<Input>,
+    suspended: bool,
+}
+
+/// How many pings are sent in a stall timeout: a hang is noticed so much of it late at most.
+const PINGS: u32 = 8;
+
+impl Heartbeat {
+    /// Starts asking, with the first campaign: `ping` is to reach the loop, which then calls
+    /// [`Heartbeat::beat`]. It must not block. Ends with the last clone.
+    ///
+    /// # Errors
+    ///
+    /// When the runtime cannot be had.
+    pub fn start(ping: impl Fn() + Send + Sync + 'static) -> io::Result<Self> {
+        let heartbeat = Heartbeat::idle(ping);
+        let ticker = tick(Arc::downgrade(&heartbeat.0), heartbeat.0.wake.clone());
+        runtime()?.spawn(ticker);
+        Ok(heartbeat)
+    }
+
+    fn idle(ping: impl Fn() + Send + Sync + 'static) -> Self {
+        Heartbeat(Arc::new(Pulse {
+            ping: Box::new(ping),
+            pinged: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+            excused: AtomicBool::new(false),
+            watched: Mutex::default(),
+            wake: Arc::default(),
+        }))
+    }
+
+    /// The loop turns. `excused` where standing still from here on would not be a hang.
+    pub fn beat(&self, excused: bool) {
+        let pulse = &self.0;
+        pulse.excused.store(excused, Ordering::Relaxed);
+        let pinged = pulse.pinged.load(Ordering::Acquire);
+        pulse.answered.store(pinged, Ordering::Release);
+        if pulse.watched().iter().any(|watched| watched.suspended) {
+            pulse.wake.notify_one();
+        }
+    }
+
+    pub(super) fn watch(&self, timeout: Duration, inputs: WeakUnboundedSender<Input>) {
+        self.0.watched().push(Watched {
+            timeout,
+            inputs,
+            suspended: false,
+        });
+        self.0.wake.notify_one();
+    }
+}
+
+impl fmt::Debug for Heartbeat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heartbeat").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Pulse {
+    fn drop(&mut self) {
+        self.wake.notify_one();
+    }
+}
+
+impl Pulse {
+    /// Nothing is left half-written under this lock, so a panic elsewhere does not spoil it.
+    fn watched(&self) -> MutexGuard<'_, Vec<Watched>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long to wait before the next ping; `None` while nobody needs to know.
+    fn interval(&self) -> Option<Duration> {
+        let mut watched = self.watched();
+        watched.retain(|watched| watched.inputs.strong_count() > 0);
+        watched.iter().map(|watched| watched.timeout / PINGS).min()
+    }
+
+    fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::Acquire) >= self.pinged.load(Ordering::Acquire)
+    }
+
+    fn ping(&self) {
+        self.pinged.fetch_add(1, Ordering::AcqRel);
+        (self.ping)();
+    }
+
+    /// The loop has not turned for so long; zero when it has.
+    fn tell(&self, silent: Duration) {
+        for watched in self.watched().iter_mut() {
+            let suspended = silent >= watched.timeout;
+            if suspended != watched.suspended {
+                watched.suspended = suspended;
+                if let Some(inputs) = watched.inputs.upgrade() {
+                    let input = if suspended {
+                        Input::Suspend
+                    } else {
+                        Input::Resume
+                    };
+                    // A broken loop has said so, and answers nobody any more.
+                    let _ = inputs.send(input);
+                }
+            }
+        }
+    }
+}
+
+/// Asks, waits and counts, until the last heartbeat is gone.
+async fn tick(pulse: Weak<Pulse>, wake: Arc<Notify>) {
+    let mut silent = Duration::ZERO;
+    loop {
+        let Some(interval) = pulse.upgrade().map(|pulse| pulse.interval()) else {
+            return;
+        };
+        let waited = match interval {
+            None => {
+                wake.notified().await;
+                false
+            }
+            Some(interval) => {
+                let mut pause = pin!(sleep(interval));
+                tokio::select! {
+                    () = &mut pause => true,
+                    () = wake.notified() => false,
+                }
+            }
+        };
+        let Some(pulse) = pulse.upgrade() else {
+            return;
+        };
+        if pulse.has_answered() {
+            silent = Duration::ZERO;
+            pulse.tell(silent);
+            if waited {
+                pulse.ping();
+            }
+        } else if waited && !pulse.excused.load(Ordering::Relaxed) {
+            // However much later it is: what a frozen process missed does not count.
+            silent += interval.unwrap_or_default();
+            pulse.tell(silent);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
