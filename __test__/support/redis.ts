@@ -1,4 +1,5 @@
 import Redis, {type RedisOptions} from 'ioredis'
+import type {ElectionOptions} from '../../index.js'
 import {keyOf} from '../../scripts/record.mjs'
 import {RedisServer} from '../../scripts/redis.mjs'
 import {Server} from './servers'
@@ -70,7 +71,7 @@ export function useRedis(args: string[] = []) {
       })
     },
     /** A new election on this server. */
-    election(options: {ttl?: number; scope?: string; serverId?: string} = {}) {
+    election(options: ElectionOptions = {}) {
       return {url: this.url, prefix: newPrefix(), options: {ttl: TTL, ...options}}
     },
   }

@@ -1,8 +1,13 @@
 // One server for the tests: it does what the lines on its standard input say and tells what happens
 // in lines on its standard output. Written synchronously, so that nothing is lost as it dies.
 
-import {writeSync} from 'node:fs'
+import {execFileSync} from 'node:child_process'
+import {closeSync, mkdtempSync, openSync, rmSync, writeSync} from 'node:fs'
+import {open, stat} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
 import {createInterface} from 'node:readline'
+import {setTimeout as sleep} from 'node:timers/promises'
 import * as addon from '../../index.js'
 
 /** Milliseconds on the clock that all processes of one machine share. */
@@ -28,7 +33,9 @@ const described = (error) => {
 const heard = (change) => {
   if (change.type === 'elected') lease = change.lease
   const {lease: granted, ...rest} = /** @type {{lease?: addon.PrimaryLease}} */ (change)
-  say({...rest, change: change.type, token: granted?.token ?? lease?.token, held: lease?.isHeld})
+  const aborted = lease?.signal.aborted
+  const token = granted?.token ?? lease?.token
+  say({...rest, change: change.type, token, held: lease?.isHeld, aborted})
 }
 
 /** @type {Record<string, (...args: any[]) => unknown>} */
@@ -47,8 +54,8 @@ const commands = {
   log: () => {
     const log =
       (/** @type {string} */ level) =>
-      (/** @type {unknown[]} */ ...message) =>
-        say({log: level, message: message.map(String).join(' ')})
+      (/** @type {string} */ message, /** @type {object} */ fields) =>
+        say({log: level, message, fields})
     addon.setLogger({
       debug: log('debug'),
       info: log('info'),
@@ -70,9 +77,54 @@ const commands = {
   },
   /** Keeps the event loop busy for so many milliseconds. */
   block: (ms) => {
+    say({doing: 'block'})
     const end = now() + ms
     while (now() < end);
     return lease?.isHeld ?? false
+  },
+  /** Allocates for so many milliseconds, and lets the garbage collector do the rest (--expose-gc). */
+  collect: (ms) => {
+    const end = now() + ms
+    const heap = Array.from({length: 100_000}, (_, i) => ({i, text: [String(i)]}))
+    while (now() < end) globalThis.gc?.()
+    return heap.length > 0 && (lease?.isHeld ?? false)
+  },
+  /**
+   * Occupies every thread of libuv's pool, and more, and the event loop too. Opening a pipe that
+   * nobody writes to holds a thread without taking the processor from anybody.
+   */
+  pool: async (ms) => {
+    const dir = mkdtempSync(join(tmpdir(), 'primary-lease-pool-'))
+    const pipe = join(dir, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    const readers = Array.from({length: 16}, () => open(pipe))
+    let full = true
+    const waiting = stat(dir).then(() => {
+      full = false
+    })
+    await sleep(100)
+    if (!full) throw new Error('a thread of the pool was free')
+    const held = commands.block?.(ms)
+    const writer = openSync(pipe, 'r+')
+    for (const reader of await Promise.all(readers)) await reader.close()
+    await waiting
+    closeSync(writer)
+    rmSync(dir, {recursive: true})
+    return held
+  },
+  /**
+   * Looks at the lease, at every turn of the loop, until it is lost: `seen: 'thawed'` tells what the
+   * first line of JavaScript saw that ran after a pause of so many milliseconds.
+   */
+  thaw: (ms) => {
+    let last = now()
+    const timer = setInterval(() => {
+      if (now() - last > ms) {
+        say({seen: 'thawed', held: lease?.isHeld})
+        clearInterval(timer)
+      }
+      last = now()
+    }, 1)
   },
   async release() {
     say({doing: 'release'})
@@ -89,6 +141,16 @@ const commands = {
   exit: () => {
     say({doing: 'exit'})
     process.exit(0)
+  },
+  reject: () => {
+    setImmediate(() => {
+      say({doing: 'reject'})
+      Promise.reject(new Error('rejected on purpose'))
+    })
+  },
+  abort: () => {
+    say({doing: 'abort'})
+    process.abort()
   },
   throw: () => {
     setImmediate(() => {

@@ -13,9 +13,11 @@ export type Line = {
   token?: number
   reason?: string
   held?: boolean
+  aborted?: boolean
   primary?: {serverId: string; token: number}
   log?: string
   message?: string
+  fields?: Record<string, unknown>
   doing?: string
   seen?: string
   remainingMs?: number
@@ -36,8 +38,9 @@ export class Server {
   readonly #answers = new Map<number, (answer: Answer) => void>()
   #calls = 0
 
-  constructor() {
-    this.#child = spawn(process.execPath, [join(__dirname, 'server.mjs')])
+  /** @param switches for Node */
+  constructor(switches: string[] = []) {
+    this.#child = spawn(process.execPath, [...switches, join(__dirname, 'server.mjs')])
     this.#child.stderr.setEncoding('utf8').on('data', (text) => this.stderr.push(text))
     // What was asked of a process that is gone by now has no answer; the caller waits for its end.
     this.#child.stdin.on('error', () => {})
@@ -60,8 +63,8 @@ export class Server {
   }
 
   /** A server that listens, and so takes over; it has been told who is primary, or is it. */
-  static async stand(election: Election) {
-    const server = new Server()
+  static async stand(election: Election, switches: string[] = []) {
+    const server = new Server(switches)
     await server.call('listen', election.prefix)
     await server.call('establish', election.url, election.prefix, election.options)
     await until('the server knows who is primary', () =>
@@ -82,7 +85,7 @@ export class Server {
   }
 
   /** Tells it to do something that it does not survive. */
-  send(name: 'exit' | 'throw' | 'end') {
+  send(name: 'exit' | 'throw' | 'end' | 'reject' | 'abort') {
     this.call(name).catch(() => {})
   }
 

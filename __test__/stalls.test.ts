@@ -1,0 +1,121 @@
+// What the event loop does to a lease: nothing, while it is only busy; and when it hangs, or the
+// whole process stands still, the place is another's.
+
+import {now, ripeWatch} from '../scripts/record.mjs'
+import {TTL, useRedis} from './support/redis'
+import {type Election, Server} from './support/servers'
+import {until} from './support/until'
+
+const redis = useRedis()
+
+/** A primary and a standby. */
+async function pair(options: Election['options'] = {}, switches: string[] = []) {
+  const election = redis.election(options)
+  const primary = await Server.stand(election, switches)
+  const {token} = await primary.change('elected')
+  const standby = await Server.stand(election)
+  return {...election, primary, standby, token: Number(token)}
+}
+
+describe('an event loop that is busy for ten ttls', () => {
+  test.each<[string, string, string[]]>([
+    ['in synchronous code', 'block', []],
+    ['collecting garbage', 'collect', ['--expose-gc']],
+    ['with every thread of the pool occupied too', 'pool', []],
+  ])('%s changes nothing', async (_, command, switches) => {
+    const {prefix, primary, standby, token} = await pair({}, switches)
+    const said = () => [primary, standby].flatMap(({lines}) => lines.map(({change}) => change))
+    const before = said()
+    expect(await primary.call(command, 10 * TTL)).toBe(true)
+    await redis.renewals(prefix, 3)
+    expect(await primary.call('isHeld')).toBe(true)
+    expect(said().filter(Boolean)).toEqual(before.filter(Boolean))
+    expect((await redis.record(prefix))?.token).toBe(token)
+  })
+})
+
+describe('an event loop that hangs for longer than stallTimeout', () => {
+  const stallTimeout = 2 * TTL
+
+  test('gives the place to another server, hears so when it turns, and stands again', async () => {
+    const {prefix, primary, standby, token} = await pair({stallTimeout})
+    const hung = primary.call('block', 3 * stallTimeout)
+    const elected = await standby.change('elected')
+    expect(elected.token).toBeGreaterThan(token)
+    // Nothing was heard of it while it hung, and the code that hung it saw it all the same.
+    expect(primary.changes('lost')).toEqual([])
+    expect(await hung).toBe(false)
+    const lost = await primary.change('lost')
+    expect(lost).toMatchObject({reason: 'stalled', held: false, aborted: true, token})
+
+    await primary.line('who is primary', ({primary}) => primary?.token === elected.token)
+    expect(primary.changes('elected')).toHaveLength(1)
+    void standby.call('release')
+    const again = await primary.change('elected', 2)
+    expect(again.token).toBeGreaterThan(Number(elected.token))
+    expect(await redis.record(prefix)).toMatchObject({token: again.token})
+  })
+
+  test('lets the next one in far sooner than a ripe watch after it gave way', async () => {
+    const {primary, standby} = await pair({stallTimeout})
+    const blocked = primary.call('block', 2 * stallTimeout)
+    const elected = await standby.change('elected')
+    const began = await primary.line('the block began', ({doing}) => doing === 'block')
+    // The pings are an eighth of it apart; the rest is for a busy machine.
+    expect(elected.at - began.at).toBeGreaterThan(stallTimeout)
+    expect(elected.at - began.at).toBeLessThan((stallTimeout * 9) / 8 + ripeWatch(TTL) / 2)
+    await blocked
+  })
+
+  test('takes no place either while it hangs, and the freed one when it turns', async () => {
+    const election = redis.election({stallTimeout})
+    const primary = await Server.stand(election)
+    const {token} = await primary.change('elected')
+    const standby = await Server.stand(election)
+    const hung = standby.call('block', 4 * stallTimeout)
+    await until('the standby counts as hung', async () => {
+      const began = standby.lines.find(({doing}) => doing === 'block')
+      return began && now() > began.at + 2 * stallTimeout
+    })
+    await primary.call('release')
+    await until('a ripe watch is long past', async () => {
+      const line = primary.changes('resigned')[0]
+      return line && now() > line.at + 1.5 * ripeWatch(TTL)
+    })
+    expect((await redis.record(election.prefix))?.token).toBe(token)
+    await hung
+    expect((await standby.change('elected')).token).toBeGreaterThan(Number(token))
+  })
+
+  test('stays primary where stallTimeout is false', async () => {
+    const {prefix, primary, standby, token} = await pair({stallTimeout: false})
+    expect(await primary.call('block', 2 * stallTimeout)).toBe(true)
+    expect(standby.changes('elected')).toEqual([])
+    expect((await redis.record(prefix))?.token).toBe(token)
+  })
+
+  test('stays primary while its inspector is open', async () => {
+    const {prefix, primary, standby, token} = await pair({stallTimeout}, ['--inspect=0'])
+    expect(await primary.call('block', 2 * stallTimeout)).toBe(true)
+    expect(standby.changes('elected')).toEqual([])
+    expect((await redis.record(prefix))?.token).toBe(token)
+  })
+})
+
+describe('a process that is frozen for two ttls', () => {
+  test('sees that it is not primary with the first line that runs, and is expired', async () => {
+    // As short as it may be: counted by the clock, it would be over long before the thaw.
+    const {primary, standby, token} = await pair({stallTimeout: 2 * TTL})
+    await primary.call('thaw', TTL)
+    primary.signal('SIGSTOP')
+    const elected = await standby.change('elected')
+    expect(elected.token).toBeGreaterThan(token)
+    await until('two ttls', () => now() > elected.at + 2 * TTL)
+    primary.signal('SIGCONT')
+    const thawed = await primary.line('what it saw', ({seen}) => seen === 'thawed')
+    expect(thawed.held).toBe(false)
+    const lost = await primary.change('lost')
+    expect(lost).toMatchObject({reason: 'expired', held: false, aborted: true})
+    expect(primary.changes('lost')).toHaveLength(1)
+  })
+})
