@@ -11,6 +11,7 @@ const ways: [string, (primary: Server, prefix: string) => void][] = [
   ['resignPrimaryServer', (primary, prefix) => void primary.call('resign', prefix)],
   ['process.exit', (primary) => primary.send('exit')],
   ['an uncaught exception', (primary) => primary.send('throw')],
+  ['an unhandled rejection', (primary) => primary.send('reject')],
   ['a natural end', (primary) => primary.send('end')],
 ]
 

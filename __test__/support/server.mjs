@@ -8,6 +8,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {Worker} from 'node:worker_threads'
 import * as addon from '../../index.js'
 
 /** Milliseconds on the clock that all processes of one machine share. */
@@ -18,6 +19,8 @@ const say = (line) => writeSync(1, `${JSON.stringify({at: now(), ...line})}\n`)
 
 /** @type {addon.PrimaryLease | undefined} */
 let lease
+/** @type {Map<string, Worker>} */
+const workers = new Map()
 /** @type {(() => void)[]} */
 const unsubscribe = []
 
@@ -137,6 +140,23 @@ const commands = {
   async resign(prefix) {
     say({doing: 'release'})
     await addon.resignPrimaryServer(prefix)
+  },
+  /** A candidate of its own in a worker thread; resolves when it has been answered. */
+  spawn: (name, election) => {
+    const worker = new Worker(new URL('worker.mjs', import.meta.url), {
+      workerData: {name, ...election},
+    })
+    worker.on('error', (error) => say({worker: name, message: error.message}))
+    worker.on('exit', () => say({worker: name, doing: 'gone'}))
+    workers.set(name, worker)
+  },
+  endWorker: async (name, how) => {
+    const worker = workers.get(name)
+    if (how !== 'terminate') worker?.postMessage(how)
+    else {
+      say({worker: name, doing: 'terminate'})
+      await worker?.terminate()
+    }
   },
   exit: () => {
     say({doing: 'exit'})

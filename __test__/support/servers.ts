@@ -9,6 +9,8 @@ import {until} from './until'
 export type Line = {
   /** Milliseconds on the clock that all processes of this machine share. */
   at: number
+  /** Of the worker thread with this name. */
+  worker?: string
   change?: string
   token?: number
   reason?: string
@@ -120,9 +122,13 @@ export class Server {
 
 /**
  * Runs a script of a few lines, with the addon's exports and `url` in scope, to its own end.
- * Rejects when it has not ended by itself after 20 s.
+ * Rejects when it has not ended by itself in time.
  */
-export async function runScript(url: string, script: string) {
+export async function runScript(
+  url: string,
+  script: string,
+  {switches = [] as string[], timeout = 20_000} = {},
+) {
   const addon = JSON.stringify(join(__dirname, '../../index.js'))
   const names =
     'establishPrimaryServer, onPrimaryChange, primaryStatus, resignPrimaryServer, setLogger'
@@ -130,11 +136,16 @@ export async function runScript(url: string, script: string) {
   return new Promise<{code: number; stdout: string; stderr: string; ms: number}>(
     (resolve, reject) => {
       const begun = performance.now()
-      execFile(process.execPath, ['-e', source], {timeout: 20_000}, (error, stdout, stderr) => {
-        if (error?.killed) reject(new Error(`the script did not end: ${stdout}${stderr}`))
-        const code = error ? Number(error.code) : 0
-        resolve({code, stdout, stderr, ms: performance.now() - begun})
-      })
+      execFile(
+        process.execPath,
+        [...switches, '-e', source],
+        {timeout},
+        (error, stdout, stderr) => {
+          if (error?.killed) reject(new Error(`the script did not end: ${stdout}${stderr}`))
+          const code = error ? Number(error.code) : 0
+          resolve({code, stdout, stderr, ms: performance.now() - begun})
+        },
+      )
     },
   )
 }
