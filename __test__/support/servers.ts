@@ -14,6 +14,7 @@ export type Line = {
   change?: string
   token?: number
   reason?: string
+  cause?: string
   held?: boolean
   aborted?: boolean
   primary?: {serverId: string; token: number}

@@ -1,0 +1,105 @@
+// How long an end may wait for its releases, and the ends that release nothing.
+
+import {keyOf, lastWrite, now, ripeWatch} from '../scripts/record.mjs'
+import {newPrefix, TTL, useRedis} from './support/redis'
+import {runScript, Server} from './support/servers'
+
+const redis = useRedis()
+
+/** Far from any wait of ours, and long against a busy machine. */
+const SLACK = 2000
+const EXIT_TIMEOUT = 500
+/** So long that no lease runs out during its end. */
+const LONG = 3000
+
+const ends: ['exit' | 'throw' | 'reject' | 'end', number][] = [
+  ['exit', 0],
+  ['throw', 1],
+  ['reject', 1],
+  ['end', 0],
+]
+
+async function primary() {
+  const server = await Server.stand(redis.election({ttl: LONG, exitTimeout: EXIT_TIMEOUT}))
+  await server.change('elected')
+  return server
+}
+
+async function timeOfEnd(server: Server, how: 'exit' | 'throw' | 'reject' | 'end') {
+  server.send(how)
+  const began = await server.line('what it does', ({doing}) => doing === how)
+  const code = await server.exited
+  return {code: (code as unknown[])[0], ms: now() - began.at}
+}
+
+describe.each(ends)('the end of a primary by %s', (how, code) => {
+  test('waits for a Redis that hangs for exitTimeout and no longer', async () => {
+    const server = await primary()
+    redis.server.freeze()
+    const ended = await timeOfEnd(server, how)
+    expect(ended.code).toBe(code)
+    expect(ended.ms).toBeGreaterThan(EXIT_TIMEOUT - 5)
+    expect(ended.ms).toBeLessThan(EXIT_TIMEOUT + SLACK)
+  })
+
+  test('waits for a Redis that is gone for exitTimeout at most', async () => {
+    const server = await primary()
+    await redis.server.stop()
+    const ended = await timeOfEnd(server, how)
+    await redis.server.start()
+    expect(ended.code).toBe(code)
+    expect(ended.ms).toBeLessThan(EXIT_TIMEOUT + SLACK)
+  })
+})
+
+test('many leases are waited for together, and only once', async () => {
+  const count = 20
+  const prefixes = Array.from({length: count}, newPrefix)
+  const {code, stdout} = await runScript(
+    redis.url,
+    `const prefixes = ${JSON.stringify(prefixes)}
+     const options = {ttl: ${LONG}, exitTimeout: ${EXIT_TIMEOUT}}
+     Promise.all(prefixes.map((prefix) => establishPrimaryServer(url, prefix, options)))
+       .then((leases) => {
+         console.log(leases.filter((lease) => lease?.isHeld).length)
+         process.kill(${redis.server.pid}, 'SIGSTOP')
+         const began = performance.now()
+         process.on('exit', () => console.log(performance.now() - began))
+         process.exit(3)
+       })`,
+  )
+  process.kill(Number(redis.server.pid), 'SIGCONT')
+  const [held, ms] = stdout.trim().split('\n').map(Number)
+  expect({code, held}).toEqual({code: 3, held: count})
+  expect(ms).toBeGreaterThan(EXIT_TIMEOUT - 5)
+  expect(ms).toBeLessThan(EXIT_TIMEOUT + SLACK)
+})
+
+test('who holds nothing any more ends without a wait though Redis hangs', async () => {
+  const server = await Server.stand(redis.election({exitTimeout: 10_000}))
+  await server.change('elected')
+  await server.call('release')
+  redis.server.freeze()
+  expect((await timeOfEnd(server, 'exit')).ms).toBeLessThan(SLACK)
+})
+
+describe.each<[string, (server: Server) => void, string | number]>([
+  ['SIGTERM without a handler', (server) => server.signal('SIGTERM'), 'SIGTERM'],
+  ['SIGKILL', (server) => server.signal('SIGKILL'), 'SIGKILL'],
+  ['process.abort()', (server) => server.send('abort'), 'SIGABRT'],
+])('%s', (_, end, signal) => {
+  test('ends the process as it always does, and the others’ watch decides', async () => {
+    const election = redis.election()
+    const server = await Server.stand(election)
+    const {token} = await server.change('elected')
+    const standby = await Server.stand(election)
+    end(server)
+    expect(await server.exited).toEqual([null, signal])
+    const renewed = Number(await lastWrite(redis.client, keyOf(election.prefix)))
+    const elected = await standby.change('elected')
+    expect(elected.token).toBeGreaterThan(Number(token))
+    // 5 ms for the reading of two clocks.
+    expect(elected.at - renewed).toBeGreaterThan(ripeWatch(TTL) - 5)
+    expect(elected.at - renewed).toBeLessThan(3 * TTL)
+  })
+})

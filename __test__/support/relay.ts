@@ -1,0 +1,66 @@
+import {once} from 'node:events'
+import {type AddressInfo, connect, createServer, type Socket} from 'node:net'
+
+/** What becomes of an answer on its way back. */
+export type Manner =
+  | {how: 'pass'}
+  /** It comes so many milliseconds late. */
+  | {how: 'delay'; ms: number}
+  /** It ends after so many bytes, and with it the connection, or nothing follows at all. */
+  | {how: 'cut'; after: number; hangUp: boolean}
+
+/** Stands before a server and does something to its answers. */
+export class Relay {
+  manner: Manner = {how: 'pass'}
+  connections = 0
+  cuts = 0
+  readonly #server
+  readonly #sockets = new Set<Socket>()
+
+  private constructor(to: number) {
+    this.#server = createServer((near) => {
+      this.connections++
+      const far = connect(to, '127.0.0.1')
+      this.#keep(near, far)
+      this.#keep(far, near)
+      near.pipe(far)
+      far.on('data', (answer) => this.#answer(near, answer))
+    })
+  }
+
+  static async before(port: number) {
+    const relay = new Relay(port)
+    relay.#server.listen(0, '127.0.0.1')
+    await once(relay.#server, 'listening')
+    return relay
+  }
+
+  get url() {
+    return `redis://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  close() {
+    this.#server.close()
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  #keep(socket: Socket, other: Socket) {
+    this.#sockets.add(socket.setNoDelay())
+    socket.on('error', () => {})
+    socket.on('close', () => {
+      this.#sockets.delete(socket)
+      other.destroy()
+    })
+  }
+
+  #answer(near: Socket, answer: Buffer) {
+    const {manner} = this
+    if (manner.how === 'pass') near.write(answer)
+    if (manner.how === 'delay') setTimeout(() => near.write(answer), manner.ms).unref()
+    if (manner.how === 'cut') {
+      this.cuts++
+      near.write(answer.subarray(0, manner.after))
+      if (manner.hangUp) near.end()
+    }
+  }
+}
