@@ -107,7 +107,10 @@ describe.each(troubles)('a Redis that %s', (_, cause, begin, end) => {
 
 describe('a Redis that accepts connections and never answers', () => {
   test('is waited for, said once, and does not keep a caller for ever', async () => {
-    const silent = createServer(() => {}).listen(0, '127.0.0.1')
+    const silent = createServer((socket) => socket.resume().on('error', () => {})).listen(
+      0,
+      '127.0.0.1',
+    )
     const {port} = await until('a port', () => silent.address() as {port: number} | null)
     const prefix = newPrefix()
     const server = new Server()
