@@ -329,5 +329,6 @@ fn phase(election: &Election) -> &'static str {
         State::Primary(term) if term.failing => "primary, failing",
         State::Primary(_) => "primary",
         State::Lapsed => "lapsed",
+        State::Suspended => "suspended",
     }
 }
