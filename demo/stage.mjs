@@ -3,6 +3,7 @@ import {once} from 'node:events'
 import {createInterface} from 'node:readline'
 import {fileURLToPath} from 'node:url'
 import {keyOf, lastWrite, now} from '../scripts/record.mjs'
+import {sleep} from '../scripts/time.mjs'
 
 const SERVER = fileURLToPath(new URL('server.mjs', import.meta.url))
 
@@ -157,6 +158,3 @@ export class Stage {
     })
   }
 }
-
-/** @param {number} ms */
-export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))

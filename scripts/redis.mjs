@@ -6,6 +6,8 @@ import {access, constants, mkdtemp, rm} from 'node:fs/promises'
 import {connect, createServer} from 'node:net'
 import {tmpdir} from 'node:os'
 import {delimiter, join} from 'node:path'
+import {run} from './run.mjs'
+import {sleep} from './time.mjs'
 
 /** The path of the first redis-server or valkey-server on the PATH, or undefined. */
 export async function findRedisServer() {
@@ -40,6 +42,12 @@ export class RedisServer {
   /** @type {import('node:child_process').ChildProcess | undefined} */
   #guard
   #frozen = false
+  /**
+   * What its process finds in its environment besides our own.
+   *
+   * @type {Record<string, string>}
+   */
+  env = {}
 
   /**
    * @param {string} program
@@ -79,6 +87,16 @@ export class RedisServer {
     return new RedisServer(program, dir, await freePort(), args)
   }
 
+  /**
+   * Whether it speaks as a Redis of this major version or a later one; every Valkey does.
+   *
+   * @param {number} major
+   */
+  async atLeast(major) {
+    const version = await run(this.program, ['--version'])
+    return Number(/v=(\d+)/.exec(version)?.[1]) >= major
+  }
+
   get pid() {
     return this.#process?.pid
   }
@@ -89,6 +107,7 @@ export class RedisServer {
     const disk = ['--save', '', '--appendonly', 'yes', '--appendfsync', 'always']
     const child = spawn(this.program, [...options, ...disk, ...this.args], {
       stdio: ['ignore', 'pipe', 'inherit'],
+      env: {...process.env, ...this.env},
     })
     let log = ''
     child.stdout.on('data', (text) => {
@@ -157,16 +176,13 @@ function guard(pid, dir) {
   return child
 }
 
-/** @param {number} ms */
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
-
 /**
  * Whether a Redis on this port answers; a demand for a password is an answer too.
  *
  * @param {number} port
  * @returns {Promise<boolean>}
  */
-function answers(port) {
+export function answers(port) {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')
     const done = (/** @type {boolean} */ answer) => {

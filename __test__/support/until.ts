@@ -1,6 +1,7 @@
 import {now} from '../../scripts/record.mjs'
+import {sleep} from '../../scripts/time.mjs'
 
-export const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+export {sleep}
 
 /** Waits for a condition, and says which one did not come. Resolves with its first true value. */
 export async function until<T>(

@@ -1,0 +1,198 @@
+// From a record to what the timeline shows: lanes, bars, marks and words. All times in ms from the
+// beginning of the run.
+
+import {figuresOf, percentile} from './figures.mjs'
+import {historyOf} from './history.mjs'
+import {KINDS, kindOf} from './kinds.mjs'
+import {handOversOf} from './vacancies.mjs'
+
+/**
+ * @typedef {{
+ *   title: string, subtitle: string, lasted: number, lanes: string[],
+ *   facts: {label: string, value: string}[],
+ *   promises: {text: string, broken: {at: number, text: string}[]}[],
+ *   bars: Bar[], marks: Mark[], handOvers: HandOver[],
+ *   legend: {symbol: string, text: string}[],
+ * }} Picture
+ * @typedef {{lane: string, kind: 'up' | 'term' | 'frozen' | 'blocked', from: number, to: number,
+ *   number?: number, label: string, text: string}} Bar `number` counts the terms: their colour
+ * @typedef {{lane: string, symbol: string, label: string, from: number, to: number, text: string,
+ *   harm: boolean}} Mark a fault; `harm`: it may cost a primary its place, or keep it empty
+ * @typedef {{from: number, to: number, text: string, label: string}} HandOver
+ */
+
+export const REDIS = 'Redis'
+
+/**
+ * @param {import('./record.mjs').Line[]} lines
+ * @param {import('./checker.mjs').Judgement[]} judgements
+ * @returns {Picture}
+ */
+export function pictureOf(lines, judgements) {
+  const history = historyOf(lines)
+  const {begin, terms, finish} = history
+  const figures = figuresOf(lines)
+  const zero = begin.at
+  const last = Math.max(finish, lines.at(-1)?.at ?? finish)
+  const minutes = Math.round(figures.lasted / 6000) / 10
+  return {
+    title: 'Fault run',
+    subtitle: `${begin.names.length} servers, ttl ${begin.ttl} ms, ${minutes} min, seed ${begin.seed}, on ${begin.redis.split('/').at(-1)}`,
+    lasted: last - zero,
+    lanes: [...begin.names, REDIS],
+    facts: facts(figures),
+    promises: judgements.map(({rule, violations}) => ({
+      text: rule,
+      broken: violations.map(({at, text}) => ({at: at - zero, text})),
+    })),
+    bars: [
+      ...lives(lines, last).map((bar) => moved(bar, zero)),
+      ...terms
+        .filter(({from, to}) => to >= from)
+        .map((term, index) => moved(termBar(term, index + 1), zero)),
+      ...sleeps(lines, history, last).map((bar) => moved(bar, zero)),
+    ],
+    marks: history.troubles.flatMap((trouble) => marksOf(trouble).map((mark) => moved(mark, zero))),
+    handOvers: handOversOf(history)
+      .filter(({after}) => after)
+      .map(({from, to, before, after}) => {
+        const who = before
+          ? `${before.server} (${before.end ?? 'gone'}) to ${after?.server}`
+          : `to ${after?.server}`
+        return moved(
+          {from, to, label: ms(to - from), text: `Hand-over ${who}: ${ms(to - from)}`},
+          zero,
+        )
+      }),
+    legend: Object.entries(KINDS)
+      .filter(([kind]) => history.troubles.some((trouble) => trouble.kind === kind))
+      .map(([kind, {symbol, title}]) => ({symbol, text: `${kind}: ${title}`})),
+  }
+}
+
+/** @param {import('./figures.mjs').Figures} figures */
+function facts(figures) {
+  const faults = figures.faults.reduce((sum, {count}) => sum + count, 0)
+  return [
+    {label: 'faults', value: String(faults)},
+    {label: 'terms', value: String(figures.terms)},
+    {label: 'fenced writes', value: figures.accepted.toLocaleString('en')},
+    {label: 'refused as stale', value: String(figures.refused)},
+    ...figures.handOvers.map(({what, times}) => ({
+      label: `${what}, median of ${times.length}`,
+      value: ms(percentile(times, 0.5)),
+    })),
+  ]
+}
+
+/**
+ * @template {{from: number, to: number}} T
+ * @param {T} what
+ * @param {number} zero
+ */
+const moved = (what, zero) => ({...what, from: what.from - zero, to: what.to - zero})
+
+/** @param {number} time */
+export const ms = (time) =>
+  time < 10 ? `${time.toFixed(1)} ms` : `${Math.round(time).toLocaleString('en')} ms`
+
+/**
+ * @param {import('./history.mjs').Term} term
+ * @param {number} number
+ * @returns {Bar}
+ */
+export const termBar = ({server, token, from, to, end}, number) => ({
+  lane: server,
+  kind: 'term',
+  from,
+  to,
+  number,
+  label: `#${number}`,
+  text: `${server} is primary, term #${number}\ntoken ${token}\nfor ${ms(to - from)}, until: ${end ?? 'the end of the run'}`,
+})
+
+/**
+ * @param {import('./history.mjs').Trouble} trouble
+ * @returns {Mark[]}
+ */
+function marksOf({kind, scope, from, to, effect, failed}) {
+  const {symbol = '?', title = kind} = kindOf(kind) ?? {}
+  const lanes = scope.length ? scope : [REDIS]
+  const lasted = to - from > 20 ? `\nfor ${ms(to - from)}` : ''
+  const text = `${kind}: ${title}${lasted}${failed ? `\ncould not be played: ${failed}` : ''}`
+  // How long a process was away is its own lane's to show.
+  const until = kindOf(kind)?.channel === 'server' ? from : to
+  return lanes.map((lane) => ({
+    lane,
+    symbol,
+    label: kind,
+    from,
+    to: until,
+    text,
+    harm: effect === 'service',
+  }))
+}
+
+/**
+ * @param {import('./record.mjs').Line[]} lines
+ * @param {number} last
+ * @returns {Bar[]}
+ */
+function lives(lines, last) {
+  return lines.flatMap((line) => {
+    if (line.type !== 'started') return []
+    const {server, at, pid} = line
+    const died = lines.find(
+      (other) => other.type === 'died' && other.server === server && other.at > at,
+    )
+    const how = died?.type === 'died' ? `ended with ${died.signal ?? `code ${died.code}`}` : 'lives'
+    return [
+      {
+        lane: server,
+        kind: 'up',
+        from: at,
+        to: died?.at ?? last,
+        label: '',
+        text: `${server}, process ${pid}\n${how}`,
+      },
+    ]
+  })
+}
+
+/**
+ * @param {import('./record.mjs').Line[]} lines
+ * @param {import('./history.mjs').History} history
+ * @param {number} last
+ * @returns {Bar[]}
+ */
+function sleeps(lines, {frozen, troubles}, last) {
+  const froze = [...frozen].flatMap(([server, spans]) =>
+    spans.map(({from, to}) => ({
+      lane: server,
+      kind: /** @type {const} */ ('frozen'),
+      from,
+      to,
+      label: 'frozen',
+      text: `${server} is frozen (SIGSTOP)\nfor ${ms(to - from)}`,
+    })),
+  )
+  const blocked = troubles
+    .filter(({kind}) => kind === 'block')
+    .flatMap(({scope, from, to}) =>
+      scope.map((server) => {
+        const woke = lines.find(
+          (line) => line.type === 'woke' && line.server === server && line.at > from,
+        )
+        const until = Math.min(woke?.at ?? to, to, last)
+        return {
+          lane: server,
+          kind: /** @type {const} */ ('blocked'),
+          from,
+          to: until,
+          label: 'loop blocked',
+          text: `The event loop of ${server} is blocked\nfor ${ms(until - from)}`,
+        }
+      }),
+    )
+  return [...froze, ...blocked]
+}

@@ -1,0 +1,140 @@
+// One server of the fault run. It stands for election, looks at its lease every few milliseconds,
+// writes to the fenced resource while it is primary, and appends all of that to the record. Its
+// standard input tells it what to suffer.
+
+import {openSync, writeSync} from 'node:fs'
+import {createInterface} from 'node:readline'
+import {Redis} from 'ioredis'
+import {establishPrimaryServer, onPrimaryChange, resignPrimaryServer, setLogger} from '../index.js'
+import {now} from '../scripts/record.mjs'
+import {ENDS, PLANTED} from './kinds.mjs'
+import {write} from './resource.mjs'
+
+/**
+ * @typedef {{record: string, url: string, resource: string, prefix: string, name: string, ttl: number,
+ *   exitTimeout: number}} Orders
+ */
+const {record, url, resource, prefix, name, ttl, exitTimeout} = /** @type {Orders} */ (
+  JSON.parse(String(process.argv[2]))
+)
+const SAMPLE_EVERY = 5
+const WRITE_EVERY = 6
+/** A loop that has not turned for so long has slept: blocked, frozen, or on a very busy machine. */
+const SLEPT = 100
+
+const file = openSync(record, 'a')
+const say = (/** @type {string} */ type, /** @type {object} */ rest = {}) =>
+  writeSync(file, `${JSON.stringify({at: now(), server: name, type, ...rest})}\n`)
+
+const client = new Redis(resource)
+client.on('error', (error) =>
+  say('log', {level: 'error', message: `the resource: ${error.message}`}),
+)
+
+/** @type {import('../index.js').PrimaryLease | undefined} */
+let lease
+/** Whether `isHeld` was true when it was last asked. */
+let held = false
+/** When this JavaScript last ran. */
+let ran = now()
+let samples = 0
+
+/** Asked first by all that can run first after a sleep. */
+function notice() {
+  const at = now()
+  const slept = at - ran
+  ran = at
+  if (slept < SLEPT) return
+  say('woke', {at, slept, token: lease?.token, held: lease?.isHeld ?? false})
+  // A primary that has not noticed yet: its write is what the token has to stop.
+  if (lease) attempt(true)
+}
+
+function sample() {
+  notice()
+  const at = now()
+  const is = lease?.isHeld ?? false
+  if (is) say('held', {at, token: lease?.token})
+  else if (held) say('unheld', {at, token: lease?.token})
+  held = is
+  if (is && samples++ % WRITE_EVERY === 0) attempt(false)
+}
+
+/** @param {boolean} woken */
+function attempt(woken) {
+  if (!lease) return
+  const {token} = lease
+  write(client, {token, server: name, at: now(), woken}).catch((error) =>
+    say('log', {level: 'error', message: `the resource: ${error.message}`}),
+  )
+}
+
+onPrimaryChange(prefix, (change) => {
+  const quiet = ran
+  notice()
+  if (change.type === 'elected') {
+    lease = change.lease
+    const at = now()
+    held = lease.isHeld
+    say('elected', {at, quiet, token: lease.token, held})
+  } else if (change.type === 'lost' || change.type === 'resigned') {
+    sample()
+    const {token, reason} = change
+    say('ended', {token, reason, held: lease?.isHeld ?? false})
+  }
+})
+setInterval(sample, SAMPLE_EVERY)
+
+/** @param {string} level */
+const log =
+  (level) =>
+  (/** @type {unknown[]} */ ...message) =>
+    say('log', {level, message: message.map(shown).join(' ')})
+const shown = (/** @type {unknown} */ part) =>
+  typeof part === 'string' ? part : JSON.stringify(part)
+setLogger({debug() {}, info() {}, warn: log('warn'), error: log('error')})
+
+async function stand() {
+  say('standing')
+  await establishPrimaryServer(url, prefix, {ttl, exitTimeout, serverId: name}).catch((error) => {
+    // A campaign may be resigned before it has an answer.
+    if (error.code !== 'ERR_CLOSED') throw error
+  })
+}
+
+async function resign() {
+  say('resigning')
+  await resignPrimaryServer(prefix)
+}
+
+process.on('SIGTERM', async () => {
+  await resign()
+  process.exit(ENDS.term.code)
+})
+
+/** @type {Record<string, (argument: number) => unknown>} */
+const commands = {
+  block: (ms) => {
+    const end = now() + ms
+    while (now() < end);
+  },
+  resign: async (pause) => {
+    await resign()
+    setTimeout(stand, pause)
+  },
+  exit: () => process.exit(ENDS.exit.code),
+  throw: () => {
+    throw new Error(PLANTED)
+  },
+}
+
+createInterface({input: process.stdin})
+  .on('line', (line) => {
+    notice()
+    const [command, argument] = line.split(' ')
+    commands[String(command)]?.(Number(argument))
+  })
+  // The run is gone, so nobody is left to end this server.
+  .on('close', () => process.exit(0))
+
+await stand()
