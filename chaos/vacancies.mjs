@@ -101,7 +101,10 @@ export function disturbances(vacancy, {troubles}) {
 }
 
 /** @param {Term} term */
-const endingOf = ({end}) => (end === 'resigned' ? 'resign' : end)
+const endingOf = ({end}) => CAUSES[String(end)] ?? end
+
+/** @type {Record<string, string>} */
+const CAUSES = {resigned: 'resign', expired: 'freeze'}
 
 /**
  * Vacancies that a server could have filled and did not.

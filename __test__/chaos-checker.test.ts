@@ -1,0 +1,207 @@
+// The fault run's judge: an honest record passes, and each rule that a record breaks is found.
+
+import {check} from '../chaos/checker.mjs'
+import {figuresOf} from '../chaos/figures.mjs'
+import type {Line} from '../chaos/record.mjs'
+import {goodRecord, term} from './support/chaos-record'
+
+const inOrder = (lines: Line[]) => [...lines].sort((a, b) => a.at - b.at)
+
+const broken = (lines: Line[]) =>
+  check(inOrder(lines)).flatMap(({rule, violations}) =>
+    violations.map(({text}) => `${rule}: ${text}`),
+  )
+
+const withAdded = (...added: Line[]) => [...goodRecord(), ...added]
+
+const without = (unwanted: (line: Line) => boolean) =>
+  goodRecord().filter((line) => !unwanted(line))
+
+/** Every line of one type at one moment, changed. */
+const withChanged = (type: Line['type'], at: number, change: object) =>
+  goodRecord().map((line) =>
+    line.type === type && line.at === at ? ({...line, ...change} as Line) : line,
+  )
+
+const of = (server: string, token: number) => (line: Line) =>
+  'token' in line && 'server' in line && line.server === server && line.token === token
+
+test('an honest record is accepted', () => {
+  expect(broken(goodRecord())).toEqual([])
+})
+
+test.each<[string, Line[], string]>([
+  [
+    'a second primary while the first still held',
+    withAdded({at: 6020, server: 'B', type: 'held', token: 200}),
+    'never two primaries at once: at 6.000 s B (token 200) and C (token 300) both held it, for 20.0 ms',
+  ],
+  [
+    'a second primary within a longer term',
+    withAdded(...term('B', 350, 8000, 8100)),
+    'never two primaries at once: at 8.000 s C (token 300) and B (token 350) both held it, for 100.0 ms',
+  ],
+  [
+    'a token that falls',
+    goodRecord().map((line) => (of('C', 300)(line) ? ({...line, token: 150} as Line) : line)),
+    'tokens rise in the order of the grants: at 6.000 s C was granted token 150 after B had 200',
+  ],
+  [
+    'a token that is granted twice',
+    goodRecord().map((line) => (of('C', 300)(line) ? ({...line, token: 200} as Line) : line)),
+    'tokens rise in the order of the grants: at 5.995 s C was granted token 200, which B had',
+  ],
+  [
+    'a stale write that is accepted',
+    withChanged('write', 7001, {accepted: true}),
+    'the resource accepts no token after a higher one: a write that B sent at 7.001 s with token 200 was accepted after 300',
+  ],
+  [
+    'a write that is refused though it was not stale',
+    withChanged('write', 6100, {accepted: false}),
+    'the resource accepts no token after a higher one: a write that C sent at 6.100 s with token 300 was refused, though nothing above 200 had been accepted',
+  ],
+  [
+    'a primary that has not noticed that it was frozen',
+    without(({type, at}) => type === 'unheld' && at === 7002).map((line) =>
+      line.type === 'woke' ? {...line, held: true} : line,
+    ),
+    'a lost lease stays lost, also on waking: at 7.001 s isHeld of B (token 200) was true, after it was frozen for 1999 ms',
+  ],
+  [
+    'a lease that comes back',
+    withAdded({at: 7100, server: 'B', type: 'held', token: 200}),
+    'a lost lease stays lost, also on waking: at 7.100 s isHeld of B (token 200) was true again, after it was false at 7.002 s',
+  ],
+  [
+    'a lease that is held as its loss is told',
+    withChanged('ended', 7003, {held: true}),
+    "a lost lease stays lost, also on waking: at 7.003 s isHeld of B (token 200) was true as it was told 'expired'",
+  ],
+  [
+    'a crash that is made good too late',
+    without((line) => of('B', 200)(line) && line.at < 4600).concat(...term('B', 200, 4600, 4600)),
+    'every vacancy is filled in time: from 3.005 s to 4.595 s nobody was primary, though B stood and Redis was well from 3.005 s on for 1590 ms; the limit is 1290 ms',
+  ],
+  [
+    'a vacancy that lasts after Redis is back',
+    without((line) => of('A', 400)(line) && line.at > 11_000).concat({at: 15_000, type: 'finish'}),
+    'every vacancy is filled in time: from 9.500 s to 14.000 s nobody was primary, though A stood and Redis was well from 10.400 s on for 3600 ms',
+  ],
+  [
+    'a first primary that never comes',
+    [...goodRecord().filter(({at}) => at < 1000), {at: 9000, type: 'finish'}],
+    'every vacancy is filled in time: from 0.000 s to 9.000 s nobody was primary, though A stood and Redis was well from 0.020 s on for 8980 ms',
+  ],
+  [
+    'a loss without a cause',
+    withAdded({
+      at: 13_900,
+      server: 'A',
+      type: 'ended',
+      token: 400,
+      reason: 'store-lost',
+      held: false,
+    }),
+    "nobody loses the lease without a cause: at 13.900 s A lost the lease (token 400, 'store-lost') and nothing had happened that explains it",
+  ],
+  [
+    'an error of ours, which nothing excuses',
+    withChanged('ended', 7003, {reason: 'internal'}),
+    "nobody loses the lease without a cause: at 7.003 s B lost the lease (token 200, 'internal') and nothing had happened that explains it",
+  ],
+  [
+    'two elections without a loss between them',
+    without((line) => line.type === 'ended').concat(...term('B', 350, 9600, 9700)),
+    'events come in order: at 9.600 s B was elected as primary',
+  ],
+  [
+    'an event after the campaign was resigned',
+    withAdded(
+      {at: 7500, server: 'B', type: 'ended', reason: 'resigned', held: false},
+      {at: 7600, server: 'B', type: 'ended', reason: 'resigned', held: false},
+    ),
+    "events come in order: at 7.600 s B was told 'resigned' as resigned",
+  ],
+  [
+    'a crash that nobody ordered',
+    withAdded({at: 13_000, server: 'B', type: 'died', code: null, signal: 'SIGSEGV', stderr: 'oh'}),
+    "nobody crashes, and everybody ends as told: at 13.000 s B ended with SIGSEGV, untold, saying 'oh'",
+  ],
+  [
+    'another exit code than the one of the order',
+    withChanged('died', 9500, {code: 1, stderr: 'panicked'}),
+    "nobody crashes, and everybody ends as told: at 9.500 s C ended with code 1, after 'exit', saying 'panicked'",
+  ],
+  [
+    'a process that is kept from ending',
+    withChanged('died', 9500, {at: 10_900}),
+    "no process is kept from ending: C took 1899 ms to end after 'exit' at 9.001 s; the limit is 1500 ms",
+  ],
+])('%s is found', (_, lines, expected) => {
+  expect(broken(lines)).toContainEqual(expect.stringContaining(expected))
+})
+
+test('a record in which nothing happened proves nothing', () => {
+  const [begin] = goodRecord()
+  expect(broken([begin as Line])).toEqual([
+    'the run proves something: there were no two terms',
+    'the run proves something: nothing ever went wrong',
+    'the run proves something: nobody ever wrote to the resource',
+  ])
+})
+
+test('a loss is explained by a fault, by a freeze or by a machine that stood still', () => {
+  const lost: Line = {
+    at: 14_001,
+    server: 'A',
+    type: 'ended',
+    token: 400,
+    reason: 'store-lost',
+    held: false,
+  }
+  expect(
+    broken(
+      withAdded(lost, {at: 13_300, type: 'fault', id: 9, kind: 'hole', scope: ['A'], lasts: 1}),
+    ),
+  ).toEqual([])
+  expect(broken(withAdded(lost, {at: 13_300, type: 'lag', ms: 300}))).toEqual([])
+  // What has to cost nothing explains nothing.
+  expect(
+    broken(withAdded(lost, {at: 13_300, type: 'fault', id: 9, kind: 'flush', scope: [], lasts: 1})),
+  ).toHaveLength(1)
+  // Nor does what happens to another server.
+  expect(
+    broken(
+      withAdded(lost, {at: 13_300, type: 'fault', id: 9, kind: 'hole', scope: ['B'], lasts: 1}),
+    ),
+  ).toHaveLength(1)
+})
+
+test('a server whose loop was blocked may have been primary before it could say so', () => {
+  const late = goodRecord().filter((line) => !(of('B', 200)(line) && line.at < 4900))
+  const elected: Line = {
+    at: 4900,
+    server: 'B',
+    type: 'elected',
+    token: 200,
+    quiet: 3200,
+    held: true,
+  }
+  expect(broken([...late, elected])).toEqual([])
+})
+
+test('the figures count what was clean, by how the one before went', () => {
+  const {handOvers, disturbed, accepted, refused, late, terms} = figuresOf(inOrder(goodRecord()))
+  expect({handOvers, disturbed, accepted, refused, late, terms}).toEqual({
+    handOvers: [
+      {what: 'crash (SIGKILL)', times: [1049]},
+      {what: 'frozen (SIGSTOP)', times: [1000]},
+    ],
+    disturbed: 1,
+    accepted: 4,
+    refused: 1,
+    late: 1,
+    terms: 4,
+  })
+})
