@@ -19,6 +19,8 @@ import {handOversOf} from './vacancies.mjs'
  * @typedef {{lane: string, symbol: string, label: string, from: number, to: number, text: string,
  *   harm: boolean}} Mark a fault; `harm`: it may cost a primary its place, or keep it empty
  * @typedef {{from: number, to: number, text: string, label: string}} HandOver
+ *
+ * @typedef {{server: string, token: number, from: number, to: number, end?: string}} Ruled
  */
 
 export const REDIS = 'Redis'
@@ -53,17 +55,7 @@ export function pictureOf(lines, judgements) {
       ...sleeps(lines, history, last).map((bar) => moved(bar, zero)),
     ],
     marks: history.troubles.flatMap((trouble) => marksOf(trouble).map((mark) => moved(mark, zero))),
-    handOvers: handOversOf(history)
-      .filter(({after}) => after)
-      .map(({from, to, before, after}) => {
-        const who = before
-          ? `${before.server} (${before.end ?? 'gone'}) to ${after?.server}`
-          : `to ${after?.server}`
-        return moved(
-          {from, to, label: ms(to - from), text: `Hand-over ${who}: ${ms(to - from)}`},
-          zero,
-        )
-      }),
+    handOvers: handOversOf(history).map((gap) => moved(handOver(gap), zero)),
     legend: Object.entries(KINDS)
       .filter(([kind]) => history.troubles.some((trouble) => trouble.kind === kind))
       .map(([kind, {symbol, title}]) => ({symbol, text: `${kind}: ${title}`})),
@@ -97,7 +89,17 @@ export const ms = (time) =>
   time < 10 ? `${time.toFixed(1)} ms` : `${Math.round(time).toLocaleString('en')} ms`
 
 /**
- * @param {import('./history.mjs').Term} term
+ * @param {{from: number, to: number, before: Ruled, after: Ruled}} gap
+ * @returns {HandOver}
+ */
+export function handOver({from, to, before, after}) {
+  const how = before.end ? ` (${before.end})` : ''
+  const text = `Hand-over from ${before.server}${how} to ${after.server}: ${ms(to - from)}`
+  return {from, to, label: ms(to - from), text}
+}
+
+/**
+ * @param {Ruled} term
  * @param {number} number
  * @returns {Bar}
  */

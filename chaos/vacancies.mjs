@@ -74,7 +74,7 @@ export function vacanciesOf({terms, begin, finish}) {
  * From the last moment at which one was primary, or was told to end, to the first of the next.
  *
  * @param {History} history
- * @returns {Vacancy[]}
+ * @returns {(Span & {before: Term, after: Term})[]}
  */
 export function handOversOf({terms}) {
   const ordered = terms.filter(({from, to}) => to >= from).sort((a, b) => a.from - b.from)

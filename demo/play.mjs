@@ -1,8 +1,13 @@
 import {randomBytes} from 'node:crypto'
+import {mkdirSync, writeFileSync} from 'node:fs'
+import {join} from 'node:path'
 import {Redis} from 'ioredis'
+import {draw} from '../chaos/timeline.mjs'
 import {keyOf, median, now} from '../scripts/record.mjs'
 import {RedisServer} from '../scripts/redis.mjs'
+import {root} from '../scripts/run.mjs'
 import {sleep} from '../scripts/time.mjs'
+import {pictureOf} from './picture.mjs'
 import {Stage} from './stage.mjs'
 import {painter, shown, Timeline} from './timeline.mjs'
 import {figures, judge} from './verdict.mjs'
@@ -11,6 +16,7 @@ const NAMES = ['A', 'B', 'C', 'D']
 const TTL = 2000
 const CRASHES = 3
 const ROUNDS = 5
+const PAGE = join(root, 'target/demo.html')
 /** @type {import('./record.mjs').Departure[]} */
 const GENTLE = ['term', 'exit', 'throw']
 
@@ -33,7 +39,12 @@ export async function play(foreign) {
     const lose = () => (own ? client.flushall() : client.del(keyOf(prefix)))
     await perform(stage, lose)
     timeline.end()
-    return announce({ttl: TTL, entries: stage.entries}, stage.complaints)
+    const record = {ttl: TTL, entries: stage.entries}
+    const kept = announce(record, stage.complaints)
+    mkdirSync(join(root, 'target'), {recursive: true})
+    writeFileSync(PAGE, draw(pictureOf(record, NAMES)))
+    console.log(`\nTimeline: ${PAGE}`)
+    return kept
   } finally {
     timeline.end()
     stage.killAll()

@@ -5,6 +5,7 @@
  * @typedef {'kill' | 'term' | 'exit' | 'throw'} Departure how a primary went
  *
  * @typedef {{at: number, server: string}} At
+ * @typedef {At & {type: 'started'}} Started
  * @typedef {At & {type: 'elected', token: number}} Elected
  * @typedef {At & {type: 'held', token: number}} Held `isHeld` was seen true
  * @typedef {At & {type: 'ended', token: number, reason: string}} Ended `lost` or `resigned`
@@ -14,7 +15,7 @@
  *   primary has to bear: between the two, nobody may be elected or lose its place. `found` is for
  *   people: how things stood at the end
  *
- * @typedef {Elected | Held | Ended | Departed | Trial} Entry
+ * @typedef {Started | Elected | Held | Ended | Departed | Trial} Entry
  *
  * @typedef {{ttl: number, entries: Entry[]}} DemoRecord
  *

@@ -49,7 +49,7 @@ export class Stage {
     const {url, prefix, ttl} = this.election
     const server = spawn(process.execPath, [SERVER, url, prefix, name, String(ttl)])
     this.#servers.set(name, server)
-    this.timeline.add({at: now(), server: name, type: 'started'})
+    this.add({at: now(), server: name, type: 'started'})
     server.stdin.on('error', () => {})
     server.stderr.setEncoding('utf8').on('data', (text) => {
       this.complaints += text

@@ -25,7 +25,6 @@ export const shown = (ms) =>
 
 /**
  * @typedef {import('./record.mjs').Entry
- *   | {at: number, server: string, type: 'started'}
  *   | {at: number, server: string, type: 'log', level: string, message: string}
  *   | {at: number, server: string, type: 'act', title: string}
  * } Shown

@@ -3,20 +3,23 @@
 
 import {access, rm, stat, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import {findBrowser} from './browser.mjs'
 import {findRedisServer} from './redis.mjs'
 import {explain, isMain, Refusal, root, run, step, which} from './run.mjs'
 
 /**
  * Brings the machine to where the addon can be built and tested.
  *
- * @param {{rust?: string[], redis?: boolean}} [options] the rustup components that are needed
- *   besides the compiler, and whether a Redis server program is
+ * @param {{rust?: string[], redis?: boolean, browser?: boolean}} [options] the rustup components that
+ *   are needed besides the compiler, whether a Redis server program is, and whether a browser is
+ *   wanted, without which the pages are not tested
  */
-export async function setup({rust = [], redis = true} = {}) {
+export async function setup({rust = [], redis = true, browser = false} = {}) {
   checkNode()
   if (await packagesAreStale()) await installPackages()
   await checkRust(rust)
   if (redis && !(await findRedisServer())) await installRedis()
+  if (browser && !(await findBrowser())) await installBrowser()
 }
 
 function checkNode() {
@@ -67,23 +70,38 @@ async function checkRust(components) {
 }
 
 async function installRedis() {
-  const root = process.getuid?.() === 0
-  if (!root || !(await which('apt-get'))) {
+  if (!(await canInstall())) {
     throw new Refusal(
       'A redis-server or valkey-server is needed on the PATH. ' +
         'Debian, Ubuntu: sudo apt-get install redis-server. macOS: brew install redis.',
     )
   }
   console.log("No redis-server or valkey-server on the PATH: installing Debian's redis-server.")
+  await install('redis-server')
+  if (!(await findRedisServer())) throw new Refusal('redis-server was installed but is not found')
+}
+
+async function installBrowser() {
+  // A help and no need: the tests of the pages say that they were skipped.
+  if (await canInstall()) await install('chromium').catch(explain)
+  else console.log('No Chromium or Chrome on the PATH: the pages will not be tested.')
+}
+
+/** Whether packages of the system can be installed without asking anybody. */
+async function canInstall() {
+  return process.getuid?.() === 0 && (await which('apt-get')) !== undefined
+}
+
+/** @param {string} name a package of Debian's */
+async function install(name) {
   await step('apt-get update', () => run('apt-get', ['update']))
-  await step('apt-get install redis-server', () =>
+  await step(`apt-get install ${name}`, () =>
     withoutStartingServices(() =>
-      run('apt-get', ['install', '-y', '--no-install-recommends', 'redis-server'], {
+      run('apt-get', ['install', '-y', '--no-install-recommends', name], {
         env: {DEBIAN_FRONTEND: 'noninteractive'},
       }),
     ),
   )
-  if (!(await findRedisServer())) throw new Refusal('redis-server was installed but is not found')
 }
 
 /**
@@ -108,7 +126,7 @@ async function withoutStartingServices(install) {
 }
 
 if (isMain(import.meta.url)) {
-  setup({rust: ['rustfmt', 'clippy']}).catch((error) => {
+  setup({rust: ['rustfmt', 'clippy'], browser: true}).catch((error) => {
     explain(error)
     process.exitCode = 1
   })

@@ -10,18 +10,21 @@ const ADDON = 'target/addon'
 const JEST_REPORT = 'target/jest.json'
 /** An open handle keeps Jest from ending: that is a failure too, not a wait for ever. */
 const JEST_TIMEOUT = 300_000
+/** Every kind of fault comes in it, so a change that breaks one is seen here. */
+const CHAOS = ['--minutes', '1', '--seed', '4']
+const CHAOS_TIMEOUT = 180_000
 
 let passed = 0
 let failed = 0
 
 async function test() {
-  await setup({rust: ['rustfmt', 'clippy']})
+  await setup({rust: ['rustfmt', 'clippy'], browser: true})
   await step('cargo fmt --check', () => run('cargo', ['fmt', '--check']))
   await step('cargo clippy', () =>
     run('cargo', ['clippy', '--locked', '--all-targets', '--', '-D', 'warnings']),
   )
   await step('biome ci', () => run('npx', ['biome', 'ci', '--colors=off', '.']))
-  await step('tsc', () => run('npx', ['tsc', '--noEmit']))
+  await step('tsc', tsc)
   await step('cargo test', cargoTest)
   // The debug profile shares its dependencies with the step before: nothing is built twice.
   await step('addon', () =>
@@ -29,6 +32,13 @@ async function test() {
   )
   await step('index.js and index.d.ts are up to date', checkGenerated)
   await step('jest', jest)
+  await step('a minute of faults', chaos)
+}
+
+async function tsc() {
+  await run('npx', ['tsc', '--noEmit'])
+  // What runs in a browser knows another world.
+  await run('npx', ['tsc', '--noEmit', '--project', 'chaos/page'])
 }
 
 async function cargoTest() {
@@ -66,6 +76,11 @@ async function placeAddon() {
   // In one step: a process may be running the old one.
   await copyFile(join(root, ADDON, name), join(root, `${name}.new.node`))
   await rename(join(root, `${name}.new.node`), join(root, name))
+}
+
+async function chaos() {
+  await run('node', ['chaos/run.mjs', '--no-build', ...CHAOS], {timeout: CHAOS_TIMEOUT})
+  passed++
 }
 
 async function jest() {
