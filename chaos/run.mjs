@@ -24,6 +24,9 @@ checker judges the record; a page shows it.
 
 Ends with 1 when a rule was broken.`
 
+/** A scene may begin at the very end, and takes its time. */
+const HANGS = 90_000
+
 const {values} = parseArgs({
   options: {
     minutes: {type: 'string', default: '2'},
@@ -67,6 +70,14 @@ async function perform() {
     })
   }
   console.log(`\n${names.length} servers, ttl ${ttl} ms, ${minutes} minutes, seed ${seed}\n`)
+  // Whatever hangs, it ends, and leaves nothing behind.
+  setTimeout(
+    () => {
+      console.error(`\nthe run hangs; the record until now: ${path}`)
+      process.exit(1)
+    },
+    minutes * 60_000 + HANGS,
+  ).unref()
   const journal = new Journal(path)
   const stop = progress(journal, minutes)
   await play(journal, {minutes, seed, ttl, names}, (text) => console.log(`  ${text}`))
