@@ -165,7 +165,20 @@ test('a loss is explained by a fault, by a freeze or by a machine that stood sti
       withAdded(lost, {at: 13_300, type: 'fault', id: 9, kind: 'hole', scope: ['A'], lasts: 1}),
     ),
   ).toEqual([])
-  expect(broken(withAdded(lost, {at: 13_300, type: 'lag', ms: 300}))).toEqual([])
+  expect(broken(withAdded(lost, {at: 13_800, type: 'lag', ms: 500}))).toEqual([])
+  // A dead connection or a doze can be borne, both at once may be too much.
+  const dead: Line = {at: 13_300, type: 'fault', id: 9, kind: 'dead', scope: ['A'], lasts: 0}
+  const over: Line = {at: 13_301, type: 'over', id: 9}
+  const doze: Line[] = [
+    {at: 13_500, server: 'A', type: 'frozen'},
+    {at: 13_800, server: 'A', type: 'thawed'},
+  ]
+  const dozing = goodRecord().filter(
+    ({at, type}) => !(type === 'held' && at > 13_500 && at < 13_800),
+  )
+  expect(broken([...dozing, lost, dead, over, ...doze])).toEqual([])
+  expect(broken([...dozing, lost, ...doze])).toHaveLength(1)
+  expect(broken(withAdded(lost, dead, over))).toHaveLength(1)
   // What has to cost nothing explains nothing.
   expect(
     broken(withAdded(lost, {at: 13_300, type: 'fault', id: 9, kind: 'flush', scope: [], lasts: 1})),

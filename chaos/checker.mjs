@@ -2,7 +2,7 @@
 // imported here, nor of what played the faults.
 
 import {historyOf, overlap} from './history.mjs'
-import {ENDS, PLANTED} from './kinds.mjs'
+import {ENDS, kindOf, PLANTED} from './kinds.mjs'
 import {lagWithin, lateVacancies} from './vacancies.mjs'
 
 /**
@@ -15,8 +15,12 @@ import {lagWithin, lateVacancies} from './vacancies.mjs'
 
 /** Beside what the rules allow: for timers, signals and the machine. */
 const SLACK = 1000
-/** A renewal has to come within a ttl: a machine that stood still for so long may be why it did not. */
-const LAG_THAT_EXCUSES = 60
+/**
+ * From when a renewal is due to when a primary gives up.
+ *
+ * @param {number} ttl
+ */
+const spare = (ttl) => ttl * 0.98 - 20 - ttl / 5 - ttl / 3
 
 /**
  * @param {Line[]} lines in the order of time
@@ -158,17 +162,17 @@ function losses(history, lines, since) {
       from: Math.min(term?.to ?? at, at) - 1.3 * begin.ttl,
       to: Math.max(term?.mayTo ?? at, at),
     }
+    const met = troubles.filter(
+      ({scope, ...trouble}) => (!scope.length || scope.includes(server)) && overlap(trouble, span),
+    )
+    // What one of these costs a primary can spare; two that come together may be too much.
+    const mild = met.reduce((sum, {kind}) => sum + (kindOf(kind)?.costs ?? 0) * begin.ttl, 0)
+    const slept = (frozen.get(server) ?? [])
+      .filter((freeze) => overlap(freeze, span))
+      .reduce((sum, {from, to}) => sum + (to - from), 0)
     const excused =
-      troubles.some(
-        ({effect, scope, ...trouble}) =>
-          effect === 'service' &&
-          (!scope.length || scope.includes(server)) &&
-          overlap(trouble, span),
-      ) ||
-      frozen
-        .get(server)
-        ?.some((freeze) => overlap(freeze, span) && freeze.to - freeze.from > 0.4 * begin.ttl) ||
-      lagWithin(history, span) > LAG_THAT_EXCUSES
+      met.some(({effect}) => effect === 'service') ||
+      mild + slept + lagWithin(history, span) > spare(begin.ttl)
     return excused ? [] : [said]
   })
 }

@@ -9,10 +9,10 @@
  *
  * @typedef {{
  *   channel: Channel, effect: Effect, symbol: string, title: string, lasts?: [number, number],
- *   whom?: 'primary' | 'any' | 'all',
+ *   whom?: 'primary' | 'any' | 'all', costs?: number,
  * }} KindOfFault
  *   `lasts`: the shortest and the longest duration, in ttls; `whom`: always the primary or always
- *   all, or (`any`) drawn
+ *   all, or (`any`) drawn; `costs`: the most, in ttls, that it may keep a renewal waiting
  */
 
 /** @satisfies {Record<string, KindOfFault>} */
@@ -48,17 +48,21 @@ export const KINDS = {
   flush: redis('F', 'FLUSHALL', 'watch'),
   delete: redis('X', 'the record is deleted', 'watch'),
   scripts: redis('L', 'SCRIPT FLUSH', 'none'),
-  'client-kill': redis('K', 'CLIENT KILL of every connection', 'none'),
+  'client-kill': {...redis('K', 'CLIENT KILL of every connection', 'none'), costs: 1 / 8},
   forward: redis('»', 'the clock is stepped 10 minutes forward', 'none'),
   back: redis('«', 'the clock is stepped an hour back, later forward again', 'none', [1, 3]),
 
   slow: network('~', 'each packet is a little late', 'none', [0.5, 3]),
   late: network('≈', 'each packet is late by up to half a ttl', 'service', [0.5, 3]),
-  drop: network('/', 'connections are dropped', 'none'),
+  drop: {...network('/', 'connections are dropped', 'none'), costs: 1 / 8},
   refuse: network('⊘', 'connections are dropped and refused', 'service', [0.1, 2]),
-  'half-close': network('◐', 'connections are closed in one direction', 'none'),
-  'cut-reply': network('✂', 'a reply is cut in the middle', 'none'),
-  dead: network('†', 'established connections are black holes, new ones work', 'none'),
+  'half-close': {...network('◐', 'connections are closed in one direction', 'none'), costs: 1 / 8},
+  'cut-reply': {...network('✂', 'a reply is cut in the middle', 'none'), costs: 1 / 8},
+  // A command's deadline, and another connection.
+  dead: {
+    ...network('†', 'established connections are black holes, new ones work', 'none'),
+    costs: 1 / 6 + 1 / 8,
+  },
   hole: network('●', 'a black hole: accepts, never answers', 'service', [0.1, 2.5]),
   deaf: network('◑', 'requests arrive, replies do not', 'service', [0.1, 2.5]),
   hold: network('∥', 'cut off; what was sent arrives when healed', 'service', [0.1, 2.5]),

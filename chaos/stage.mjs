@@ -12,6 +12,9 @@ import {Random} from './random.mjs'
 import {attempts} from './resource.mjs'
 
 const PREFIX = 'chaos'
+/** A write is in the system's hands before its answer, which outlives the process: no disk is waited
+ * for, so that a busy one is not taken for a Redis that hangs. */
+const NO_SYNC = ['--appendfsync', 'no']
 
 /**
  * @typedef {{names: string[], ttl: number, exitTimeout: number}} Cast
@@ -57,13 +60,13 @@ export class Stage {
    * @param {Cast} cast
    */
   static async build(journal, cast) {
-    const redis = await RedisServer.reserve(['--lua-time-limit', '50'])
+    const redis = await RedisServer.reserve([...NO_SYNC, '--lua-time-limit', '50'])
     // Since Redis 7 it has to be allowed; before, the option is unknown.
     if (await redis.atLeast(7)) redis.args.push('--enable-debug-command', 'yes')
     const clock = await Clock.make(join(redis.dir, 'clock'))
     redis.env = clock?.env ?? {}
     await redis.start()
-    const resource = await RedisServer.start()
+    const resource = await RedisServer.start(NO_SYNC)
     const stage = new Stage(journal, cast, {redis, resource, clock})
     for (const name of cast.names) {
       const detour = new Detour(redis.port)
@@ -165,13 +168,16 @@ export class Stage {
   /** Takes back whatever half a fault may have left behind. */
   async #mend() {
     this.redis.thaw()
-    if (!(await answers(this.redis.port))) await this.redis.start().catch(() => {})
+    await this.#answering()
     await this.ask('CONFIG', 'SET', 'maxmemory', '0').catch(() => {})
     await this.ask('CONFIG', 'SET', 'maxclients', '10000').catch(() => {})
     await this.ask('REPLICAOF', 'NO', 'ONE').catch(() => {})
   }
 
   async #answering() {
-    while (!(await answers(this.redis.port))) await sleep(10)
+    while (!(await answers(this.redis.port))) {
+      if (!this.redis.runs) await this.redis.start().catch(() => {})
+      await sleep(10)
+    }
   }
 }

@@ -25,14 +25,23 @@ export async function findRedisServer() {
   return undefined
 }
 
-/** A port that nobody listens on; somebody may take it before it is used. */
+/**
+ * A port that nobody listens on, and that no system gives to outgoing connections: while a server
+ * is down, one of those could take its place.
+ */
 export async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const {port} = /** @type {import('node:net').AddressInfo} */ (server.address())
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000)
+    const server = createServer().listen(port, '127.0.0.1')
+    const free = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    )
+    if (!free) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
 }
 
 /** One server process, which can be stopped, started again and frozen. It keeps its port. */
@@ -97,6 +106,11 @@ export class RedisServer {
     return Number(/v=(\d+)/.exec(version)?.[1]) >= major
   }
 
+  get runs() {
+    const child = this.#process
+    return child !== undefined && child.exitCode === null && child.signalCode === null
+  }
+
   get pid() {
     return this.#process?.pid
   }
@@ -116,7 +130,8 @@ export class RedisServer {
     this.#process = child
     this.#guard = guard(Number(child.pid), this.dir)
     while (!(await answers(this.port))) {
-      if (child.exitCode !== null) throw new Error(`${this.program} ended at once:\n${log}`)
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`${this.program} ended at once:\n${log}`)
       await sleep(10)
     }
   }
