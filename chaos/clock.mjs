@@ -1,4 +1,4 @@
-import {mkdirSync, openSync, writeSync} from 'node:fs'
+import {mkdirSync, openSync, renameSync, writeSync} from 'node:fs'
 import {join} from 'node:path'
 import {root, run, which} from '../scripts/run.mjs'
 
@@ -26,7 +26,10 @@ export class Clock {
     if (!compiler) return undefined
     mkdirSync(join(root, 'target/chaos'), {recursive: true})
     const source = join(root, 'chaos/clock.c')
-    await run(compiler, ['-shared', '-fPIC', '-O2', '-Wall', '-Werror', '-o', SHIM, source])
+    // Another run may be loading it at this moment: it is there whole or not at all.
+    const made = `${SHIM}.${process.pid}`
+    await run(compiler, ['-shared', '-fPIC', '-O2', '-Wall', '-Werror', '-o', made, source])
+    renameSync(made, SHIM)
     return new Clock(path)
   }
 
