@@ -27,18 +27,7 @@ Ends with 1 when a rule was broken.`
 /** A scene may begin at the very end, and takes its time. */
 const HANGS = 90_000
 
-const {values} = parseArgs({
-  options: {
-    minutes: {type: 'string', default: '2'},
-    seed: {type: 'string'},
-    servers: {type: 'string', default: '5'},
-    ttl: {type: 'string', default: '1200'},
-    out: {type: 'string', default: join(root, 'target/chaos')},
-    check: {type: 'string'},
-    'no-build': {type: 'boolean', default: false},
-    help: {type: 'boolean', default: false},
-  },
-})
+const values = options()
 
 try {
   if (values.help) console.log(HELP)
@@ -107,6 +96,26 @@ async function judge(file) {
   writeFileSync(page, draw(pictureOf(lines, judgements)))
   console.log(`\nRecord:   ${file}\nTimeline: ${page}`)
   return broken === 0
+}
+
+function options() {
+  try {
+    return parseArgs({
+      options: {
+        minutes: {type: 'string', default: '2'},
+        seed: {type: 'string'},
+        servers: {type: 'string', default: '5'},
+        ttl: {type: 'string', default: '1200'},
+        out: {type: 'string', default: join(root, 'target/chaos')},
+        check: {type: 'string'},
+        'no-build': {type: 'boolean', default: false},
+        help: {type: 'boolean', default: false},
+      },
+    }).values
+  } catch (error) {
+    console.error(`${/** @type {Error} */ (error).message}\n\n${HELP}`)
+    process.exit(2)
+  }
 }
 
 /**
