@@ -202,6 +202,10 @@ test('a server whose loop was blocked may have been primary before it could say 
     held: true,
   }
   expect(broken([...late, elected])).toEqual([])
+  // Nor does it matter whether a timer or the event came first on waking.
+  const woke: Line = {at: 4899, server: 'B', type: 'woke', slept: 1700, held: false}
+  expect(broken([...late, woke, {...elected, quiet: 4899} as Line])).toEqual([])
+  expect(broken([...late, {...elected, quiet: 4899} as Line])).toHaveLength(1)
 })
 
 test('the figures count what was clean, by how the one before went', () => {

@@ -22,6 +22,9 @@ import {kindOf} from './kinds.mjs'
  *   could have been elected as far as its own process goes
  */
 
+/** How long after a sleep what was queued meanwhile may come, in ms. */
+const JUST_WOKEN = 100
+
 /**
  * @param {Line[]} lines in the order of time
  * @returns {History}
@@ -64,9 +67,15 @@ function termsOf(lines, last) {
     term.told = at
     term.end = how
   }
+  /** @type {Map<string, import('./record.mjs').Woke>} */
+  const woken = new Map()
   for (const line of lines) {
+    if (line.type === 'woke') woken.set(line.server, line)
     if (line.type === 'elected') {
       const {server, token, at, held, quiet} = line
+      // What happened as it slept is told once it is awake, after the timers that were due.
+      const woke = woken.get(server)
+      const sleptFrom = woke && at - woke.at < JUST_WOKEN ? woke.at - woke.slept : at
       const certain = held
         ? {from: at, to: at}
         : {from: Number.POSITIVE_INFINITY, to: Number.NEGATIVE_INFINITY}
@@ -74,7 +83,7 @@ function termsOf(lines, last) {
         server,
         token,
         ...certain,
-        mayFrom: Math.min(quiet, at),
+        mayFrom: Math.min(quiet, at, sleptFrom),
         mayTo: held ? last : at,
       }
       terms.push(term)

@@ -91,7 +91,7 @@ async function judge(file) {
   const judgements = check(lines)
   report(lines, judgements)
   const broken = judgements.reduce((sum, {violations}) => sum + violations.length, 0)
-  console.log(broken ? `\n${broken} violations` : '\nNo violation.')
+  console.log(broken ? `\n${broken} violation${broken === 1 ? '' : 's'}` : '\nNo violation.')
   const page = `${file.replace(/\.jsonl$/, '')}.html`
   writeFileSync(page, draw(pictureOf(lines, judgements)))
   console.log(`\nRecord:   ${file}\nTimeline: ${page}`)
