@@ -64,6 +64,7 @@ fn an_import_that_runs_backward_is_found_wherever_it_hides() {
         ("src/driver/a.rs", "use crate::{store::Store, binding};"),
         ("src/driver/a.rs", "use redis::Client;"),
         ("src/binding/a.rs", "use redis::Client;"),
+        ("src/election/tests/a.rs", "use crate::driver::now;"),
     ] {
         let found = violations(path, source, &crates);
         assert_eq!(found.len(), 1, "{path}: {source}\n{found:?}");
@@ -103,6 +104,11 @@ fn imports_that_run_forward_are_left_alone() {
             "src/binding/a.rs",
             "use crate::{driver, election, store}; use napi::Env;",
         ),
+        (
+            "src/election/a.rs",
+            "pub(crate) mod b; pub(crate) use b::c;",
+        ),
+        ("src/election/tests/a.rs", "use crate::store::Register;"),
     ] {
         assert_eq!(
             violations(path, source, &crates),
@@ -146,6 +152,9 @@ fn violations(path: &str, source: &str, crates: &[String]) -> Vec<String> {
     let Some(own) = ROOMS.iter().position(|room| module.first() == Some(room)) else {
         return Vec::new();
     };
+    // The simulation plays the rules against the register of the room beside them.
+    let plays_the_rules = path.starts_with("src/election/tests/");
+    let own = own.max(usize::from(plays_the_rules));
     let tokens = tokens(source);
     let mut found = Vec::new();
     let mut report = |line: usize, what: String| found.push(format!("{path}:{line}: {what}"));
@@ -165,6 +174,8 @@ fn violations(path: &str, source: &str, crates: &[String]) -> Vec<String> {
                 inline.pop_if(|end| *end == depth);
             }
             "mod" if tokens.get(at + 1).is_some_and(|token| token.0 == "{") => inline.push(depth),
+            // `pub(crate)` says who may see, and imports nothing.
+            "crate" if at > 2 && tokens[at - 3].0 == "pub" && next == ")" => {}
             "crate" | "primary_lease" | "super" if !after_path => {
                 let mut from = module.iter().map(ToString::to_string).collect::<Vec<_>>();
                 from.extend(inline.iter().map(|_| "inline".to_string()));
