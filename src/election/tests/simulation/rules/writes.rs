@@ -8,7 +8,9 @@ use crate::election::{Command, Identity, Outcome, Record, Token};
 /// Judged at the register, where every write is put into its class.
 #[derive(Default)]
 pub struct Writes {
-    released: BTreeSet<Token>,
+    /// Grants, and not tokens: after a loss of data with a clock stepped back, which R2 excludes, two
+    /// grants may have been minted the same token.
+    released: BTreeSet<(Token, Option<Identity>)>,
     grantees: BTreeMap<Token, Identity>,
 }
 
@@ -61,8 +63,8 @@ impl Writes {
 
     fn release(&mut self, write: &Write, terms: &Exclusion) -> Verdict {
         let token = write.after.token;
-        self.released.insert(token);
         let before = write.before.and_then(|before| before.holder);
+        self.released.insert((token, before));
         if let Command::Release { identity, .. } = write.command
             && before != Some(*identity)
         {
@@ -83,7 +85,7 @@ impl Writes {
     /// A write that keeps or restores a grant.
     fn continued(&self, write: &Write, highest: Token) -> Verdict {
         let (token, holder) = (write.after.token, write.after.holder);
-        if self.released.contains(&token) {
+        if self.released.contains(&(token, holder)) {
             return Err(format!("token {token} was revived after its release"));
         }
         if token < highest {
