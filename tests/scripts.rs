@@ -1,24 +1,21 @@
 //! Every branch of every script, on a real server.
 
+mod commands;
 mod redis_server;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use commands::{EPOCH, MINE, OTHER, TTL, acquire, next, over, renew, request, target, with_floor};
 use primary_lease::election::{
-    Change, Command, Failure, Identity, Message, Outcome, Record, Reply, Request, Time, Token,
-    Version,
+    Change, Command, Failure, Identity, Message, Outcome, Record, Reply, Token, Version,
 };
 use primary_lease::store::{RedisSource, RedisStore, Store, Target};
 use redis_server::RedisServer;
 use tokio::runtime::Handle;
 
 const KEY: &str = "primary:{chronos}";
-const TTL: Duration = Duration::from_secs(5);
-const MINE: Identity = Identity::new(1);
-const OTHER: Identity = Identity::new(2);
-const EPOCH: u64 = 0xe0 << 32;
 const MAX: u64 = (1 << 53) - 1;
 
 struct Bench {
@@ -37,7 +34,7 @@ impl Bench {
         Bench {
             server,
             store: RedisStore::open(source, &Handle::current()),
-            target: target(),
+            target: target("chronos"),
         }
     }
 
@@ -117,66 +114,6 @@ impl Bench {
     }
 }
 
-fn target() -> Target {
-    Target {
-        name: "chronos".into(),
-        server: "server one".into(),
-    }
-}
-
-fn request(command: Command) -> Request {
-    Request {
-        id: 1,
-        sent_at: Time::ZERO,
-        bound: Duration::from_secs(20),
-        command,
-    }
-}
-
-fn acquire(identity: Identity) -> Command {
-    Command::Acquire {
-        identity,
-        ttl: TTL,
-        floor: Token::NONE,
-        watched: None,
-        eager: None,
-        epoch: EPOCH,
-    }
-}
-
-fn over(identity: Identity, version: &Version) -> Command {
-    let Command::Acquire {
-        identity,
-        ttl,
-        floor,
-        eager,
-        epoch,
-        ..
-    } = acquire(identity)
-    else {
-        unreachable!();
-    };
-    Command::Acquire {
-        identity,
-        ttl,
-        floor,
-        watched: Some(version.clone()),
-        eager,
-        epoch,
-    }
-}
-
-fn with_floor(identity: Identity, version: &Version, above: u64) -> Command {
-    Command::Acquire {
-        identity,
-        ttl: TTL,
-        floor: Token::new(above),
-        watched: Some(version.clone()),
-        eager: None,
-        epoch: EPOCH,
-    }
-}
-
 fn eager(identity: Identity, eager: Duration) -> Command {
     Command::Acquire {
         identity,
@@ -188,29 +125,11 @@ fn eager(identity: Identity, eager: Duration) -> Command {
     }
 }
 
-fn renew(identity: Identity, token: Token, over: Option<&Version>) -> Command {
-    Command::Renew {
-        identity,
-        token,
-        ttl: TTL,
-        over: over.cloned(),
-        epoch: EPOCH,
-    }
-}
-
 fn denied(answer: Result<Reply, Failure>) -> Arc<str> {
     match answer {
         Err(Failure::Denied { cause }) => cause,
         other => panic!("not denied: {other:?}"),
     }
-}
-
-async fn next(messages: &mut tokio::sync::mpsc::UnboundedReceiver<Message>) -> Message {
-    let waiting = tokio::time::timeout(Duration::from_secs(20), messages.recv());
-    waiting
-        .await
-        .expect("no message came")
-        .expect("the store ended")
 }
 
 // Acquire
@@ -896,7 +815,7 @@ async fn a_refused_publish_changes_no_reply() {
         redis::cmd("FLUSHALL").exec(&mut server.connect()).unwrap();
         let store = user(&server, rules);
         let created = store
-            .send(&target(), &request(acquire(MINE)))
+            .send(&target("chronos"), &request(acquire(MINE)))
             .await
             .unwrap();
         assert_eq!(
@@ -905,7 +824,7 @@ async fn a_refused_publish_changes_no_reply() {
         );
         let version = created.record.unwrap().version;
         let granted = store
-            .send(&target(), &request(over(MINE, &version)))
+            .send(&target("chronos"), &request(over(MINE, &version)))
             .await
             .unwrap();
         assert_eq!(
@@ -919,7 +838,11 @@ async fn a_refused_publish_changes_no_reply() {
 async fn a_refused_info_is_denied_by_name_and_nothing_is_written() {
     let server = RedisServer::start();
     let store = user(&server, &["~*", "&*", "+@all", "-info"]);
-    let cause = denied(store.send(&target(), &request(acquire(MINE))).await);
+    let cause = denied(
+        store
+            .send(&target("chronos"), &request(acquire(MINE)))
+            .await,
+    );
     assert!(cause.contains("INFO"), "{cause}");
     let keys: u64 = redis::cmd("DBSIZE").query(&mut server.connect()).unwrap();
     assert_eq!(keys, 0);
@@ -936,7 +859,11 @@ async fn a_refused_write_or_key_is_denied() {
         &["~other:*", "&*", "+@all"][..],
     ] {
         let store = user(&server, rules);
-        let cause = denied(store.send(&target(), &request(acquire(MINE))).await);
+        let cause = denied(
+            store
+                .send(&target("chronos"), &request(acquire(MINE)))
+                .await,
+        );
         assert!(!cause.contains("secret"), "{cause}");
     }
 }
@@ -947,7 +874,7 @@ async fn one_who_may_only_read_can_inspect() {
     let record = bench.win(MINE).await;
     let store = user(&bench.server, &["~*", "resetchannels", "+@all", "-@write"]);
     let reply = store
-        .send(&target(), &request(Command::Inspect))
+        .send(&target("chronos"), &request(Command::Inspect))
         .await
         .unwrap();
     assert_eq!((reply.outcome, reply.record), (Outcome::Seen, Some(record)));

@@ -1,0 +1,323 @@
+//! The register of the simulation and the real scripts, compared step by step: the imaginary Redis and
+//! the real one have to agree, or the simulation proves nothing.
+
+mod commands;
+mod redis_server;
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::Duration;
+
+use commands::{PATIENCE, next, release, renew, request, target};
+use primary_lease::election::{Command, Identity, Message, Outcome, Reply, Token, Version};
+use primary_lease::store::{RedisSource, RedisStore, Register, Server, Store};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use redis_server::RedisServer;
+use tokio::time::timeout;
+
+/// Which version a command carries: of those that its identity has been shown.
+#[derive(Clone, Copy, Debug)]
+enum Shown {
+    Nothing,
+    Last,
+    Earlier,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Acquire {
+        who: usize,
+        watched: Shown,
+        ttl: u64,
+        /// The floor is the highest token that was ever shown, plus this.
+        above: Option<u64>,
+    },
+    Renew(usize, Shown),
+    /// With a token above all that were granted, as a holder has after a roll-back.
+    RenewNewer(usize, Shown),
+    Release(usize),
+    Inspect,
+    /// The record is gone: flushed, evicted.
+    Lose,
+    /// What is there now is kept, for a roll-back.
+    Snapshot,
+    /// What was kept comes back on a server of another replication id, as after a failover.
+    RollBack,
+    /// The server goes on with another replication id.
+    AnotherRun,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let who = 0..IDENTITIES;
+    let shown = prop_oneof![
+        Just(Shown::Nothing),
+        Just(Shown::Last),
+        Just(Shown::Earlier)
+    ];
+    let floor = prop_oneof![Just(None), Just(Some(0)), Just(Some(10))];
+    let acquire = (who.clone(), shown.clone(), 500_u64..9_000, floor).prop_map(
+        |(who, watched, ttl, above)| Step::Acquire {
+            who,
+            watched,
+            ttl,
+            above,
+        },
+    );
+    let step = prop_oneof![
+        5 => acquire,
+        4 => (who.clone(), shown.clone()).prop_map(|(who, over)| Step::Renew(who, over)),
+        2 => (who.clone(), shown).prop_map(|(who, over)| Step::RenewNewer(who, over)),
+        2 => who.prop_map(Step::Release),
+        1 => Just(Step::Inspect),
+        1 => Just(Step::Lose),
+        1 => Just(Step::Snapshot),
+        1 => Just(Step::RollBack),
+        1 => Just(Step::AnotherRun),
+    ];
+    prop::collection::vec(step, 1..40)
+}
+
+/// What one of the two worlds has shown so far. Its tokens, epochs and runs are its own, hence they
+/// are compared by the order in which they came up.
+#[derive(Default)]
+struct World {
+    last: [Option<Version>; IDENTITIES],
+    earlier: [Option<Version>; IDENTITIES],
+    tokens: [Token; IDENTITIES],
+    known_tokens: Vec<Token>,
+    known_epochs: Vec<u64>,
+    known_runs: Vec<Arc<str>>,
+}
+
+impl World {
+    fn highest(&self) -> u64 {
+        self.known_tokens
+            .iter()
+            .max()
+            .map_or(0, |token| token.get())
+    }
+
+    /// `None` for what happens to the server.
+    fn command(&self, step: Step) -> Option<Command> {
+        let version = |who: usize, shown: Shown| match shown {
+            Shown::Nothing => None,
+            Shown::Last => self.last[who].clone(),
+            Shown::Earlier => self.earlier[who].clone(),
+        };
+        let name = |who: usize| Identity::new(who as u128 + 1);
+        Some(match step {
+            Step::Acquire {
+                who,
+                watched,
+                ttl,
+                above,
+            } => Command::Acquire {
+                identity: name(who),
+                ttl: Duration::from_millis(ttl),
+                floor: Token::new(above.map_or(0, |above| self.highest() + above)),
+                watched: version(who, watched),
+                eager: None,
+                epoch: commands::EPOCH,
+            },
+            Step::Renew(who, over) => {
+                renew(name(who), self.tokens[who], version(who, over).as_ref())
+            }
+            Step::RenewNewer(who, over) => {
+                let newer = Token::new(self.highest() + 1);
+                renew(name(who), newer, version(who, over).as_ref())
+            }
+            Step::Release(who) => release(name(who)),
+            Step::Inspect => Command::Inspect,
+            Step::Lose | Step::Snapshot | Step::RollBack | Step::AnotherRun => return None,
+        })
+    }
+
+    /// The reply and the message in words that are the same in both worlds.
+    fn show(&mut self, step: Step, reply: &Reply, message: Option<&Message>) -> String {
+        let told = message.map(|message| {
+            assert_eq!(Some(&message.record), reply.record.as_ref());
+            (message.change, message.listeners)
+        });
+        let Some(record) = &reply.record else {
+            return format!("{:?}, told {told:?}", reply.outcome);
+        };
+        let highest = self.highest();
+        let new = !self.known_tokens.contains(&record.token);
+        if reply.outcome == Outcome::Granted && new {
+            assert!(record.token.get() > highest, "a new token does not rise");
+        }
+        if let Step::Acquire { who, .. } | Step::Renew(who, _) | Step::RenewNewer(who, _) = step {
+            self.earlier[who] = self.last[who].replace(record.version.clone());
+            if matches!(reply.outcome, Outcome::Granted | Outcome::Renewed) {
+                self.tokens[who] = record.token;
+            }
+        }
+        format!(
+            "{:?}, told {told:?}: token {}, seq {} of epoch {} in run {}, {:?} on {:?}, {:?}, \
+             released {}, same run {}",
+            reply.outcome,
+            place(&mut self.known_tokens, &record.token),
+            record.version.seq,
+            place(&mut self.known_epochs, &record.version.epoch),
+            place(&mut self.known_runs, &record.version.run),
+            record.holder,
+            record.server,
+            record.ttl,
+            record.released,
+            record.same_run,
+        )
+    }
+}
+
+fn place<T: PartialEq + Clone>(known: &mut Vec<T>, value: &T) -> usize {
+    let found = known.iter().position(|one| one == value);
+    found.unwrap_or_else(|| {
+        known.push(value.clone());
+        known.len() - 1
+    })
+}
+
+/// The imaginary server, with what was kept of it.
+struct Imaginary {
+    register: Register,
+    kept: Register,
+    server: Server,
+    runs: u64,
+}
+
+impl Imaginary {
+    fn begin_run(&mut self) {
+        self.runs += 1;
+        let wall_micros = self.server.wall_micros;
+        self.server = Server::new("a", &self.runs.to_string());
+        self.server.wall_micros = wall_micros;
+    }
+}
+
+/// One election on the real server, over a connection that does to it what befalls servers.
+struct Real<'a> {
+    connection: &'a RefCell<redis::Connection>,
+    key: String,
+    kept: Option<Vec<u8>>,
+}
+
+impl Real<'_> {
+    fn run<T: redis::FromRedisValue>(&self, command: &mut redis::Cmd) -> T {
+        command.query(&mut self.connection.borrow_mut()).unwrap()
+    }
+
+    fn lose(&self) {
+        self.run::<()>(redis::cmd("DEL").arg(&self.key));
+    }
+
+    fn begin_run(&self) {
+        self.run::<()>(redis::cmd("DEBUG").arg("CHANGE-REPL-ID"));
+    }
+
+    fn snapshot(&mut self) {
+        self.kept = self.run(redis::cmd("DUMP").arg(&self.key));
+    }
+
+    fn roll_back(&self) {
+        self.lose();
+        if let Some(kept) = &self.kept {
+            let mut restore = redis::cmd("RESTORE");
+            self.run::<()>(restore.arg(&self.key).arg(0).arg(&kept[..]));
+        }
+        self.begin_run();
+    }
+
+    fn subscribers(&self) -> usize {
+        let mut count = redis::cmd("PUBSUB");
+        let channel = format!("{}:changes", self.key);
+        let (_, subscribers): (String, usize) = self.run(count.arg("NUMSUB").arg(channel));
+        subscribers
+    }
+}
+
+#[test]
+fn the_register_and_the_scripts_agree_step_by_step() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let redis = RedisServer::start_with(&["--enable-debug-command", "local"]);
+    let source = RedisSource::parse_url(&redis.url()).unwrap();
+    let store = RedisStore::open(source, runtime.handle());
+    let connection = RefCell::new(redis.connect());
+    let number = Cell::new(0);
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: 400,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    let agreed = runner.run(&steps(), |steps| {
+        number.set(number.get() + 1);
+        let target = target(&format!("agreement {}", number.get()));
+        let mut real = Real {
+            connection: &connection,
+            key: format!("primary:{{{}}}", target.name),
+            kept: None,
+        };
+        let mut imaginary = Imaginary {
+            register: Register::default(),
+            kept: Register::default(),
+            server: Server::new("a", "0"),
+            runs: 0,
+        };
+        let (mut seen, mut imagined) = (World::default(), World::default());
+        let mut messages = store.subscribe(&target);
+        let subscribed = async {
+            while real.subscribers() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        runtime.block_on(async { timeout(PATIENCE, subscribed).await.unwrap() });
+        let mut story = Vec::new();
+        for step in steps {
+            imaginary.server.wall_micros += 1_000_000;
+            match step {
+                Step::Lose => {
+                    real.lose();
+                    imaginary.register.lose();
+                }
+                Step::Snapshot => {
+                    real.snapshot();
+                    imaginary.kept = imaginary.register.clone();
+                }
+                Step::RollBack => {
+                    real.roll_back();
+                    imaginary.register = imaginary.kept.clone();
+                    imaginary.begin_run();
+                }
+                Step::AnotherRun => {
+                    real.begin_run();
+                    imaginary.begin_run();
+                }
+                _ => (),
+            }
+            let (Some(command), Some(same)) = (seen.command(step), imagined.command(step)) else {
+                story.push(format!("{step:?}"));
+                continue;
+            };
+            let (reply, message) = runtime.block_on(async {
+                let reply = store.send(&target, &request(command)).await.unwrap();
+                let message = match reply.listeners {
+                    Some(_) => Some(next(&mut messages).await),
+                    None => None,
+                };
+                (reply, message)
+            });
+            let shown = seen.show(step, &reply, message.as_ref());
+            let applied = imaginary
+                .register
+                .apply(&imaginary.server, &target.server, &same)
+                .unwrap();
+            let expected = imagined.show(step, &applied.reply, applied.message.as_ref());
+            story.push(format!("{step:?}: {shown}"));
+            prop_assert_eq!(shown, expected, "after\n{}", story.join("\n"));
+        }
+        Ok(())
+    });
+    agreed.unwrap_or_else(|error| panic!("{error}"));
+}
+
+const IDENTITIES: usize = 3;

@@ -1,0 +1,83 @@
+//! The commands that the tests of stores send, and how they wait for what comes of them.
+#![allow(dead_code, reason = "each test crate uses its own part")]
+
+use std::time::Duration;
+
+use primary_lease::election::{Command, Identity, Message, Request, Time, Token, Version};
+use primary_lease::store::Target;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+pub const TTL: Duration = Duration::from_secs(5);
+pub const MINE: Identity = Identity::new(1);
+pub const OTHER: Identity = Identity::new(2);
+pub const EPOCH: u64 = 0xe0 << 32;
+/// No test waits for ever for what does not come; none is that slow.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub fn target(name: &str) -> Target {
+    Target {
+        name: name.into(),
+        server: "server one".into(),
+    }
+}
+
+pub fn request(command: Command) -> Request {
+    Request {
+        id: 1,
+        sent_at: Time::ZERO,
+        bound: PATIENCE,
+        command,
+    }
+}
+
+pub fn acquire(identity: Identity) -> Command {
+    Command::Acquire {
+        identity,
+        ttl: TTL,
+        floor: Token::NONE,
+        watched: None,
+        eager: None,
+        epoch: EPOCH,
+    }
+}
+
+/// Takes the record over, if this is still its version.
+pub fn over(identity: Identity, version: &Version) -> Command {
+    with_floor(identity, version, 0)
+}
+
+pub fn with_floor(identity: Identity, version: &Version, above: u64) -> Command {
+    Command::Acquire {
+        identity,
+        ttl: TTL,
+        floor: Token::new(above),
+        watched: Some(version.clone()),
+        eager: None,
+        epoch: EPOCH,
+    }
+}
+
+pub fn renew(identity: Identity, token: Token, over: Option<&Version>) -> Command {
+    Command::Renew {
+        identity,
+        token,
+        ttl: TTL,
+        over: over.cloned(),
+        epoch: EPOCH,
+    }
+}
+
+pub fn release(identity: Identity) -> Command {
+    Command::Release {
+        identity,
+        listeners: 3,
+    }
+}
+
+pub async fn next(messages: &mut UnboundedReceiver<Message>) -> Message {
+    let waiting = tokio::time::timeout(PATIENCE, messages.recv());
+    waiting
+        .await
+        .expect("no message came")
+        .expect("the store ended")
+}
