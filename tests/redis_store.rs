@@ -436,3 +436,19 @@ async fn a_server_that_is_none_is_an_unknown_outcome_within_the_bound() {
     let answer = ask(&store, Duration::from_millis(100), Command::Inspect).await;
     assert!(matches!(answer, Err(Failure::Unknown { .. })), "{answer:?}");
 }
+
+#[test]
+fn a_command_that_a_busy_task_never_looks_at_ends_in_time_and_names_the_server() {
+    // The connection's task is on a runtime that nobody drives, as one that is starved.
+    let starved = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = RedisStore::open(at(6379), starved.handle());
+    let bound = Duration::from_millis(20);
+    let answer = runtime.block_on(ask(&store, bound, Command::Inspect));
+    let Err(Failure::Unknown { cause }) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(&*cause, "no answer within 20 ms (127.0.0.1:6379)");
+}

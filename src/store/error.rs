@@ -1,5 +1,6 @@
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use redis::{ErrorKind, RedisError};
 
@@ -87,6 +88,11 @@ const SCRIPT_DENIED: &[&str] = &[
     "ACL failure",
 ];
 const RECONNECT: &[&str] = &["READONLY", "LOADING", "MASTERDOWN", "NOAUTH"];
+
+/// What is said of a command whose time is over, whoever notices it first.
+pub(super) fn no_answer(bound: Duration, address: &str) -> String {
+    format!("no answer within {} ms ({address})", bound.as_millis())
+}
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+use super::error::no_answer;
 use super::keys::Keys;
 use super::script::Invocation;
 use super::supervisor::{Ask, Order, Supervisor};
@@ -72,6 +73,7 @@ impl Store for RedisStore {
         // Refused only when the runtime of the task has ended; then nobody answers either.
         let _ = self.orders.send(order);
         let bound = request.bound;
+        let address = self.source.address();
         Box::pin(async move {
             let unknown = |cause: String| {
                 Err(Failure::Unknown {
@@ -82,7 +84,7 @@ impl Store for RedisStore {
             match timeout_at(deadline, answered).await {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(_)) => unknown("the store was closed".into()),
-                Err(_) => unknown(format!("no answer within {} ms", bound.as_millis())),
+                Err(_) => unknown(no_answer(bound, &address)),
             }
         })
     }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::RedisSource;
 use super::backoff::Backoff;
 use super::connection::Connection;
-use super::error::classify;
+use super::error::{classify, no_answer};
 use super::link::{Done, Link, LinkEvent, Open};
 use super::reply::decode_reply;
 use super::script::Invocation;
@@ -239,7 +239,7 @@ impl Supervisor {
         if let Some(ask) = self.asks.values().find(|ask| due(ask))
             && matches!(self.link, Link::Open(_))
         {
-            let cause = format!("no answer within {} ms ({address})", ask.bound.as_millis());
+            let cause = no_answer(ask.bound, &address);
             return self.lose(Failure::Unknown {
                 cause: cause.into(),
             });
