@@ -25,7 +25,7 @@ struct Planted {
 }
 
 impl Store for Planted {
-    fn send(&self, _: &Target, request: &Request) -> Answering {
+    fn send(&self, _: &Target, request: &Request) -> Answering<Reply> {
         let planted = self.sent.fetch_add(1, Ordering::Relaxed) + 1 == self.nth;
         let reply = reply_to(&request.command);
         if planted && !self.late {

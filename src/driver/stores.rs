@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use super::clock::wall_micros;
 use super::runtime;
-use crate::store::{MemoryStore, RedisSource, RedisStore, Source, Store};
+use crate::store::{Backend, MemoryStore, RedisSource, RedisStore, Source};
 
 static STORES: LazyLock<Mutex<HashMap<RedisSource, Weak<RedisStore>>>> =
     LazyLock::new(Mutex::default);
 
-/// The store of `source`, for an election with this ttl.
+/// The store of `source`, for an election or a run with this ttl.
 ///
 /// # Errors
 ///
 /// When the background thread cannot be started.
-pub fn store(source: &Source, ttl: Duration) -> io::Result<Arc<dyn Store>> {
+pub fn store(source: &Source, ttl: Duration) -> io::Result<Arc<dyn Backend>> {
     Ok(match source {
         Source::Redis(source) => redis_store(source, ttl)?,
         Source::Memory { name } => MemoryStore::named(name, wall_micros),

@@ -107,7 +107,7 @@ impl Config {
         if planted!(NoDriftMargins) {
             return self.ttl;
         }
-        (self.ttl * 98 / 100).saturating_sub(DRIFT_CONSTANT)
+        drift_margins(self.ttl)
     }
 
     /// From the send of a confirmed request to the step-down deadline (DESIGN R4).
@@ -115,7 +115,7 @@ impl Config {
         if planted!(NoStepDownMargin) {
             return self.window();
         }
-        self.window().saturating_sub(self.ttl / 5)
+        self.window().saturating_sub(step_down_margin(self.ttl))
     }
 
     /// How long a command may go unanswered where nothing nearer bounds it.
@@ -155,6 +155,16 @@ impl Config {
     pub fn first_retry(&self) -> Duration {
         FIRST_RETRY.min(self.command_bound())
     }
+}
+
+/// What is left of a ttl for whoever holds the lease, when clocks run at different speeds (DESIGN R5).
+pub(super) fn drift_margins(ttl: Duration) -> Duration {
+    (ttl * 98 / 100).saturating_sub(DRIFT_CONSTANT)
+}
+
+/// How long before the window's end a lease is not held any more: for work in flight to stop.
+pub(super) fn step_down_margin(ttl: Duration) -> Duration {
+    ttl / 5
 }
 
 /// Taken off the window and added to the watch, beside 2 %: scheduling and rounding.

@@ -18,6 +18,7 @@ mod lease;
 mod message;
 pub(crate) mod planted;
 mod random;
+pub mod scoped;
 mod sending;
 mod state;
 mod time;

@@ -20,6 +20,31 @@ impl Keys {
     }
 }
 
+/// The names of one scoped lease in Redis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ScopedKeys {
+    /// The string that is the lease.
+    pub lease: Arc<str>,
+}
+
+impl ScopedKeys {
+    pub fn new(key_prefix: &str, resource: &str) -> Self {
+        ScopedKeys {
+            lease: format!("{key_prefix}lease:{{{resource}}}").into(),
+        }
+    }
+
+    /// What remembers that a tick was granted, in the slot of the lease.
+    pub fn tick(&self, at: i64) -> Arc<str> {
+        format!("{}:tick:{at}", self.lease).into()
+    }
+
+    /// The channel on which a release is published.
+    pub fn releases(&self) -> Arc<str> {
+        format!("{}:released", self.lease).into()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,5 +54,13 @@ mod tests {
         let keys = Keys::new("app:", "chronos");
         assert_eq!(&*keys.record, "app:primary:{chronos}");
         assert_eq!(&*keys.changes, "app:primary:{chronos}:changes");
+    }
+
+    #[test]
+    fn all_keys_of_a_resource_share_its_slot() {
+        let keys = ScopedKeys::new("app:", "chronos:mail");
+        assert_eq!(&*keys.lease, "app:lease:{chronos:mail}");
+        assert_eq!(&*keys.tick(1_795), "app:lease:{chronos:mail}:tick:1795");
+        assert_eq!(&*keys.releases(), "app:lease:{chronos:mail}:released");
     }
 }

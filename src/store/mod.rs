@@ -9,6 +9,7 @@ mod memory;
 mod redis_source;
 mod redis_store;
 mod reply;
+mod scoped;
 mod script;
 mod socket;
 mod source;
@@ -19,12 +20,14 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::election::scoped::{ScopedOutcome, ScopedRequest};
 use crate::election::{Failure, Message, Reply, Request};
 
-pub use memory::{Applied, MemoryStore, Register, Server};
+pub use memory::{Applied, MemoryStore, Register, ScopedApplied, ScopedRegister, Server};
 pub use redis_source::{IpFamily, RedisSource};
 pub use redis_store::RedisStore;
 pub use source::Source;
@@ -38,7 +41,8 @@ pub struct Target {
     pub server: Arc<str>,
 }
 
-pub type Answering = Pin<Box<dyn Future<Output = Result<Reply, Failure>> + Send>>;
+/// The answer to come, within the bound of what was asked.
+pub type Answering<T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>>;
 
 /// An atomic register for the records of elections.
 pub trait Store: Send + Sync + fmt::Debug + 'static {
@@ -46,9 +50,24 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     ///
     /// Requests of one caller leave in the order of the calls: a release that follows an acquire
     /// goes out behind it. Sending begins with the call, not with the first poll.
-    fn send(&self, target: &Target, request: &Request) -> Answering;
+    fn send(&self, target: &Target, request: &Request) -> Answering<Reply>;
 
     /// The messages of one election, until the receiver is dropped. They are hints: any may be
     /// lost, late or repeated, and where subscribing is refused none comes.
     fn subscribe(&self, target: &Target) -> mpsc::UnboundedReceiver<Message>;
 }
+
+/// The keys of scoped leases.
+pub trait ScopedStore: Send + Sync + fmt::Debug + 'static {
+    /// As [`Store::send`], about the scoped lease of a resource.
+    fn send_scoped(&self, resource: &str, request: &ScopedRequest) -> Answering<ScopedOutcome>;
+
+    /// The releases of a resource, each with the time after which it can be had. As
+    /// [`Store::subscribe`].
+    fn subscribe_releases(&self, resource: &str) -> mpsc::UnboundedReceiver<Duration>;
+}
+
+/// All that is asked of one Redis, or of the memory that stands in for it.
+pub trait Backend: Store + ScopedStore {}
+
+impl<T: Store + ScopedStore> Backend for T {}

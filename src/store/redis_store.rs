@@ -3,16 +3,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use redis::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::error::no_answer;
-use super::keys::Keys;
+use super::keys::{Keys, ScopedKeys};
+use super::reply::decode_reply;
 use super::script::Invocation;
+use super::subscriptions::Receiver;
 use super::supervisor::{Ask, Order, Supervisor};
-use super::{Answering, RedisSource, Store, Target};
-use crate::election::{Command, Failure, Message, Random, Request};
+use super::{Answering, RedisSource, ScopedStore, Store, Target, scoped};
+use crate::election::scoped::{ScopedCommand, ScopedOutcome, ScopedRequest};
+use crate::election::{Command, Failure, Message, Random, Reply, Request};
 
 /// One Redis server, over one connection of its own.
 ///
@@ -20,6 +24,8 @@ use crate::election::{Command, Failure, Message, Random, Request};
 /// command that was sent before has been answered or has come to its bound.
 pub struct RedisStore {
     source: Arc<RedisSource>,
+    /// Where it is, for people.
+    address: Arc<str>,
     smallest_ttl: Arc<AtomicU64>,
     orders: mpsc::UnboundedSender<Order>,
 }
@@ -33,6 +39,7 @@ impl RedisStore {
         let supervisor = Supervisor::new(source.clone(), smallest_ttl.clone(), received, random());
         runtime.spawn(supervisor.run());
         RedisStore {
+            address: source.address().into(),
             source,
             smallest_ttl,
             orders,
@@ -55,25 +62,36 @@ impl RedisStore {
     }
 }
 
-impl Store for RedisStore {
-    fn send(&self, target: &Target, request: &Request) -> Answering {
-        if let Command::Acquire { ttl, .. } | Command::Renew { ttl, .. } = &request.command {
-            self.note_ttl(*ttl);
-        }
-        let keys = self.keys(target);
-        let deadline = Instant::now() + request.bound;
-        let (answer, answered) = oneshot::channel();
+impl RedisStore {
+    /// Sends a script within `bound`, and reads its answer with `decode`.
+    fn ask<T: Send + 'static>(
+        &self,
+        invocation: Invocation,
+        channel: Option<Arc<str>>,
+        bound: Duration,
+        decode: impl FnOnce(&Value, bool) -> Result<T, Failure> + Send + 'static,
+    ) -> Answering<T> {
+        let deadline = Instant::now() + bound;
+        let (sender, answered) = oneshot::channel();
         let order = Order::Ask(Ask {
-            invocation: Arc::new(Invocation::new(target, keys.record, &request.command)),
-            channel: keys.changes,
-            bound: request.bound,
-            deadline: deadline - MARGIN.min(request.bound / 10),
-            answer,
+            invocation: Arc::new(invocation),
+            channel,
+            bound,
+            deadline: deadline - MARGIN.min(bound / 10),
+            answer: Box::new(move |result| {
+                let answer = result.and_then(|(value, subscribed)| decode(&value, subscribed));
+                let odd = match &answer {
+                    Err(failure @ Failure::Unknown { .. }) => Some(failure.clone()),
+                    _ => None,
+                };
+                // The caller may have stopped waiting.
+                let _ = sender.send(answer);
+                odd
+            }),
         });
         // Refused only when the runtime of the task has ended; then nobody answers either.
         let _ = self.orders.send(order);
-        let bound = request.bound;
-        let address = self.source.address();
+        let address = self.address.clone();
         Box::pin(async move {
             let unknown = |cause: String| {
                 Err(Failure::Unknown {
@@ -89,11 +107,46 @@ impl Store for RedisStore {
         })
     }
 
-    fn subscribe(&self, target: &Target) -> mpsc::UnboundedReceiver<Message> {
-        let (receiver, messages) = mpsc::unbounded_channel();
-        let channel = self.keys(target).changes;
+    fn listen(&self, channel: Arc<str>, receiver: Receiver) {
         let _ = self.orders.send(Order::Subscribe { channel, receiver });
+    }
+}
+
+impl Store for RedisStore {
+    fn send(&self, target: &Target, request: &Request) -> Answering<Reply> {
+        if let Command::Acquire { ttl, .. } | Command::Renew { ttl, .. } = &request.command {
+            self.note_ttl(*ttl);
+        }
+        let keys = self.keys(target);
+        let invocation = Invocation::of_election(target, keys.record, &request.command);
+        self.ask(invocation, Some(keys.changes), request.bound, decode_reply)
+    }
+
+    fn subscribe(&self, target: &Target) -> mpsc::UnboundedReceiver<Message> {
+        let (sender, messages) = mpsc::unbounded_channel();
+        self.listen(self.keys(target).changes, Receiver::Changes(sender));
         messages
+    }
+}
+
+impl ScopedStore for RedisStore {
+    fn send_scoped(&self, resource: &str, request: &ScopedRequest) -> Answering<ScopedOutcome> {
+        if let ScopedCommand::Acquire { ttl, .. } = &request.command {
+            self.note_ttl(*ttl);
+        }
+        let keys = ScopedKeys::new(&self.source.key_prefix, resource);
+        let invocation = scoped::invocation(&keys, &request.command);
+        let command = request.command.clone();
+        self.ask(invocation, None, request.bound, move |value, _| {
+            scoped::decode_outcome(&command, value)
+        })
+    }
+
+    fn subscribe_releases(&self, resource: &str) -> mpsc::UnboundedReceiver<Duration> {
+        let (sender, releases) = mpsc::unbounded_channel();
+        let channel = ScopedKeys::new(&self.source.key_prefix, resource).releases();
+        self.listen(channel, Receiver::Releases(sender));
+        releases
     }
 }
 

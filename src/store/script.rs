@@ -16,12 +16,12 @@ pub(super) struct Script {
 #[derive(Debug)]
 pub(super) struct Invocation {
     pub script: &'static Script,
-    key: Arc<str>,
-    arguments: Vec<String>,
+    keys: Vec<Arc<str>>,
+    arguments: Vec<Vec<u8>>,
 }
 
 impl Script {
-    fn new(text: &'static str) -> Self {
+    pub fn new(text: &'static str) -> Self {
         Script {
             text,
             sha1: redis::Script::new(text).get_hash().to_owned(),
@@ -34,9 +34,22 @@ impl Script {
 }
 
 impl Invocation {
-    pub fn new(target: &Target, key: Arc<str>, command: &Command) -> Self {
+    pub fn new(
+        script: &'static Script,
+        keys: Vec<Arc<str>>,
+        arguments: impl IntoIterator<Item = impl Into<Vec<u8>>>,
+    ) -> Self {
+        Invocation {
+            script,
+            keys,
+            arguments: arguments.into_iter().map(Into::into).collect(),
+        }
+    }
+
+    /// What an election asks about its record.
+    pub fn of_election(target: &Target, record: Arc<str>, command: &Command) -> Self {
         let server = target.server.to_string();
-        let (script, arguments) = match command {
+        let (script, arguments): (&'static Script, _) = match command {
             Command::Acquire {
                 identity,
                 ttl,
@@ -79,11 +92,7 @@ impl Invocation {
             } => (&RELEASE, vec![identity.to_string(), listeners.to_string()]),
             Command::Inspect => (&INSPECT, Vec::new()),
         };
-        Invocation {
-            script,
-            key,
-            arguments,
-        }
+        Invocation::new(script, vec![record], arguments)
     }
 
     /// The short form, for a server that knows the script.
@@ -100,9 +109,9 @@ impl Invocation {
         let mut command = redis::cmd(name);
         command
             .arg(script)
-            .arg(1)
-            .arg(&*self.key)
-            .arg(&self.arguments);
+            .arg(self.keys.len())
+            .arg(self.keys.iter().map(|key| &**key).collect::<Vec<&str>>())
+            .arg(&self.arguments[..]);
         command
     }
 }

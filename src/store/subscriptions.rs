@@ -3,18 +3,58 @@ use std::fmt;
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::connection::Push;
 use super::reply::decode_message;
+use super::scoped::decode_release;
 use crate::election::Message;
+
+/// Who hears the messages of a channel, each kind of channel in its own words.
+#[derive(Clone, Debug)]
+pub(super) enum Receiver {
+    /// The changes of an election's record.
+    Changes(UnboundedSender<Message>),
+    /// The releases of a scoped lease: after how long it can be had.
+    Releases(UnboundedSender<Duration>),
+}
+
+impl Receiver {
+    async fn closed(&self) {
+        match self {
+            Receiver::Changes(sender) => sender.closed().await,
+            Receiver::Releases(sender) => sender.closed().await,
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        match self {
+            Receiver::Changes(sender) => sender.is_closed(),
+            Receiver::Releases(sender) => sender.is_closed(),
+        }
+    }
+
+    /// False for what is no message of this protocol version. A receiver that was dropped is
+    /// forgotten by its departure.
+    fn deliver(&self, payload: &[u8]) -> bool {
+        match self {
+            Receiver::Changes(sender) => decode_message(payload)
+                .map(|message| sender.send(message))
+                .is_some(),
+            Receiver::Releases(sender) => decode_release(payload)
+                .map(|delay| sender.send(delay))
+                .is_some(),
+        }
+    }
+}
 
 /// Who receives the messages of which channel, and what the present connection is subscribed to.
 #[derive(Default)]
 pub(super) struct Subscriptions {
-    receivers: HashMap<Arc<str>, Vec<UnboundedSender<Message>>>,
+    receivers: HashMap<Arc<str>, Vec<Receiver>>,
     /// Confirmed by the server, and not yet confirmed as ended.
     confirmed: HashSet<Arc<str>>,
     /// One per receiver; ends with it.
@@ -23,7 +63,7 @@ pub(super) struct Subscriptions {
 
 impl Subscriptions {
     /// True for the first receiver of a channel: the server is to be told.
-    pub fn add(&mut self, channel: Arc<str>, receiver: UnboundedSender<Message>) -> bool {
+    pub fn add(&mut self, channel: Arc<str>, receiver: Receiver) -> bool {
         let departure = (channel.clone(), receiver.clone());
         self.departures.push(Box::pin(async move {
             departure.1.closed().await;
@@ -81,13 +121,10 @@ impl Subscriptions {
         let Some(receivers) = channel.and_then(|channel| self.receivers.get(channel)) else {
             return;
         };
-        let Some(message) = decode_message(&push.payload) else {
-            tracing::debug!(channel, "not a message of this protocol version");
-            return;
-        };
         for receiver in receivers {
-            // One that was dropped is forgotten by its departure.
-            let _ = receiver.send(message.clone());
+            if !receiver.deliver(&push.payload) {
+                tracing::debug!(channel, "not a message of this protocol version");
+            }
         }
     }
 }

@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::{RedisError, Value};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
@@ -13,10 +14,9 @@ use super::backoff::Backoff;
 use super::connection::Connection;
 use super::error::{classify, no_answer};
 use super::link::{Done, Link, LinkEvent, Open};
-use super::reply::decode_reply;
 use super::script::Invocation;
-use super::subscriptions::Subscriptions;
-use crate::election::{DEFAULT_TTL, Failure, Message, Random, Reply};
+use super::subscriptions::{Receiver, Subscriptions};
+use crate::election::{DEFAULT_TTL, Failure, Random};
 
 /// What a store hands to the task of its connection.
 #[derive(Debug)]
@@ -24,20 +24,32 @@ pub(super) enum Order {
     Ask(Ask),
     Subscribe {
         channel: Arc<str>,
-        receiver: mpsc::UnboundedSender<Message>,
+        receiver: Receiver,
     },
 }
 
 /// A command that waits for its answer.
-#[derive(Debug)]
 pub(super) struct Ask {
     pub invocation: Arc<Invocation>,
-    /// The changes channel of the same election.
-    pub channel: Arc<str>,
+    /// The changes channel of the same election, where there is one.
+    pub channel: Option<Arc<str>>,
     pub bound: Duration,
     /// When it is answered at the latest.
     pub deadline: Instant,
-    pub answer: oneshot::Sender<Result<Reply, Failure>>,
+    pub answer: Answer,
+}
+
+/// Takes what the server answered, and whether this connection itself hears the messages of the
+/// ask's channel. Hands back the failure where that was not an answer at all.
+pub(super) type Answer = Box<dyn FnOnce(Result<(Value, bool), Failure>) -> Option<Failure> + Send>;
+
+impl fmt::Debug for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ask")
+            .field("invocation", &self.invocation)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The task that owns a store's connection. It opens one with the first order, replaces it
@@ -120,7 +132,7 @@ impl Supervisor {
             Order::Ask(ask) => match (&mut self.link, &self.down) {
                 // The server has just answered: no use to let the caller wait.
                 (Link::Pausing(_), Some(failure)) if is_answer(failure) => {
-                    let _ = ask.answer.send(Err(failure.clone()));
+                    (ask.answer)(Err(failure.clone()));
                 }
                 (link, _) => {
                     self.last_number += 1;
@@ -204,24 +216,22 @@ impl Supervisor {
         let Some(ask) = self.asks.remove(&number) else {
             return;
         };
-        let (answer, reconnect) = match result {
+        let lost = match result {
             Ok(value) => {
-                let subscribed = self.subscriptions.is_confirmed(&ask.channel);
-                let answer = decode_reply(&value, subscribed);
-                let odd = matches!(answer, Err(Failure::Unknown { .. }));
-                (answer, odd)
+                let channel = ask.channel.as_deref();
+                let subscribed = channel.is_some_and(|c| self.subscriptions.is_confirmed(c));
+                (ask.answer)(Ok((value, subscribed)))
             }
             Err(error) => {
                 let verdict = classify(&error);
-                (Err(verdict.failure), verdict.reconnect)
+                (ask.answer)(Err(verdict.failure.clone()));
+                verdict.reconnect.then_some(verdict.failure)
             }
         };
-        match &answer {
-            Err(failure) if reconnect => self.lose(failure.clone()),
-            _ => self.backoff.reset(),
+        match lost {
+            Some(failure) => self.lose(failure),
+            None => self.backoff.reset(),
         }
-        // The caller may have stopped waiting.
-        let _ = ask.answer.send(answer);
     }
 
     /// Answers the commands whose time is over. One that was sent takes its connection with it:
@@ -257,7 +267,7 @@ impl Supervisor {
                     format!("no connection within {bound} ms ({address})").into()
                 }
             };
-            let _ = ask.answer.send(Err(Failure::Unknown { cause }));
+            (ask.answer)(Err(Failure::Unknown { cause }));
         }
     }
 
@@ -294,7 +304,7 @@ impl Supervisor {
 
     fn fail_all(&mut self, failure: &Failure) {
         for (_, ask) in std::mem::take(&mut self.asks) {
-            let _ = ask.answer.send(Err(failure.clone()));
+            (ask.answer)(Err(failure.clone()));
         }
     }
 

@@ -21,7 +21,7 @@ struct FakeStore {
 }
 
 impl Store for FakeStore {
-    fn send(&self, _: &Target, request: &Request) -> Answering {
+    fn send(&self, _: &Target, request: &Request) -> Answering<Reply> {
         self.sent.lock().unwrap().push(request.command.clone());
         let answer = self.answers.lock().unwrap().pop_front();
         let (after, answer) = answer.unwrap_or((Duration::from_millis(1), Ok(())));

@@ -4,9 +4,11 @@
 //! process with it (`memory://name`), and the simulation uses it as its imaginary Redis.
 
 mod register;
+mod scoped_register;
 mod server;
 mod store;
 
 pub use register::{Applied, Register};
+pub use scoped_register::{ScopedApplied, ScopedRegister};
 pub use server::Server;
 pub use store::MemoryStore;

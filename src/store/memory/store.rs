@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{Register, Server};
+use super::{Register, ScopedRegister, Server};
+use crate::election::scoped::{ScopedCommand, ScopedOutcome, ScopedRequest};
 use crate::election::{Command, Failure, Message, Reply, Request};
-use crate::store::{Answering, Store, Target};
+use crate::store::{Answering, ScopedStore, Store, Target};
 
 /// `memory://name`: elections within one process, for tests.
 ///
@@ -18,6 +19,13 @@ pub struct MemoryStore {
     server: Server,
     wall_micros: fn() -> u64,
     elections: Mutex<HashMap<Arc<str>, Contest>>,
+    resources: Mutex<HashMap<Arc<str>, Resource>>,
+}
+
+#[derive(Default)]
+struct Resource {
+    register: ScopedRegister,
+    waiting: Vec<mpsc::UnboundedSender<Duration>>,
 }
 
 #[derive(Default)]
@@ -47,6 +55,7 @@ impl MemoryStore {
             server,
             wall_micros,
             elections: Mutex::default(),
+            resources: Mutex::default(),
         }
     }
 
@@ -70,15 +79,24 @@ impl MemoryStore {
     }
 
     fn elections(&self) -> MutexGuard<'_, HashMap<Arc<str>, Contest>> {
-        // A panic elsewhere leaves plain data that is still whole.
-        self.elections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.elections)
+    }
+
+    fn apply_scoped(&self, resource: &str, command: &ScopedCommand) -> ScopedOutcome {
+        let mut resources = lock(&self.resources);
+        let resource = resources.entry(resource.into()).or_default();
+        let applied = resource.register.apply((self.wall_micros)(), command);
+        if let Some(delay) = applied.released {
+            resource
+                .waiting
+                .retain(|waiting| waiting.send(delay).is_ok());
+        }
+        applied.outcome
     }
 }
 
 impl Store for MemoryStore {
-    fn send(&self, target: &Target, request: &Request) -> Answering {
+    fn send(&self, target: &Target, request: &Request) -> Answering<Reply> {
         Box::pin(std::future::ready(self.apply(target, &request.command)))
     }
 
@@ -91,6 +109,21 @@ impl Store for MemoryStore {
     }
 }
 
+impl ScopedStore for MemoryStore {
+    fn send_scoped(&self, resource: &str, request: &ScopedRequest) -> Answering<ScopedOutcome> {
+        let outcome = self.apply_scoped(resource, &request.command);
+        Box::pin(std::future::ready(Ok(outcome)))
+    }
+
+    fn subscribe_releases(&self, resource: &str) -> mpsc::UnboundedReceiver<Duration> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let mut resources = lock(&self.resources);
+        let resource = resources.entry(resource.into()).or_default();
+        resource.waiting.push(sender);
+        receiver
+    }
+}
+
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MemoryStore(memory://{})", self.name)
@@ -98,6 +131,11 @@ impl fmt::Debug for MemoryStore {
 }
 
 static STORES: LazyLock<Mutex<HashMap<String, Arc<MemoryStore>>>> = LazyLock::new(Mutex::default);
+
+/// A panic elsewhere leaves plain data that is still whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Every acquire is an eager start here, whatever the configuration says.
 fn eagerly(command: &Command) -> Command {

@@ -1,0 +1,119 @@
+//! What is asked of Redis about a scoped lease, and what it answers.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use redis::Value;
+
+use super::keys::ScopedKeys;
+use super::script::{Invocation, Script};
+use crate::election::scoped::{ScopedCommand, ScopedOutcome, Tick};
+use crate::election::{Failure, Identity, Token};
+
+pub(super) fn invocation(keys: &ScopedKeys, command: &ScopedCommand) -> Invocation {
+    let with_tick = |tick: &Option<Tick>| {
+        let tick = tick.map(|tick| keys.tick(tick.at));
+        [Some(keys.lease.clone()), tick]
+            .into_iter()
+            .flatten()
+            .collect()
+    };
+    let millis = |duration: &Duration| duration.as_millis().to_string();
+    match command {
+        ScopedCommand::Acquire {
+            identity,
+            ttl,
+            tick,
+        } => {
+            let memory = tick.map(|tick| millis(&tick.memory));
+            let arguments = [Some(identity.to_string()), Some(millis(ttl)), memory];
+            Invocation::new(&ACQUIRE, with_tick(tick), arguments.into_iter().flatten())
+        }
+        ScopedCommand::Renew {
+            identity,
+            token,
+            ttl,
+        } => {
+            let arguments = [held(*token, *identity), millis(ttl)];
+            Invocation::new(&RENEW, vec![keys.lease.clone()], arguments)
+        }
+        ScopedCommand::Release {
+            identity,
+            token,
+            min_hold,
+        } => {
+            let arguments = [held(*token, *identity), min_hold.as_micros().to_string()];
+            Invocation::new(&RELEASE, vec![keys.lease.clone()], arguments)
+        }
+        ScopedCommand::Withdraw { identity, tick } => {
+            Invocation::new(&WITHDRAW, with_tick(tick), [identity.to_string()])
+        }
+    }
+}
+
+/// The value of the key while the lease is held.
+fn held(token: Token, identity: Identity) -> String {
+    format!("{token} {identity}")
+}
+
+/// Reads the answer of the script that a command calls.
+pub(super) fn decode_outcome(
+    command: &ScopedCommand,
+    value: &Value,
+) -> Result<ScopedOutcome, Failure> {
+    let unknown = || Failure::Unknown {
+        cause: "the answer is not one of this package's scripts".into(),
+    };
+    match (command, value) {
+        (ScopedCommand::Acquire { .. }, Value::Int(token)) => {
+            let token = u64::try_from(*token).map_err(|_| unknown())?;
+            Ok(ScopedOutcome::Granted(Token::new(token)))
+        }
+        (ScopedCommand::Acquire { .. }, Value::Array(fields)) => {
+            let fields: Vec<_> = fields.iter().filter_map(text).collect();
+            match fields[..] {
+                ["held", millis] => {
+                    // Below zero where the key has no expiry: nobody of ours wrote it so.
+                    let millis = millis.parse::<i64>().map_err(|_| unknown())?;
+                    let millis = u64::try_from(millis).unwrap_or(0);
+                    Ok(ScopedOutcome::Held(Duration::from_millis(millis)))
+                }
+                ["ran"] => Ok(ScopedOutcome::Ran),
+                ["denied", why] => Err(Failure::Denied { cause: why.into() }),
+                _ => Err(unknown()),
+            }
+        }
+        (ScopedCommand::Renew { .. }, Value::Int(1)) => Ok(ScopedOutcome::Renewed),
+        (ScopedCommand::Renew { .. }, Value::Int(0)) => Ok(ScopedOutcome::Gone),
+        (ScopedCommand::Renew { .. }, Value::Int(-1)) => Ok(ScopedOutcome::Superseded),
+        (ScopedCommand::Release { .. } | ScopedCommand::Withdraw { .. }, Value::Int(1)) => {
+            Ok(ScopedOutcome::Released)
+        }
+        (ScopedCommand::Release { .. } | ScopedCommand::Withdraw { .. }, Value::Int(0)) => {
+            Ok(ScopedOutcome::NotMine)
+        }
+        _ => Err(unknown()),
+    }
+}
+
+/// The message of a release: after how long the lease can be had.
+pub(super) fn decode_release(payload: &[u8]) -> Option<Duration> {
+    let millis = std::str::from_utf8(payload).ok()?.parse().ok()?;
+    Some(Duration::from_millis(millis))
+}
+
+fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        _ => None,
+    }
+}
+
+static ACQUIRE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/scoped/acquire.lua")));
+static RENEW: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/scoped/renew.lua")));
+static RELEASE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/scoped/release.lua")));
+static WITHDRAW: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/scoped/withdraw.lua")));

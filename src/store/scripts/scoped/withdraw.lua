@@ -1,0 +1,20 @@
+-- Takes back an acquire that nobody heard the answer of: as if it had never been granted.
+--
+-- KEYS  1 lease     as in acquire.lua
+--       2 tick      as in acquire.lua
+-- ARGV  1 identity  of the acquisition
+-- Reply: 1 it had been granted and is free now | 0 nothing was changed
+--
+-- Atomic, because neither the lease nor the tick of somebody else may be freed.
+
+local identity = ARGV[1]
+if KEYS[2] and redis.call('GET', KEYS[2]) == identity then
+  redis.call('DEL', KEYS[2])
+end
+local value = redis.call('GET', KEYS[1])
+if not value or not string.find(value, '^%d+ ' .. identity .. '$') then
+  return 0
+end
+redis.call('SET', KEYS[1], value .. ' 0', 'PX', 1000)
+redis.pcall('PUBLISH', KEYS[1] .. ':released', 0)
+return 1
