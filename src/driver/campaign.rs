@@ -4,11 +4,12 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, WeakUnboundedSender};
 use tokio::time::sleep;
 
 use super::Change;
 use super::handle::{Shared, reason_word};
+use super::heartbeat::Served;
 use crate::election::{
     Answer, Election, Event, Failure, Message, Notice, Output, Reason, Reply, Request, Time,
 };
@@ -29,6 +30,19 @@ pub(super) enum Input {
     Suspend,
     /// It turns again.
     Resume,
+}
+
+impl Served for WeakUnboundedSender<Input> {
+    fn has_ended(&self) -> bool {
+        self.strong_count() == 0
+    }
+
+    fn tell(&self, hangs: bool) {
+        if let Some(inputs) = self.upgrade() {
+            // A broken loop has said so, and answers nobody any more.
+            let _ = inputs.send(if hangs { Input::Suspend } else { Input::Resume });
+        }
+    }
 }
 
 /// The loop around one election.

@@ -6,15 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::sync::mpsc::WeakUnboundedSender;
 use tokio::time::sleep;
 
-use super::campaign::Input;
 use super::runtime;
 
 /// The life of one event loop, asked for from the background: a ping now and then, which the loop
-/// answers when it turns. Campaigns whose loop has not turned for their stall timeout are suspended
-/// until it does. There is one for all campaigns of a loop.
+/// answers when it turns. Leases whose loop has not turned for their stall timeout are given up.
+/// There is one for all leases of a loop.
 ///
 /// The time is counted in turns of the thread that asks, each for its nominal length at most: where
 /// the whole process stood still that thread did too, and the loop is not to blame.
@@ -29,23 +27,29 @@ struct Pulse {
     /// As the loop last said: however long it stands still now, it does not hang.
     excused: AtomicBool,
     watched: Mutex<Vec<Watched>>,
-    /// Wakes the ticker: a campaign came, or the loop turned that a campaign is suspended for.
+    /// Wakes the ticker: a lease came, or the loop turned that one was given up for.
     wake: Arc<Notify>,
 }
 
-/// A campaign that does not outlive its loop's hang.
+/// A lease that does not outlive its loop's hang.
 struct Watched {
     timeout: Duration,
-    /// Weak: a campaign ends with its last handle, and this is none.
-    inputs: WeakUnboundedSender<Input>,
+    served: Box<dyn Served>,
     suspended: bool,
+}
+
+/// The way to whoever keeps a lease for a loop; no handle of it, so that it can end.
+pub(super) trait Served: Send {
+    fn has_ended(&self) -> bool;
+    /// The loop hangs, or turns again.
+    fn tell(&self, hangs: bool);
 }
 
 /// How many pings are sent in a stall timeout: a hang is noticed so much of it late at most.
 const PINGS: u32 = 8;
 
 impl Heartbeat {
-    /// Starts asking, with the first campaign: `ping` is to reach the loop, which then calls
+    /// Starts asking, with the first lease: `ping` is to reach the loop, which then calls
     /// [`Heartbeat::beat`]. It must not block. Ends with the last clone.
     ///
     /// # Errors
@@ -80,10 +84,10 @@ impl Heartbeat {
         }
     }
 
-    pub(super) fn watch(&self, timeout: Duration, inputs: WeakUnboundedSender<Input>) {
+    pub(super) fn watch(&self, timeout: Duration, served: impl Served + 'static) {
         self.0.watched().push(Watched {
             timeout,
-            inputs,
+            served: Box::new(served),
             suspended: false,
         });
         self.0.wake.notify_one();
@@ -111,7 +115,7 @@ impl Pulse {
     /// How long to wait before the next ping; `None` while nobody needs to know.
     fn interval(&self) -> Option<Duration> {
         let mut watched = self.watched();
-        watched.retain(|watched| watched.inputs.strong_count() > 0);
+        watched.retain(|watched| !watched.served.has_ended());
         watched.iter().map(|watched| watched.timeout / PINGS).min()
     }
 
@@ -130,15 +134,7 @@ impl Pulse {
             let suspended = silent >= watched.timeout;
             if suspended != watched.suspended {
                 watched.suspended = suspended;
-                if let Some(inputs) = watched.inputs.upgrade() {
-                    let input = if suspended {
-                        Input::Suspend
-                    } else {
-                        Input::Resume
-                    };
-                    // A broken loop has said so, and answers nobody any more.
-                    let _ = inputs.send(input);
-                }
+                watched.served.tell(suspended);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Runs the loop around one election: waits, reads the clock, carries commands to the store and
+//! Runs the loop around one election, and the one around the lease of one run: waits, reads the clock, carries commands to the store and
 //! tells the outside what happened. The rules are [`crate::election`]'s.
 
 mod campaign;
@@ -6,12 +6,15 @@ mod clock;
 mod handle;
 mod heartbeat;
 mod lease_cell;
+mod run;
 mod runtime;
 mod stores;
+mod waiters;
 
 pub use clock::now;
 pub use handle::{Change, Handle, Sink, Start, reason_word, wait_ended};
 pub use heartbeat::Heartbeat;
 pub use lease_cell::LeaseCell;
+pub use run::{RunChange, RunHandle, RunStart, wait_runs_ended};
 pub use runtime::runtime;
 pub use stores::store;

@@ -37,16 +37,18 @@ impl Receiver {
         }
     }
 
-    /// False for what is no message of this protocol version. A receiver that was dropped is
-    /// forgotten by its departure.
+    /// False for what is no message of this protocol version.
     fn deliver(&self, payload: &[u8]) -> bool {
+        // A receiver that was dropped is forgotten by its departure.
         match self {
-            Receiver::Changes(sender) => decode_message(payload)
-                .map(|message| sender.send(message))
-                .is_some(),
-            Receiver::Releases(sender) => decode_release(payload)
-                .map(|delay| sender.send(delay))
-                .is_some(),
+            Receiver::Changes(sender) => decode_message(payload).is_some_and(|message| {
+                let _ = sender.send(message);
+                true
+            }),
+            Receiver::Releases(sender) => decode_release(payload).is_some_and(|delay| {
+                let _ = sender.send(delay);
+                true
+            }),
         }
     }
 }

@@ -88,14 +88,19 @@ impl ScopedLease {
         }
     }
 
-    /// The caller wants it no more; one that was granted already is released by
-    /// [`ScopedLease::release`].
+    /// The caller wants it no more, and no run has begun. Where it was granted already, that is taken
+    /// back: the tick is not used up.
     pub fn abandon(&mut self, now: Time) {
-        if matches!(
-            self.state,
-            State::Idle | State::Asking { .. } | State::Waiting { .. }
-        ) {
-            self.refuse(now, Refusal::Abandoned);
+        match self.state {
+            State::Idle | State::Asking { .. } | State::Waiting { .. } => {
+                self.refuse(now, Refusal::Abandoned);
+            }
+            State::Holding(hold) => {
+                let moot = hold.confirmed_from + self.config.window();
+                self.leave(now, self.withdrawal(), false, moot);
+            }
+            State::Lost { .. } => self.release(now),
+            State::Leaving { .. } | State::Ended => {}
         }
     }
 
@@ -373,11 +378,14 @@ impl ScopedLease {
         if known || !doubtful {
             return self.end();
         }
-        let command = ScopedCommand::Withdraw {
+        self.leave(now, self.withdrawal(), true, now + self.config.ttl);
+    }
+
+    fn withdrawal(&self) -> ScopedCommand {
+        ScopedCommand::Withdraw {
             identity: self.identity,
             tick: self.config.tick,
-        };
-        self.leave(now, command, true, now + self.config.ttl);
+        }
     }
 
     fn leave_hold(&mut self, now: Time, hold: Hold, told: bool) {

@@ -1,0 +1,354 @@
+use std::fmt;
+use std::future::pending;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock, mpsc as blocking};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::OwnedMutexGuard;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, WeakUnboundedSender};
+use tokio::time::sleep;
+
+use super::heartbeat::Served;
+use super::waiters::turn;
+use super::{Heartbeat, LeaseCell, now, runtime};
+use crate::election::scoped::{
+    Refusal, ScopedConfig, ScopedEnd, ScopedLease, ScopedOutcome, ScopedOutput, ScopedRequest,
+};
+use crate::election::{Failure, Random, Time};
+use crate::store::ScopedStore;
+
+/// What the lease of a run tells the outside, in order.
+#[derive(Clone, Debug)]
+pub enum RunChange {
+    Granted(Arc<LeaseCell>),
+    Refused(Refusal),
+    Lost(ScopedEnd),
+    /// The run has had its time; its lease is renewed no more.
+    Overrun,
+    /// To [`RunHandle::release`]: it need not be waited for any longer.
+    Released,
+    /// The loop itself broke: nothing follows.
+    Failed,
+}
+
+/// What the lease of a run is asked for with.
+pub struct RunStart {
+    pub store: Arc<dyn ScopedStore>,
+    pub resource: Arc<str>,
+    pub config: ScopedConfig,
+    /// How long the run may take.
+    pub max_run: Option<Duration>,
+    /// The life of the event loop that runs the job, and how long it may stand still.
+    pub stall: Option<(Heartbeat, Duration)>,
+    /// Called from one task only, in order. It must not block.
+    pub sink: Box<dyn Fn(RunChange) + Send + Sync>,
+}
+
+/// The outside's end of the lease of one run.
+#[derive(Clone, Debug)]
+pub struct RunHandle {
+    inputs: UnboundedSender<Input>,
+}
+
+#[derive(Debug)]
+enum Input {
+    Release,
+    Abandon,
+    Stall,
+    /// Somebody waits until nothing is on its way any more.
+    Tell(blocking::Sender<()>),
+}
+
+impl Served for WeakUnboundedSender<Input> {
+    fn has_ended(&self) -> bool {
+        self.strong_count() == 0
+    }
+
+    fn tell(&self, hangs: bool) {
+        // Once it is given up, a loop that turns again finds it lost.
+        if hangs && let Some(inputs) = self.upgrade() {
+            let _ = inputs.send(Input::Stall);
+        }
+    }
+}
+
+impl RunHandle {
+    /// Asks for the lease: [`RunChange::Granted`] or [`RunChange::Refused`] follows.
+    ///
+    /// # Errors
+    ///
+    /// When the runtime or the source of randomness cannot be had.
+    pub fn start(start: RunStart) -> io::Result<RunHandle> {
+        let mut seed = [0; 16];
+        getrandom::fill(&mut seed).map_err(io::Error::other)?;
+        let random = Random::from_seed(u128::from_ne_bytes(seed));
+        let (inputs, received) = mpsc::unbounded_channel();
+        let served = inputs.downgrade();
+        runtime()?.spawn(supervise(start, random, received, served));
+        Ok(RunHandle { inputs })
+    }
+
+    /// The run is over. [`RunChange::Released`] follows.
+    pub fn release(&self) {
+        self.send(Input::Release);
+    }
+
+    /// No run has begun, and none will.
+    pub fn abandon(&self) {
+        self.send(Input::Abandon);
+    }
+
+    fn send(&self, input: Input) {
+        // A loop that has ended needs to hear nothing any more.
+        let _ = self.inputs.send(input);
+    }
+}
+
+/// Blocks until nothing is on its way for any of the runs, for `timeout` at most in all; false if the
+/// time was up.
+pub fn wait_runs_ended(runs: &[RunHandle], timeout: Duration) -> bool {
+    let (sender, ended) = blocking::channel();
+    for run in runs {
+        run.send(Input::Tell(sender.clone()));
+    }
+    drop(sender);
+    // Nobody sends: the channel closes with the last of them.
+    ended.recv_timeout(timeout) == Err(blocking::RecvTimeoutError::Disconnected)
+}
+
+async fn supervise(
+    start: RunStart,
+    random: Random,
+    inputs: UnboundedReceiver<Input>,
+    served: WeakUnboundedSender<Input>,
+) {
+    let sink: Arc<dyn Fn(RunChange) + Send + Sync> = Arc::from(start.sink);
+    let cell = Arc::new(OnceLock::new());
+    let run = Run {
+        lease: ScopedLease::new(start.config.clone(), random.clone()),
+        store: start.store,
+        resource: start.resource,
+        max_run: start.max_run,
+        overrun_at: None,
+        stall: start.stall.map(|stall| (stall, served)),
+        inputs,
+        dropped: false,
+        released: None,
+        turn: None,
+        waiting: Vec::new(),
+        replies: FuturesUnordered::new(),
+        cell: cell.clone(),
+        sink: sink.clone(),
+        ended: false,
+    };
+    let broke = AssertUnwindSafe(run.run(start.config, random)).catch_unwind();
+    if broke.await.is_err() {
+        if let Some(cell) = cell.get() {
+            LeaseCell::end(cell);
+        }
+        sink(RunChange::Failed);
+    }
+}
+
+/// The loop around the lease of one run.
+struct Run {
+    lease: ScopedLease,
+    store: Arc<dyn ScopedStore>,
+    resource: Arc<str>,
+    max_run: Option<Duration>,
+    overrun_at: Option<Time>,
+    /// Until it is watched.
+    stall: Option<((Heartbeat, Duration), WeakUnboundedSender<Input>)>,
+    inputs: UnboundedReceiver<Input>,
+    /// The handle is gone.
+    dropped: bool,
+    /// The messages of releases, while there is something to wait for.
+    released: Option<UnboundedReceiver<Duration>>,
+    /// While it is this one's turn to wait.
+    turn: Option<OwnedMutexGuard<()>>,
+    /// Dropped with the loop, for those who wait for its end.
+    waiting: Vec<blocking::Sender<()>>,
+    replies: FuturesUnordered<BoxFuture<'static, Reply>>,
+    cell: Arc<OnceLock<Arc<LeaseCell>>>,
+    sink: Arc<dyn Fn(RunChange) + Send + Sync>,
+    ended: bool,
+}
+
+type Reply = (ScopedRequest, Result<ScopedOutcome, Failure>);
+
+enum Happening {
+    Input(Option<Input>),
+    Reply(Reply),
+    Released(Option<Duration>),
+    Timeout,
+}
+
+impl Run {
+    async fn run(mut self, mut config: ScopedConfig, random: Random) {
+        if !config.wait.is_zero() {
+            // Before the first question: a release in between must not be missed.
+            self.released = Some(self.store.subscribe_releases(&self.resource));
+            let until = now() + config.wait;
+            self.turn = self.queue(config.wait).await;
+            if self.turn.is_none() {
+                return;
+            }
+            config.wait = until.since(now());
+            self.lease = ScopedLease::new(config, random);
+        }
+        self.lease.acquire(now());
+        loop {
+            self.carry_out();
+            if self.ended {
+                return;
+            }
+            let happening = self.wait().await;
+            let now = now();
+            // A wait can be late. The time goes first, as in an election.
+            if self.lease.poll_timeout().is_some_and(|at| at <= now) {
+                self.lease.handle_timeout(now);
+            }
+            if self.overrun_at.is_some_and(|at| at <= now) {
+                self.overrun();
+            }
+            self.hear(now, happening);
+        }
+    }
+
+    /// Waits for its turn among those of this process that wait for the same resource; `None` when it
+    /// has been answered before that.
+    async fn queue(&mut self, wait: Duration) -> Option<OwnedMutexGuard<()>> {
+        let refusal = tokio::select! {
+            turn = turn(&self.store, &self.resource) => return Some(turn),
+            () = sleep(wait) => Refusal::Held,
+            () = left(&mut self.inputs, &mut self.waiting) => Refusal::Abandoned,
+        };
+        (self.sink)(RunChange::Refused(refusal));
+        None
+    }
+
+    async fn wait(&mut self) -> Happening {
+        let now = now();
+        let timeouts = [self.lease.poll_timeout(), self.overrun_at];
+        let wake_at = timeouts.into_iter().flatten().min();
+        let timeout = async {
+            match wake_at {
+                Some(at) => sleep(at.since(now)).await,
+                None => pending().await,
+            }
+        };
+        let released = async {
+            match &mut self.released {
+                Some(released) => released.recv().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            input = self.inputs.recv(), if !self.dropped => Happening::Input(input),
+            () = timeout => Happening::Timeout,
+            Some(reply) = self.replies.next() => Happening::Reply(reply),
+            delay = released => Happening::Released(delay),
+        }
+    }
+
+    fn hear(&mut self, now: Time, happening: Happening) {
+        match happening {
+            Happening::Input(Some(Input::Release)) => self.lease.release(now),
+            Happening::Input(Some(Input::Abandon)) => self.lease.abandon(now),
+            Happening::Input(None) => {
+                // It is kept until the run is over.
+                self.dropped = true;
+                self.lease.abandon(now);
+            }
+            Happening::Input(Some(Input::Stall)) => self.lease.stall(now),
+            Happening::Input(Some(Input::Tell(sender))) => self.waiting.push(sender),
+            Happening::Reply((request, reply)) => self.lease.handle_reply(now, request, reply),
+            Happening::Released(Some(delay)) => self.lease.handle_message(now, delay),
+            Happening::Released(None) => self.released = None,
+            Happening::Timeout => {}
+        }
+    }
+
+    fn overrun(&mut self) {
+        self.overrun_at = None;
+        self.lease.overrun();
+        self.end_term();
+        (self.sink)(RunChange::Overrun);
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(output) = self.lease.poll_output() {
+            match output {
+                ScopedOutput::Send(request) => {
+                    let answering = self.store.send_scoped(&self.resource, &request);
+                    self.replies
+                        .push(Box::pin(async move { (request, answering.await) }));
+                }
+                ScopedOutput::Granted(grant) => {
+                    self.released = None;
+                    self.turn = None;
+                    self.overrun_at = self.max_run.map(|max_run| now() + max_run);
+                    let cell = Arc::new(LeaseCell::new(grant.token, grant.step_down_at));
+                    let cell = self.cell.get_or_init(|| cell);
+                    (self.sink)(RunChange::Granted(cell.clone()));
+                }
+                ScopedOutput::Refused(refusal) => (self.sink)(RunChange::Refused(refusal)),
+                ScopedOutput::Extended { step_down_at } => self.extend(step_down_at),
+                ScopedOutput::Lost(end) => {
+                    self.end_term();
+                    (self.sink)(RunChange::Lost(end));
+                }
+                ScopedOutput::Released => {
+                    self.end_term();
+                    (self.sink)(RunChange::Released);
+                }
+                ScopedOutput::Ended => self.ended = true,
+            }
+        }
+    }
+
+    fn extend(&mut self, step_down_at: Time) {
+        // A run that has lived for so long could outlive a hang.
+        if let Some(((heartbeat, timeout), served)) = self.stall.take() {
+            heartbeat.watch(timeout, served);
+        }
+        let kept = self
+            .cell
+            .get()
+            .is_some_and(|cell| cell.extend(now(), step_down_at));
+        if !kept {
+            self.lease.handle_expired();
+        }
+    }
+
+    fn end_term(&mut self) {
+        self.overrun_at = None;
+        if let Some(cell) = self.cell.get() {
+            cell.end();
+        }
+    }
+}
+
+/// Waits until the caller wants the lease no more, whoever wants to know of the end.
+async fn left(inputs: &mut UnboundedReceiver<Input>, waiting: &mut Vec<blocking::Sender<()>>) {
+    loop {
+        match inputs.recv().await {
+            Some(Input::Tell(sender)) => waiting.push(sender),
+            Some(Input::Stall) => {}
+            Some(Input::Release | Input::Abandon) | None => return,
+        }
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run")
+            .field("resource", &self.resource)
+            .finish_non_exhaustive()
+    }
+}
