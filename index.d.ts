@@ -154,16 +154,108 @@ export interface PrimaryLogger {
   error(message: string, fields: Record<string, unknown>): void
 }
 
+/** What one call of `withLease` is asked for with. An option that is not known is refused. */
+export interface LeaseOptions extends RunOptions {
+  /**
+   * How long the lease of a crashed server lasts, in ms: from 100 to 86,400,000, default 5,000. A run
+   * may take longer: the lease is renewed.
+   */
+  ttl?: number
+  /** How long it is remembered that a tick was run, in ms: from `ttl` to 30 days, default 24 hours. */
+  tickMemory?: number
+  /**
+   * How long a lease that another holds is waited for, in ms: default 0, at most a day. Those who wait
+   * in one process are served in the order in which they came.
+   */
+  wait?: number
+  /**
+   * How long a Redis that does not answer is waited for, in ms: at least 10, default `ttl / 2` or
+   * 5,000, whichever is shorter.
+   */
+  acquireTimeout?: number
+  /** Ends the wait for the lease, and rejects with its reason. It does nothing once `run` has begun. */
+  signal?: AbortSignal
+  /**
+   * How long the event loop may stand still before this server counts as hung and the lease is given
+   * up, in ms: from `2 * ttl`, default 60,000 or `12 * ttl`, whichever is longer; `false` for ever.
+   */
+  stallTimeout?: number | false
+  /** How long the end of the process may wait for the release, in ms: from 0 to 10,000, default 500. */
+  exitTimeout?: number
+}
+
+/** What all runs of a `LeaderRunner` are asked for with. An option that is not known is refused. */
+export interface LeaderRunnerOptions {
+  /**
+   * How long a lease is kept after its grant at least, in ms: from 0 to `lockTTL`, default 500 or
+   * `lockTTL`, whichever is shorter. It keeps a server that is late by less from running a short job
+   * again. Measured on Redis's clock.
+   */
+  minHold?: number
+  /** As in `LeaseOptions`. */
+  tickMemory?: number
+  /** As in `LeaseOptions`, with `lockTTL` for `ttl`. */
+  acquireTimeout?: number
+  /** As in `RunOptions`. */
+  maxRun?: number
+  /** As in `LeaseOptions`. */
+  stallTimeout?: number | false
+  /** As in `LeaseOptions`. */
+  exitTimeout?: number
+}
+
+/** What one run is asked for with. */
+export interface RunOptions {
+  /**
+   * The *scheduled* time of this run, the same on all servers: one tick of one name is granted once,
+   * however late a server asks, within `tickMemory`. Not with `tickEvery`.
+   */
+  tick?: Date
+  /**
+   * For schedules of one period, in ms, at least 1: the present time, rounded to the nearest multiple
+   * since 1970, names the tick. Right for servers that are late by less than half of it.
+   */
+  tickEvery?: number
+  /**
+   * How long the lease is kept after its grant at least, in ms: from 0 to the ttl; default 0, or that
+   * of the runner. Nobody else is granted it before, though the run was shorter.
+   */
+  minHold?: number
+  /**
+   * How long the run may take, in ms: no default. Then its `signal` is aborted, its lease is renewed no
+   * more, and whoever waits is told.
+   */
+  maxRun?: number
+}
+
+/**
+ * What became of a run. `skipped`: another server holds the lease (`held`, also if it has just run the
+ * job) or has run this tick (`ran`), or the runner is `closed`. `failed`: the job threw, or an argument
+ * was wrong (then without a token). `lost`: the lease was lost before the job had ended; `overrun` is
+ * for a job that took longer than `maxRun`. `unavailable`: no answer from Redis in time, or a refusal.
+ * The last three are in the log too.
+ */
+export type RunOutcome =
+  | {outcome: 'ran'; token: number}
+  | {outcome: 'skipped'; reason: 'held' | 'ran' | 'closed'}
+  | {outcome: 'failed'; error: unknown; token?: number}
+  | {outcome: 'lost'; error: PrimaryLeaseError; token: number; reason: LeaseEndReason | 'overrun'}
+  | {outcome: 'unavailable'; error: PrimaryLeaseError}
+
 /**
  * - `ERR_INVALID_CONFIG`: an argument or an option; the message names it and its value.
+ * - `ERR_LEASE_HELD`: another holds the lease of the resource, or has run this tick.
  * - `ERR_LEASE_LOST`: the lease is not held any more.
+ * - `ERR_STORE_UNAVAILABLE`: no answer from Redis in time.
  * - `ERR_STORE_DENIED`: Redis refuses us for good: credentials, permissions, or a key of another
  *   type under our name.
  * - `ERR_CLOSED`: the process is ending, or the background thread could not be had.
  */
 export type PrimaryLeaseErrorCode =
   | 'ERR_INVALID_CONFIG'
+  | 'ERR_LEASE_HELD'
   | 'ERR_LEASE_LOST'
+  | 'ERR_STORE_UNAVAILABLE'
   | 'ERR_STORE_DENIED'
   | 'ERR_CLOSED'
 
@@ -180,6 +272,71 @@ export interface PrimaryLeaseError extends Error {
  * can point the loader at a WASI artifact this package does not build itself.
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
+
+/**
+ * Runs the jobs of a scheduler that every server has, each tick on one of them.
+ *
+ * Every server calls `runLocked` at every tick; the one that is granted the lease of the job's name
+ * runs it, the others skip. The lease is renewed while the job runs, also while it blocks the event
+ * loop, and is kept for `minHold` at least, so that a server that is late by less does not run a short
+ * job again. With `tick` or `tickEvery` no lateness does that.
+ */
+export declare class LeaderRunner {
+  /**
+   * `lockTTL` is how long the lease of a crashed server keeps its job from being run, in ms: from 100
+   * to 86,400,000.
+   *
+   * Throws `ERR_INVALID_CONFIG` and `ERR_CLOSED` (the process is ending).
+   */
+  constructor(redis: RedisSource, prefix: string, lockTTL: number, options?: LeaderRunnerOptions)
+  /**
+   * Runs `run` if this server is granted the lease of `name`, and resolves with what became of it.
+   * Never rejects: what a job throws is in the outcome, and in the log.
+   *
+   * `skip` is called where another server runs the job or has just run it, and only there: not when
+   * the job failed, not when Redis did, and never after `run` began.
+   */
+  runLocked(name: string, run: (lease: Lease) => unknown, skip?: (() => unknown) | null, options?: RunOptions): Promise<RunOutcome>
+  /**
+   * Begins no more runs, and resolves when those that are under way have ended and their leases are
+   * released: at the latest after `drain` ms (default `lockTTL`), when what still runs is told so by
+   * its `signal` and its lease is released all the same. Never rejects but for `ERR_INVALID_CONFIG`.
+   *
+   * Without it, and without waiting for it, the end of the process releases everything.
+   */
+  close(options?: {drain?: number}): Promise<void>
+}
+
+/**
+ * The lease of one run of a job: handed to the job, renewed while it runs, released after it.
+ *
+ * It trusts Redis's clock. A loss of Redis's data, a failover or a step of its clock can give the
+ * resource to another server while a run goes on: the token tells the two apart.
+ */
+export declare class Lease {
+  /** What it is the lease of; with a `LeaderRunner`, its prefix and the name, with a colon between. */
+  get resource(): string
+  /**
+   * The fencing token: a safe integer that rises with every grant for this resource. Hand it to
+   * whatever the run writes to, and let that refuse a smaller one than it has seen.
+   */
+  get token(): number
+  /**
+   * Whether it is held at this very moment: compares the clock with the deadline, so it is right
+   * even just after the event loop or the whole process stood still. Once false it stays false.
+   */
+  get isHeld(): boolean
+  /** For how long it is held even if no further renewal is confirmed, in ms; 0 when it is not. */
+  get remainingMs(): number
+  /**
+   * Aborted when the lease is lost or released, or the run takes longer than `maxRun`, with a
+   * `PrimaryLeaseError` of the code `ERR_LEASE_LOST` as its reason. The event loop has to turn for
+   * that; `isHeld` does not need it.
+   */
+  get signal(): AbortSignal
+  /** Throws `ERR_LEASE_LOST` unless the lease is held at this moment. */
+  assertHeld(): void
+}
 
 /**
  * Primaryship of one election, from its grant to its loss or release.
@@ -281,3 +438,17 @@ export declare function resignPrimaryServer(prefix?: string): Promise<void>
  * Throws `ERR_INVALID_CONFIG`.
  */
 export declare function setLogger(logger: PrimaryLogger | null): void
+
+/**
+ * Runs `run` while this server holds the lease of `resource`, and resolves with what it returned.
+ *
+ * The lease is renewed in the background while `run` is pending, also while it blocks the event loop,
+ * and released when it has settled. It is for one run: nobody waits for it between two of them.
+ *
+ * Rejects with the error of `run`, or with `ERR_LEASE_HELD` (another holds it, has held it less than
+ * `minHold` ago, or has run this tick), `ERR_STORE_UNAVAILABLE` (no answer from Redis for
+ * `acquireTimeout`), `ERR_STORE_DENIED`, `ERR_LEASE_LOST` (it was lost during the run, or the run
+ * took longer than `maxRun`; with the `result` of the run if it finished, or its error as the
+ * `cause`), `ERR_INVALID_CONFIG` (an argument) and `ERR_CLOSED` (the process is ending).
+ */
+export declare function withLease<T>(redis: RedisSource, resource: string, options: LeaseOptions, run: (lease: Lease) => T | Promise<T>): Promise<T>

@@ -835,9 +835,12 @@ function __napiStampBindingTarget(exportsObject, target) {
 // linked import resolves to `undefined`.
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
+module.exports.LeaderRunner = nativeBinding.LeaderRunner
+module.exports.Lease = nativeBinding.Lease
 module.exports.PrimaryLease = nativeBinding.PrimaryLease
 module.exports.establishPrimaryServer = nativeBinding.establishPrimaryServer
 module.exports.onPrimaryChange = nativeBinding.onPrimaryChange
 module.exports.primaryStatus = nativeBinding.primaryStatus
 module.exports.resignPrimaryServer = nativeBinding.resignPrimaryServer
 module.exports.setLogger = nativeBinding.setLogger
+module.exports.withLease = nativeBinding.withLease

@@ -2,26 +2,34 @@
 //! listeners, its logger, and the one queue through which everything reaches it.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use napi::bindgen_prelude::{Function, Unknown};
 use napi::threadsafe_function::{
     ThreadsafeFunction, ThreadsafeFunctionCallMode, UnknownReturnValue,
 };
-use napi::{Env, Status};
+use napi::{Env, Status, sys};
+use tokio::time::sleep;
 
+use super::backends::Backends;
 use super::campaign::Campaign;
+use super::error::Result;
 use super::exit;
 use super::inspector;
-use super::js;
+use super::js::{self, Value};
 use super::listener::{self, Listener};
 use super::logging::{self, Line, Logger};
-use crate::driver::{Change, Heartbeat};
+use super::runs::{Job, Runner};
+use super::shelf::Shelf;
+use crate::driver::{Change, Heartbeat, RunChange, runtime};
+use crate::store::Backend;
 
 /// What comes to an environment from elsewhere.
 pub enum Delivery {
@@ -33,10 +41,20 @@ pub enum Delivery {
     Present {
         listener: u64,
     },
+    /// What became of the lease of a run.
+    Run {
+        job: u64,
+        change: RunChange,
+    },
+    /// The time has come to do something.
+    Due(Act),
     Line(Line),
     /// To be answered as soon as the event loop turns.
     Ping,
 }
+
+/// Something to be done on an environment's own thread.
+pub type Act = Box<dyn FnOnce(&Env, &Rc<Environment>) + Send>;
 
 /// Weak: it keeps neither the process nor Jest alive. Unbounded: no 'lost' is ever dropped.
 type Queue = ThreadsafeFunction<Delivery, UnknownReturnValue, (), Status, false, true, 0>;
@@ -46,6 +64,19 @@ type Queue = ThreadsafeFunction<Delivery, UnknownReturnValue, (), Status, false,
 pub struct Channel(Arc<Queue>);
 
 impl Channel {
+    /// Whether the process lives on while something may come this way.
+    #[expect(unsafe_code, reason = "napi's own wrapper wants the queue for itself")]
+    fn keep_alive(&self, env: &Env, keep: bool) {
+        // SAFETY: the queue is alive as long as this channel, and we are on its thread. It fails only
+        // where the environment is ending, and nothing lives on.
+        unsafe {
+            match keep {
+                true => sys::napi_ref_threadsafe_function(env.raw(), self.0.raw()),
+                false => sys::napi_unref_threadsafe_function(env.raw(), self.0.raw()),
+            };
+        }
+    }
+
     pub fn send(&self, delivery: Delivery) {
         // An environment that has ended needs to hear nothing any more.
         let _ = self
@@ -61,10 +92,18 @@ pub struct Environment {
     pub campaigns: RefCell<Vec<Rc<Campaign>>>,
     pub listeners: RefCell<Vec<Rc<Listener>>>,
     pub logger: RefCell<Logger>,
+    /// The runs whose leases have not been released.
+    pub jobs: RefCell<HashMap<u64, Rc<Job>>>,
+    /// Those that are closing, for a while.
+    pub runners: RefCell<HashMap<u64, Weak<Runner>>>,
+    pub shelf: Shelf,
+    pub backends: Backends,
     /// It is ending: nothing new is begun.
     pub closed: Cell<bool>,
     heartbeat: OnceCell<Heartbeat>,
     numbers: Cell<u64>,
+    /// How many promises keep the process alive.
+    awaited: Cell<usize>,
 }
 
 impl Environment {
@@ -72,6 +111,20 @@ impl Environment {
     pub fn next_number(&self) -> u64 {
         self.numbers.set(self.numbers.get() + 1);
         self.numbers.get()
+    }
+
+    /// One promise more, or one less, keeps the process alive.
+    pub fn keep_alive(&self, env: &Env, keep: bool) {
+        let before = self.awaited.get();
+        let after = if keep {
+            before + 1
+        } else {
+            before.saturating_sub(1)
+        };
+        self.awaited.set(after);
+        if (before == 0) != (after == 0) {
+            self.channel.keep_alive(env, keep);
+        }
     }
 
     pub fn campaign(&self, prefix: &str) -> Option<Rc<Campaign>> {
@@ -91,7 +144,25 @@ impl Environment {
         Ok(self.heartbeat.get_or_init(|| heartbeat).clone())
     }
 
-    fn deliver(&self, env: &Env, delivery: Delivery) {
+    /// Does something on this environment's thread when `time` has passed, if it is still there. That
+    /// keeps nothing alive.
+    pub fn after(&self, time: Duration, act: impl FnOnce(&Env, &Rc<Environment>) + Send + 'static) {
+        let channel = self.channel.clone();
+        // Without a runtime there is nothing to wait for either.
+        if let Ok(runtime) = runtime() {
+            runtime.spawn(async move {
+                sleep(time).await;
+                channel.send(Delivery::Due(Box::new(act)));
+            });
+        }
+    }
+
+    /// The store of what a caller gave as `redis`.
+    pub fn backend(&self, env: &Env, redis: Value, ttl: Duration) -> Result<Arc<dyn Backend>> {
+        self.backends.of(env, redis, ttl)
+    }
+
+    fn deliver(self: &Rc<Self>, env: &Env, delivery: Delivery) {
         match delivery {
             Delivery::Change { campaign, change } => {
                 let campaigns = self.campaigns.borrow();
@@ -102,6 +173,13 @@ impl Environment {
                 }
             }
             Delivery::Present { listener } => listener::tell_present(env, self, listener),
+            Delivery::Run { job, change } => {
+                let job = self.jobs.borrow().get(&job).cloned();
+                if let Some(job) = job {
+                    job.hear(env, self, change);
+                }
+            }
+            Delivery::Due(act) => act(env, self),
             Delivery::Line(line) => logging::write(env, self, line),
             Delivery::Ping => {
                 if let Some(heartbeat) = self.heartbeat.get() {
@@ -133,9 +211,14 @@ pub fn present(env: &Env) -> napi::Result<Rc<Environment>> {
         campaigns: RefCell::default(),
         listeners: RefCell::default(),
         logger: RefCell::new(Logger::Console),
+        jobs: RefCell::default(),
+        runners: RefCell::default(),
+        shelf: Shelf::default(),
+        backends: Backends::default(),
         closed: Cell::new(false),
         heartbeat: OnceCell::new(),
         numbers: Cell::new(0),
+        awaited: Cell::new(0),
     });
     PRESENT.with(|present| *present.borrow_mut() = Some(environment.clone()));
     logging::attach(&environment);

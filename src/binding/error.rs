@@ -1,3 +1,5 @@
+use std::fmt;
+
 use napi::bindgen_prelude::{JsObjectValue, Object};
 use napi::{Env, JsValue, Property, PropertyAttributes};
 
@@ -8,7 +10,9 @@ use crate::election::ConfigError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     InvalidConfig,
+    LeaseHeld,
     LeaseLost,
+    StoreUnavailable,
     StoreDenied,
     Closed,
 }
@@ -17,7 +21,9 @@ impl Code {
     fn as_str(self) -> &'static str {
         match self {
             Code::InvalidConfig => "ERR_INVALID_CONFIG",
+            Code::LeaseHeld => "ERR_LEASE_HELD",
             Code::LeaseLost => "ERR_LEASE_LOST",
+            Code::StoreUnavailable => "ERR_STORE_UNAVAILABLE",
             Code::StoreDenied => "ERR_STORE_DENIED",
             Code::Closed => "ERR_CLOSED",
         }
@@ -72,6 +78,12 @@ impl PrimaryLeaseError {
             Ok(error) => napi::Error::from(js::value(&error)),
             Err(error) => error,
         }
+    }
+}
+
+impl fmt::Display for PrimaryLeaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }
 

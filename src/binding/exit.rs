@@ -6,7 +6,7 @@ use napi::Env;
 
 use super::environment::{existing, forget};
 use super::{js, logging};
-use crate::driver::wait_ended;
+use crate::driver::{now, wait_ended, wait_runs_ended};
 
 /// Sees to it that the end of this environment is noticed.
 ///
@@ -28,6 +28,8 @@ pub fn watch(env: &Env) -> napi::Result<()> {
                 campaign.drop_references(&env);
             }
             environment.listeners.take();
+            environment.jobs.take();
+            environment.shelf.clear(&env);
         }
         forget();
     })?;
@@ -53,5 +55,17 @@ fn leave() {
             leaving.push((campaign.handle.clone(), number));
         }
     }
+    let jobs: Vec<_> = environment.jobs.borrow().values().cloned().collect();
+    let mut running = Vec::new();
+    for job in jobs {
+        if let Some(handle) = job.exit() {
+            timeout = timeout.max(job.exit_timeout);
+            running.push(handle);
+        }
+    }
+    let until = now() + timeout;
     wait_ended(&leaving, timeout);
+    if !running.is_empty() {
+        wait_runs_ended(&running, until.since(now()));
+    }
 }

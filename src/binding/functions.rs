@@ -10,6 +10,7 @@ use napi_derive::napi;
 use super::campaign::Campaign;
 use super::environment::{self, Delivery, Environment};
 use super::error::{Code, PrimaryLeaseError, Result};
+use super::given::{Given, function, text};
 use super::js::{self, Kind, Value};
 use super::listener;
 use super::logging::{self, Logger};
@@ -159,13 +160,7 @@ pub fn on_primary_change(
     let add = || -> Result<u64> {
         let prefix = text("prefix", js::value(&prefix))?;
         check_name("prefix", &prefix)?;
-        let listener = js::value(&listener);
-        if !js::is_function(listener) {
-            return Err(PrimaryLeaseError::invalid(format!(
-                "listener must be a function, got {}",
-                js::describe(listener)
-            )));
-        }
+        let listener = function("listener", js::value(&listener))?;
         Ok(listener::add(&environment, &prefix, listener)?)
     };
     let number = add().map_err(|error| error.into_napi(env))?;
@@ -219,7 +214,7 @@ pub fn resign_primary_server(
 ) -> napi::Result<Object<'static>> {
     let environment = environment::present(env)?;
     let (prefix, options) = (js::value(&prefix), js::value(&options));
-    let leaving = match to_resign(&environment, prefix, options) {
+    let leaving = match to_resign(env, &environment, prefix, options) {
         Ok(leaving) => leaving,
         Err(error) => return promise::rejected(env, error),
     };
@@ -233,20 +228,12 @@ pub fn resign_primary_server(
 }
 
 fn to_resign(
+    env: &Env,
     environment: &Environment,
     prefix: Value,
     options: Value,
 ) -> Result<Vec<Rc<Campaign>>> {
-    match js::kind(options)? {
-        Kind::Nothing => {}
-        Kind::Object(object) => options::refuse_unknown("options", &object, &[], &[])?,
-        _ => {
-            return Err(PrimaryLeaseError::invalid(format!(
-                "options must be an object, got {}",
-                js::describe(options)
-            )));
-        }
-    }
+    Given::new(env, options, &[])?;
     let mut campaigns = environment.campaigns.borrow().clone();
     if !matches!(js::kind(prefix)?, Kind::Nothing) {
         let prefix = text("prefix", prefix)?;
@@ -266,14 +253,4 @@ pub fn set_logger(env: &Env, logger: Unknown) -> napi::Result<()> {
     let logger = Logger::read(env, js::value(&logger)).map_err(|error| error.into_napi(env))?;
     logging::set(env, &environment, logger);
     Ok(())
-}
-
-fn text(field: &str, value: Value) -> Result<String> {
-    match js::kind(value)? {
-        Kind::Text(text) => Ok(text),
-        _ => Err(PrimaryLeaseError::invalid(format!(
-            "{field} must be a string, got {}",
-            js::describe(value)
-        ))),
-    }
 }

@@ -85,6 +85,33 @@ pub fn describe(value: Value) -> &'static str {
     }
 }
 
+/// The milliseconds since 1970 of a `Date`, also of another realm; NaN for an invalid one.
+pub fn date_ms(value: Value) -> Option<f64> {
+    let (env, mut ms) = (value.value().env, f64::NAN);
+    // SAFETY: both are of a live value; one that is no date fails.
+    let status = unsafe { sys::napi_get_date_value(env, value.raw(), &mut ms) };
+    (status == sys::Status::napi_ok).then_some(ms)
+}
+
+/// The `then` of a promise, or of what behaves as one.
+pub fn then_of(env: &Env, value: Value) -> Result<Option<Value>> {
+    let Kind::Object(_) = kind(value)? else {
+        return Ok(None);
+    };
+    let then = get(env, value, "then")?;
+    Ok(is_function(then).then_some(then))
+}
+
+/// A new `Error`; `None` where Node-API refuses even that.
+pub fn error(env: &Env, message: &str) -> Option<Value> {
+    let error = env.create_error(napi::Error::from_reason(message.to_owned()));
+    error.ok().map(|error| value(&error))
+}
+
+pub fn is_true(value: Value) -> bool {
+    matches!(kind(value), Ok(Kind::Bool(true)))
+}
+
 pub fn is_function(value: Value) -> bool {
     matches!(value.get_type(), Ok(ValueType::Function))
 }
@@ -155,20 +182,30 @@ pub fn read<T: FromNapiValue>(value: Value) -> Result<T> {
 }
 
 fn finish(env: &Env, status: sys::napi_status, raw: sys::napi_value) -> Result<Value> {
+    finish_call(env, status, raw).map_err(|thrown| match thrown {
+        Some(thrown) => Thrown(show(env, thrown)),
+        None => Thrown(format!(
+            "a call of Node-API failed: {}",
+            napi::Status::from(status)
+        )),
+    })
+}
+
+/// What a call of Node-API made, or what was thrown in it.
+pub fn finish_call(
+    env: &Env,
+    status: sys::napi_status,
+    raw: sys::napi_value,
+) -> std::result::Result<Value, Option<Value>> {
     if status == sys::Status::napi_ok {
         // SAFETY: the call that made it succeeded.
         return Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), raw) });
     }
-    Err(take_exception(env).unwrap_or_else(|| {
-        Thrown(format!(
-            "a call of Node-API failed: {}",
-            napi::Status::from(status)
-        ))
-    }))
+    Err(take_exception(env))
 }
 
 /// Takes what was thrown out of the environment.
-fn take_exception(env: &Env) -> Option<Thrown> {
+fn take_exception(env: &Env) -> Option<Value> {
     let mut exception = ptr::null_mut();
     let mut pending = false;
     // SAFETY: each pointer is only used when the call that wrote it succeeded.
@@ -181,8 +218,7 @@ fn take_exception(env: &Env) -> Option<Thrown> {
         if taken != sys::Status::napi_ok {
             return None;
         }
-        let exception = Unknown::from_raw_unchecked(env.raw(), exception);
-        Some(Thrown(show(env, exception)))
+        Some(Unknown::from_raw_unchecked(env.raw(), exception))
     }
 }
 

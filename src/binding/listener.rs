@@ -5,7 +5,7 @@ use napi::{Env, UnknownRef};
 
 use super::change::{Present, Telling};
 use super::environment::{self, Delivery, Environment};
-use super::js::{self, Kind, Value};
+use super::js::{self, Value};
 
 /// A function that is told of the changes of one election.
 pub struct Listener {
@@ -123,13 +123,9 @@ impl Listener {
 
     /// A promise that a listener returns must not be rejected unobserved.
     fn observe(&self, env: &Env, returned: Value) -> js::Result<()> {
-        let Kind::Object(_) = js::kind(returned)? else {
+        let Some(then) = js::then_of(env, returned)? else {
             return Ok(());
         };
-        let then = js::get(env, returned, "then")?;
-        if !js::is_function(then) {
-            return Ok(());
-        }
         let prefix = self.prefix.clone();
         let rejected = js::function(env, "listenerRejected", move |env, reason| {
             let error = reason.map(|reason| js::show(env, reason));

@@ -1,11 +1,14 @@
 //! Translates for Node, and decides nothing.
 
+mod async_context;
+mod backends;
 mod campaign;
 mod change;
 mod environment;
 mod error;
 mod exit;
 pub mod functions;
+mod given;
 mod inspector;
 mod js;
 mod lease;
@@ -13,6 +16,8 @@ mod listener;
 mod logging;
 mod options;
 mod promise;
+pub mod runs;
+mod shelf;
 mod source;
 
 pub use lease::PrimaryLease;

@@ -3,11 +3,11 @@
 use std::process;
 use std::time::Duration;
 
-use napi::bindgen_prelude::Object;
-use napi::{Env, ValueType};
+use napi::Env;
 
 use super::error::{PrimaryLeaseError, Result};
-use super::js::{self, Kind, Value};
+use super::given::{Given, Limit};
+use super::js::Value;
 use crate::election::{Config, DEFAULT_TTL, check_name};
 
 /// What a campaign is started with, beside its source.
@@ -21,8 +21,6 @@ pub struct Options {
 
 const DEFAULT_EXIT_TIMEOUT: Duration = Duration::from_millis(500);
 const MAX_EXIT_TIMEOUT: f64 = 10_000.0;
-/// More than any duration may be, and far from where a duration overflows.
-const MAX_MS: f64 = 1e12;
 const KNOWN: [&str; 8] = [
     "ttl",
     "renewInterval",
@@ -37,7 +35,7 @@ const KNOWN: [&str; 8] = [
 impl Options {
     pub fn read(env: &Env, prefix: &str, given: Value) -> Result<Options> {
         check_name("prefix", prefix)?;
-        let given = Given::new(env, given)?;
+        let given = Given::new(env, given, &KNOWN)?;
         let mut config = Config::new(given.millis("ttl")?.unwrap_or(DEFAULT_TTL));
         if let Some(interval) = given.millis("renewInterval")? {
             config.renew_interval = interval;
@@ -52,13 +50,7 @@ impl Options {
         }
         config.eager_start = given.boolean("eagerStart")?.unwrap_or(false);
         config.check()?;
-        let exit_timeout = given.millis("exitTimeout")?.unwrap_or(DEFAULT_EXIT_TIMEOUT);
-        if exit_timeout.as_millis() as f64 > MAX_EXIT_TIMEOUT {
-            return Err(PrimaryLeaseError::invalid(format!(
-                "exitTimeout must be from 0 to {MAX_EXIT_TIMEOUT} ms, got {} ms",
-                exit_timeout.as_millis()
-            )));
-        }
+        let exit_timeout = exit_timeout(&given)?;
         let scope = given.text("scope")?;
         if let Some(scope) = &scope {
             check_name("scope", scope)?;
@@ -116,6 +108,18 @@ impl Options {
     }
 }
 
+/// How long the end of the process may wait for a release.
+pub fn exit_timeout(given: &Given) -> Result<Duration> {
+    let timeout = given.millis("exitTimeout")?.unwrap_or(DEFAULT_EXIT_TIMEOUT);
+    if timeout.as_millis() as f64 > MAX_EXIT_TIMEOUT {
+        return Err(PrimaryLeaseError::invalid(format!(
+            "exitTimeout must be from 0 to {MAX_EXIT_TIMEOUT} ms, got {} ms",
+            timeout.as_millis()
+        )));
+    }
+    Ok(timeout)
+}
+
 /// The name of the election.
 pub fn name(prefix: &str, scope: Option<&str>) -> String {
     match scope {
@@ -154,115 +158,4 @@ fn host_name() -> String {
 #[cfg(not(unix))]
 fn host_name() -> String {
     std::env::var("COMPUTERNAME").unwrap_or_else(|_| "localhost".into())
-}
-
-/// A timeout that can be switched off.
-enum Limit {
-    Never,
-    After(Duration),
-}
-
-/// The options object as it was given.
-struct Given<'a> {
-    env: &'a Env,
-    object: Option<Value>,
-}
-
-impl<'a> Given<'a> {
-    fn new(env: &'a Env, given: Value) -> Result<Self> {
-        let object = match js::kind(given)? {
-            Kind::Nothing => None,
-            Kind::Object(object) if js::describe(given) == "an object" => {
-                refuse_unknown("options", &object, &KNOWN, &KNOWN)?;
-                Some(given)
-            }
-            _ => {
-                return Err(PrimaryLeaseError::invalid(format!(
-                    "options must be an object, got {}",
-                    js::describe(given)
-                )));
-            }
-        };
-        Ok(Given { env, object })
-    }
-
-    fn get(&self, field: &str) -> Result<Option<Value>> {
-        let Some(object) = self.object else {
-            return Ok(None);
-        };
-        let value = js::get(self.env, object, field)?;
-        Ok(match value.get_type() {
-            Ok(ValueType::Undefined) => None,
-            _ => Some(value),
-        })
-    }
-
-    fn millis(&self, field: &str) -> Result<Option<Duration>> {
-        let Some(value) = self.get(field)? else {
-            return Ok(None);
-        };
-        let got = match js::kind(value)? {
-            Kind::Number(ms) if (0.0..=MAX_MS).contains(&ms) => {
-                return Ok(Some(Duration::from_micros((ms * 1_000.0).round() as u64)));
-            }
-            Kind::Number(ms) => ms.to_string(),
-            _ => js::describe(value).into(),
-        };
-        Err(PrimaryLeaseError::invalid(format!(
-            "{field} must be a number of milliseconds, not negative, got {got}"
-        )))
-    }
-
-    /// As [`Given::millis`], or `false`.
-    fn millis_or_false(&self, field: &str) -> Result<Option<Limit>> {
-        let is_false = |value| Ok::<_, js::Thrown>(matches!(js::kind(value)?, Kind::Bool(false)));
-        match self.get(field)? {
-            Some(value) if is_false(value)? => Ok(Some(Limit::Never)),
-            _ => Ok(self.millis(field)?.map(Limit::After)),
-        }
-    }
-
-    fn boolean(&self, field: &str) -> Result<Option<bool>> {
-        let Some(value) = self.get(field)? else {
-            return Ok(None);
-        };
-        match js::kind(value)? {
-            Kind::Bool(boolean) => Ok(Some(boolean)),
-            _ => Err(PrimaryLeaseError::invalid(format!(
-                "{field} must be true or false, got {}",
-                js::describe(value)
-            ))),
-        }
-    }
-
-    fn text(&self, field: &str) -> Result<Option<String>> {
-        let Some(value) = self.get(field)? else {
-            return Ok(None);
-        };
-        match js::kind(value)? {
-            Kind::Text(text) => Ok(Some(text)),
-            _ => Err(PrimaryLeaseError::invalid(format!(
-                "{field} must be a string, got {}",
-                js::describe(value)
-            ))),
-        }
-    }
-}
-
-/// Refuses the first key that is not among the known ones, by name, and says what can be given.
-pub fn refuse_unknown(what: &str, object: &Object, known: &[&str], shown: &[&str]) -> Result<()> {
-    let keys = Object::keys(object).map_err(js::Thrown::from)?;
-    match keys.iter().find(|key| !known.contains(&key.as_str())) {
-        None => Ok(()),
-        Some(key) => {
-            let key: String = key.chars().take(40).collect();
-            let known = match shown {
-                [] => "none".into(),
-                shown => shown.join(", "),
-            };
-            Err(PrimaryLeaseError::invalid(format!(
-                "{what} has no option {key:?}, known: {known}"
-            )))
-        }
-    }
 }

@@ -1,23 +1,43 @@
-//! Promises that a caller waits for. A pending one keeps the process alive.
+//! Promises that a caller waits for. A pending one keeps the process alive, unless it is told not to.
+//!
+//! napi's own deferred makes a threadsafe function for each promise, which costs more than all the rest
+//! of a call; everything here is settled on the thread of its environment.
+
+#![expect(
+    unsafe_code,
+    reason = "napi has no promise that is settled without a threadsafe function of its own"
+)]
 
 use std::cell::{Cell, RefCell};
+use std::ptr;
 use std::rc::Rc;
 
-use napi::bindgen_prelude::{Either, Object, ObjectRef};
-use napi::{Env, JsDeferred, JsValue};
+use napi::bindgen_prelude::{Object, ObjectRef};
+use napi::{Env, JsValue, check_status, sys};
 
+use super::environment;
 use super::error::PrimaryLeaseError;
+use super::js::{self, Value};
 
-/// A lease, or `undefined`.
-type Settled = Either<ObjectRef<false>, ()>;
-type Resolver = Box<dyn FnOnce(Env) -> napi::Result<Settled>>;
-
-pub struct Deferred(JsDeferred<Settled, Resolver>);
+pub struct Deferred {
+    env: Env,
+    raw: sys::napi_deferred,
+    keeps_alive: Cell<bool>,
+}
 
 pub fn pending(env: &Env) -> napi::Result<(Deferred, Object<'static>)> {
-    let (deferred, promise) = env.create_deferred()?;
-    let promise = Object::from_raw(env.raw(), promise.raw());
-    Ok((Deferred(deferred), promise))
+    let (mut raw, mut promise) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: the environment is the one that we were called from.
+    check_status!(unsafe { sys::napi_create_promise(env.raw(), &mut raw, &mut promise) })?;
+    // Made before it is counted on.
+    environment::present(env)?;
+    let deferred = Deferred {
+        env: Env::from_raw(env.raw()),
+        raw,
+        keeps_alive: Cell::new(false),
+    };
+    deferred.keep_alive(true);
+    Ok((deferred, Object::from_raw(env.raw(), promise)))
 }
 
 /// One that is resolved with `undefined`.
@@ -35,15 +55,49 @@ pub fn rejected(env: &Env, error: PrimaryLeaseError) -> napi::Result<Object<'sta
 }
 
 impl Deferred {
+    /// With a lease, or `undefined`.
     pub fn resolve(self, lease: Option<ObjectRef<false>>) {
-        let settled = lease.map_or(Either::B(()), Either::A);
-        self.0.resolve(Box::new(|_| Ok(settled)));
+        let Some(lease) = lease else {
+            return self.resolve_with(None);
+        };
+        let value = lease.get_value(&self.env).map(|lease| js::value(&lease));
+        let env = self.env;
+        self.resolve_with(value.ok());
+        // Nothing to be done about a reference that cannot be given back.
+        let _ = lease.unref(&env);
+    }
+
+    /// With a value, or `undefined`.
+    pub fn resolve_with(self, value: Option<Value>) {
+        let value = value.map_or_else(|| js::make(&self.env, ()), Ok);
+        if let Ok(value) = value {
+            self.keep_alive(false);
+            // SAFETY: both are of this environment, and the deferred is used this once. It fails only
+            // where the environment has ended, and nobody waits.
+            unsafe { sys::napi_resolve_deferred(self.env.raw(), self.raw, value.raw()) };
+        }
     }
 
     pub fn reject(self, error: PrimaryLeaseError) {
-        // The error is made on the thread that it belongs to, with its name and code.
-        self.0
-            .resolve(Box::new(move |env| Err(error.into_napi(&env))));
+        if let Ok(error) = error.to_js(&self.env) {
+            self.reject_with(js::value(&error));
+        }
+    }
+
+    /// With whatever was thrown.
+    pub fn reject_with(self, reason: Value) {
+        self.keep_alive(false);
+        // SAFETY: as above.
+        unsafe { sys::napi_reject_deferred(self.env.raw(), self.raw, reason.raw()) };
+    }
+
+    /// Whether the process is to live until it is settled.
+    pub fn keep_alive(&self, keep: bool) {
+        if self.keeps_alive.replace(keep) != keep
+            && let Some(environment) = environment::existing()
+        {
+            environment.keep_alive(&self.env, keep);
+        }
     }
 }
 
@@ -74,5 +128,9 @@ impl Gathering {
         {
             deferred.resolve(None);
         }
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.open.get() == 0
     }
 }

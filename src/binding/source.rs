@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use napi::bindgen_prelude::Object;
 use napi::{Env, JsValue};
 
 use super::error::{PrimaryLeaseError, Result};
+use super::given::refuse_unknown;
 use super::js::{self, Kind, Value};
-use super::options::refuse_unknown;
 use crate::store::{IpFamily, RedisSource, Source};
 
 /// What is honoured, under the names that ioredis gives it.
@@ -86,7 +87,8 @@ pub fn read(env: &Env, redis: Value) -> Result<Source> {
                         .chain(REFUSED.map(|(name, _)| name))
                         .chain(IRRELEVANT)
                         .collect();
-                    refuse_unknown("redis", &object, &known, &HONOURED)?;
+                    let keys = Object::keys(&object).map_err(js::Thrown::from)?;
+                    refuse_unknown("redis", &keys, &known, &HONOURED)?;
                     from_options(env, redis)
                 }
             }

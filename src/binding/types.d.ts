@@ -154,16 +154,108 @@ export interface PrimaryLogger {
   error(message: string, fields: Record<string, unknown>): void
 }
 
+/** What one call of `withLease` is asked for with. An option that is not known is refused. */
+export interface LeaseOptions extends RunOptions {
+  /**
+   * How long the lease of a crashed server lasts, in ms: from 100 to 86,400,000, default 5,000. A run
+   * may take longer: the lease is renewed.
+   */
+  ttl?: number
+  /** How long it is remembered that a tick was run, in ms: from `ttl` to 30 days, default 24 hours. */
+  tickMemory?: number
+  /**
+   * How long a lease that another holds is waited for, in ms: default 0, at most a day. Those who wait
+   * in one process are served in the order in which they came.
+   */
+  wait?: number
+  /**
+   * How long a Redis that does not answer is waited for, in ms: at least 10, default `ttl / 2` or
+   * 5,000, whichever is shorter.
+   */
+  acquireTimeout?: number
+  /** Ends the wait for the lease, and rejects with its reason. It does nothing once `run` has begun. */
+  signal?: AbortSignal
+  /**
+   * How long the event loop may stand still before this server counts as hung and the lease is given
+   * up, in ms: from `2 * ttl`, default 60,000 or `12 * ttl`, whichever is longer; `false` for ever.
+   */
+  stallTimeout?: number | false
+  /** How long the end of the process may wait for the release, in ms: from 0 to 10,000, default 500. */
+  exitTimeout?: number
+}
+
+/** What all runs of a `LeaderRunner` are asked for with. An option that is not known is refused. */
+export interface LeaderRunnerOptions {
+  /**
+   * How long a lease is kept after its grant at least, in ms: from 0 to `lockTTL`, default 500 or
+   * `lockTTL`, whichever is shorter. It keeps a server that is late by less from running a short job
+   * again. Measured on Redis's clock.
+   */
+  minHold?: number
+  /** As in `LeaseOptions`. */
+  tickMemory?: number
+  /** As in `LeaseOptions`, with `lockTTL` for `ttl`. */
+  acquireTimeout?: number
+  /** As in `RunOptions`. */
+  maxRun?: number
+  /** As in `LeaseOptions`. */
+  stallTimeout?: number | false
+  /** As in `LeaseOptions`. */
+  exitTimeout?: number
+}
+
+/** What one run is asked for with. */
+export interface RunOptions {
+  /**
+   * The *scheduled* time of this run, the same on all servers: one tick of one name is granted once,
+   * however late a server asks, within `tickMemory`. Not with `tickEvery`.
+   */
+  tick?: Date
+  /**
+   * For schedules of one period, in ms, at least 1: the present time, rounded to the nearest multiple
+   * since 1970, names the tick. Right for servers that are late by less than half of it.
+   */
+  tickEvery?: number
+  /**
+   * How long the lease is kept after its grant at least, in ms: from 0 to the ttl; default 0, or that
+   * of the runner. Nobody else is granted it before, though the run was shorter.
+   */
+  minHold?: number
+  /**
+   * How long the run may take, in ms: no default. Then its `signal` is aborted, its lease is renewed no
+   * more, and whoever waits is told.
+   */
+  maxRun?: number
+}
+
+/**
+ * What became of a run. `skipped`: another server holds the lease (`held`, also if it has just run the
+ * job) or has run this tick (`ran`), or the runner is `closed`. `failed`: the job threw, or an argument
+ * was wrong (then without a token). `lost`: the lease was lost before the job had ended; `overrun` is
+ * for a job that took longer than `maxRun`. `unavailable`: no answer from Redis in time, or a refusal.
+ * The last three are in the log too.
+ */
+export type RunOutcome =
+  | {outcome: 'ran'; token: number}
+  | {outcome: 'skipped'; reason: 'held' | 'ran' | 'closed'}
+  | {outcome: 'failed'; error: unknown; token?: number}
+  | {outcome: 'lost'; error: PrimaryLeaseError; token: number; reason: LeaseEndReason | 'overrun'}
+  | {outcome: 'unavailable'; error: PrimaryLeaseError}
+
 /**
  * - `ERR_INVALID_CONFIG`: an argument or an option; the message names it and its value.
+ * - `ERR_LEASE_HELD`: another holds the lease of the resource, or has run this tick.
  * - `ERR_LEASE_LOST`: the lease is not held any more.
+ * - `ERR_STORE_UNAVAILABLE`: no answer from Redis in time.
  * - `ERR_STORE_DENIED`: Redis refuses us for good: credentials, permissions, or a key of another
  *   type under our name.
  * - `ERR_CLOSED`: the process is ending, or the background thread could not be had.
  */
 export type PrimaryLeaseErrorCode =
   | 'ERR_INVALID_CONFIG'
+  | 'ERR_LEASE_HELD'
   | 'ERR_LEASE_LOST'
+  | 'ERR_STORE_UNAVAILABLE'
   | 'ERR_STORE_DENIED'
   | 'ERR_CLOSED'
 

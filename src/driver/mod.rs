@@ -11,7 +11,7 @@ mod runtime;
 mod stores;
 mod waiters;
 
-pub use clock::now;
+pub use clock::{now, wall_micros};
 pub use handle::{Change, Handle, Sink, Start, reason_word, wait_ended};
 pub use heartbeat::Heartbeat;
 pub use lease_cell::LeaseCell;

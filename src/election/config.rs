@@ -52,7 +52,7 @@ impl Config {
             renew_interval: ttl / 3,
             establish_timeout: DEFAULT_ESTABLISH_TIMEOUT,
             eager_start: false,
-            stall_timeout: Some(MIN_DEFAULT_STALL_TIMEOUT.max(ttl * 12)),
+            stall_timeout: Some(default_stall_timeout(ttl)),
         }
     }
 
@@ -88,18 +88,7 @@ impl Config {
             );
             return refuse("establishTimeout", self.establish_timeout, rule);
         }
-        // Nearer to the ttl, a loop that is only busy would lose what the renewals keep for it.
-        if let Some(timeout) = self.stall_timeout
-            && !(self.ttl * 2..=MAX_STALL_TIMEOUT).contains(&timeout)
-        {
-            let rule = format!(
-                "false, or from {} (twice the ttl) to {} ms",
-                (self.ttl * 2).as_millis(),
-                MAX_STALL_TIMEOUT.as_millis()
-            );
-            return refuse("stallTimeout", timeout, rule);
-        }
-        Ok(())
+        check_stall_timeout(self.ttl, self.stall_timeout)
     }
 
     /// From the send of a confirmed request to the end of the validity window (DESIGN R5).
@@ -154,6 +143,27 @@ impl Config {
     /// [`Config::command_bound`].
     pub fn first_retry(&self) -> Duration {
         FIRST_RETRY.min(self.command_bound())
+    }
+}
+
+/// How long the event loop that a lease serves may stand still, where nobody says otherwise.
+pub fn default_stall_timeout(ttl: Duration) -> Duration {
+    MIN_DEFAULT_STALL_TIMEOUT.max(ttl * 12)
+}
+
+/// Nearer to the ttl, a loop that is only busy would lose what the renewals keep for it.
+pub fn check_stall_timeout(ttl: Duration, timeout: Option<Duration>) -> Result<(), ConfigError> {
+    match timeout {
+        Some(timeout) if !(ttl * 2..=MAX_STALL_TIMEOUT).contains(&timeout) => Err(ConfigError {
+            field: "stallTimeout",
+            value: format!("{} ms", timeout.as_millis()),
+            rule: format!(
+                "false, or from {} (twice the ttl) to {} ms",
+                (ttl * 2).as_millis(),
+                MAX_STALL_TIMEOUT.as_millis()
+            ),
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -29,6 +29,7 @@ mod watch;
 
 pub use config::{
     Config, ConfigError, DEFAULT_ESTABLISH_TIMEOUT, DEFAULT_TTL, MAX_TTL, MIN_TTL, check_name,
+    check_stall_timeout, default_stall_timeout,
 };
 pub use election::Election;
 pub use identity::Identity;

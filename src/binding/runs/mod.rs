@@ -1,0 +1,13 @@
+//! Runs of jobs under a lease: `withLease` and `LeaderRunner`.
+
+mod closing;
+mod job;
+mod leader_runner;
+mod lease;
+mod options;
+mod outcome;
+pub mod with_lease;
+
+pub use job::Job;
+pub use leader_runner::{LeaderRunner, Runner};
+pub use lease::Lease;
