@@ -132,7 +132,7 @@ export async function runScript(
 ) {
   const addon = JSON.stringify(join(__dirname, '../../index.js'))
   const names =
-    'establishPrimaryServer, onPrimaryChange, primaryStatus, resignPrimaryServer, setLogger'
+    'establishPrimaryServer, LeaderRunner, onPrimaryChange, primaryStatus, resignPrimaryServer, setLogger, withLease'
   const source = `const {${names}} = require(${addon}); const url = '${url}'; ${script}`
   return new Promise<{code: number; stdout: string; stderr: string; ms: number}>(
     (resolve, reject) => {

@@ -97,6 +97,11 @@ impl Subscriptions {
         last
     }
 
+    /// Nobody receives anything.
+    pub fn is_empty(&self) -> bool {
+        self.receivers.is_empty()
+    }
+
     pub fn channels(&self) -> Vec<Arc<str>> {
         self.receivers.keys().cloned().collect()
     }

@@ -117,6 +117,7 @@ impl Supervisor {
 
     fn handle_order(&mut self, order: Order) {
         if matches!(self.link, Link::Unused) {
+            self.down = None;
             self.reconnect();
         }
         match order {
@@ -281,12 +282,17 @@ impl Supervisor {
             self.backoff.reset();
         }
         self.subscriptions.disconnect();
-        self.reconnect();
         self.fail_all(&Failure::Unknown { cause });
         self.down = Some(failure);
+        self.reconnect();
     }
 
     fn reconnect(&mut self) {
+        // Between two runs nobody needs a connection; the next order opens one.
+        if self.asks.is_empty() && self.subscriptions.is_empty() && self.down.is_some() {
+            self.link = Link::Unused;
+            return;
+        }
         let pause = self.backoff.next_pause(self.longest_pause());
         match pause.is_zero() {
             true => self.open(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use napi::Env;
 
 use super::lease::{Lease, abort};
+use super::options::RunOptions;
 use crate::binding::async_context::AsyncContext;
 use crate::binding::environment::{self, Environment};
 use crate::binding::js::{self, Value};
@@ -21,6 +22,8 @@ pub struct Job {
     pub number: u64,
     pub resource: Arc<str>,
     pub exit_timeout: Duration,
+    /// It has a `maxRun`: the caller is answered in any case, and can be waited for.
+    bounded: bool,
     handle: RunHandle,
     stage: Cell<Stage>,
     /// What is called when the lease is granted, in the context of whoever asked.
@@ -108,7 +111,7 @@ impl Job {
     pub fn new(
         number: u64,
         resource: Arc<str>,
-        exit_timeout: Duration,
+        options: &RunOptions,
         handle: RunHandle,
         function: (Place, AsyncContext),
         caller: Box<dyn Caller>,
@@ -116,7 +119,8 @@ impl Job {
         Rc::new(Job {
             number,
             resource,
-            exit_timeout,
+            exit_timeout: options.exit_timeout,
+            bounded: options.max_run.is_some(),
             handle,
             stage: Cell::new(Stage::Asking),
             function: RefCell::new(Some(function)),
@@ -166,7 +170,9 @@ impl Job {
     /// Releases the lease under the run, which is told to stop.
     pub fn cut(&self, env: &Env, environment: &Rc<Environment>) {
         if self.stage.get() == Stage::Running {
-            self.lose(env, environment, Loss::By(reason_word(Reason::Resigned)));
+            if self.lost.get().is_none() {
+                self.lose(env, environment, Loss::By(reason_word(Reason::Resigned)));
+            }
             self.stage.set(Stage::Cut);
             self.end_lease();
             self.handle.release();
@@ -206,7 +212,7 @@ impl Job {
             return;
         };
         if let Some(caller) = &*self.caller.borrow() {
-            caller.keep_alive(false);
+            caller.keep_alive(self.bounded);
         }
         let called = Lease::of(env, self)
             .and_then(|lease| Ok((environment.shelf.take(env, function)?, lease)))

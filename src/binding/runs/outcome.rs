@@ -50,7 +50,7 @@ pub fn start_job(
     let handle = RunHandle::start(RunStart {
         store,
         resource: resource.clone(),
-        config: options.config,
+        config: options.config.clone(),
         max_run: options.max_run,
         stall,
         sink: Box::new(move |change| {
@@ -61,14 +61,7 @@ pub fn start_job(
         }),
     })
     .map_err(broken)?;
-    let job = Job::new(
-        number,
-        resource,
-        options.exit_timeout,
-        handle,
-        function,
-        caller,
-    );
+    let job = Job::new(number, resource, &options, handle, function, caller);
     environment.jobs.borrow_mut().insert(number, job.clone());
     Ok(job)
 }
