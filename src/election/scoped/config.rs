@@ -53,7 +53,7 @@ impl ScopedConfig {
             }
             Err(ConfigError {
                 field,
-                value: format!("{} ms", value.as_secs_f64() * 1000.0),
+                value: format!("{} ms", value.as_micros() as f64 / 1_000.0),
                 rule: format!("from {} to {} ms{why}", least.as_millis(), most.as_millis()),
             })
         };

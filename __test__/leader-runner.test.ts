@@ -1,0 +1,327 @@
+// The drop-in for Parabol's class of this name: what each of its faults (P5 to P15) is here.
+
+import {LeaderRunner, type Lease, setLogger} from 'primary-lease'
+import {lock} from './support/lock'
+import {newPrefix, useRedis} from './support/redis'
+import {runScript} from './support/servers'
+import {sleep, until} from './support/until'
+
+const redis = useRedis()
+const LONG = 30_000
+
+/** What was logged since the test began. */
+let lines: {level: string; message: string; fields: Record<string, unknown>}[] = []
+
+beforeAll(() => {
+  const log = (level: string) => (message: string, fields: Record<string, unknown>) => {
+    lines.push({level, message, fields})
+  }
+  setLogger({debug: () => {}, info: log('info'), warn: log('warn'), error: log('error')})
+})
+// Native state outlives the test file.
+afterAll(() => setLogger({...console, debug: () => {}, info: () => {}}))
+beforeEach(() => {
+  lines = []
+})
+
+/** Runners of several servers for the same jobs. */
+function runners(lockTTL = LONG, options = {}) {
+  const prefix = newPrefix()
+  const server = () => new LeaderRunner(redis.url, prefix, lockTTL, options)
+  return {prefix, server, key: (name: string) => `lease:{${prefix}:${name}}`}
+}
+
+const never = () => {
+  throw new Error('not to be called')
+}
+
+test('one server runs a job and the others skip it', async () => {
+  const {server} = runners()
+  const calls: string[] = []
+  const job = (who: string) =>
+    server().runLocked(
+      'mail',
+      () => {
+        calls.push(`${who} runs`)
+      },
+      () => {
+        calls.push(`${who} skips`)
+      },
+    )
+  const outcomes = await Promise.all([job('a'), job('b'), job('c')])
+  expect(calls.sort().map((call) => call.split(' ')[1])).toEqual(['runs', 'skips', 'skips'])
+  expect(outcomes.map(({outcome}) => outcome).sort()).toEqual(['ran', 'skipped', 'skipped'])
+  expect(outcomes).toContainEqual({outcome: 'ran', token: expect.any(Number)})
+  expect(outcomes).toContainEqual({outcome: 'skipped', reason: 'held'})
+  expect(lines).toEqual([])
+})
+
+test('P5: a job that throws is not skipped, and its error is told and logged', async () => {
+  const {server} = runners()
+  for (const thrown of [new Error('mine'), 'a text', undefined]) {
+    const outcome = await server().runLocked(
+      `job ${typeof thrown}`,
+      async () => {
+        throw thrown
+      },
+      never,
+    )
+    expect(outcome).toEqual({outcome: 'failed', error: thrown, token: expect.any(Number)})
+  }
+  await until('it is logged', () => lines.length === 3)
+  expect(lines[0]).toMatchObject({level: 'error', fields: {error: 'Error: mine'}})
+})
+
+test('P6: a run whose release fails ran all the same', async () => {
+  const {server} = runners(600)
+  const outcome = await server().runLocked('job', () => redis.server.freeze(), never)
+  redis.server.thaw()
+  expect(outcome).toMatchObject({outcome: 'ran'})
+})
+
+test('P7: with Redis away nothing is skipped in silence', async () => {
+  const {server} = runners(LONG, {acquireTimeout: 200})
+  redis.server.freeze()
+  const outcome = await server().runLocked('job', never, never)
+  redis.server.thaw()
+  expect(outcome).toMatchObject({
+    outcome: 'unavailable',
+    error: {code: 'ERR_STORE_UNAVAILABLE'},
+  })
+  await until('it is logged', () => lines.some(({level}) => level === 'error'))
+})
+
+describe('P8: a server that is late', () => {
+  /** Runs a short job on one server and, so much after its grant, on another. */
+  async function late(minHold: number, ms: number, options = {}) {
+    const {server} = runners(LONG, {minHold})
+    const granted = performance.now()
+    const first = await server().runLocked('job', () => {}, never, options)
+    await sleep(granted + ms - performance.now())
+    const second = await server().runLocked('job', () => {}, undefined, options)
+    return [first.outcome, second.outcome]
+  }
+
+  test('by half of minHold does not run the job again', async () => {
+    expect(await late(4_000, 2_000)).toEqual(['ran', 'skipped'])
+  })
+
+  test('by one and a half of minHold does', async () => {
+    expect(await late(400, 600)).toEqual(['ran', 'ran'])
+  })
+
+  test('by any time does not run the same tick again', async () => {
+    const tick = new Date(1_795_000_000_000)
+    expect(await late(0, 300, {tick})).toEqual(['ran', 'skipped'])
+    expect(await late(0, 1_500, {tick})).toEqual(['ran', 'skipped'])
+  })
+
+  test('does not run it again by default when it is late by less than 500 ms', async () => {
+    const {server, key} = runners(LONG)
+    await server().runLocked('job', () => {})
+    // Granted at (a token is that), and free again at, in microseconds of Redis's clock.
+    const [token, , freeAt] = String(await redis.client.get(key('job'))).split(' ')
+    expect(Number(freeAt) - Number(token)).toBe(500_000)
+  })
+})
+
+test('a tick that is named by its period is one for servers that are late by less than half', async () => {
+  const {server} = runners(LONG, {minHold: 0})
+  const hour = {tickEvery: 3_600_000}
+  expect(await server().runLocked('job', () => {}, never, hour)).toMatchObject({outcome: 'ran'})
+  expect(await server().runLocked('job', never, undefined, hour)).toEqual({
+    outcome: 'skipped',
+    reason: 'ran',
+  })
+  const period = 400
+  const outcomes = []
+  for (let tick = 0; tick < 4; tick++) {
+    await sleep(period - (Date.now() % period))
+    outcomes.push(await server().runLocked('each', () => {}, never, {tickEvery: period}))
+  }
+  expect(outcomes.map(({outcome}) => outcome)).toEqual(['ran', 'ran', 'ran', 'ran'])
+})
+
+test('P9: an event loop that stands still near the end of the lease does not lose it', async () => {
+  const {server} = runners(1_000)
+  const outcome = await server().runLocked('job', (lease) => {
+    const end = performance.now() + 1_500
+    while (performance.now() < end);
+    expect(lease.isHeld).toBe(true)
+  })
+  expect(outcome).toMatchObject({outcome: 'ran'})
+})
+
+test('P10: the loss of a lease is told to the job and to its caller', async () => {
+  const {server, key} = runners(300)
+  const outcome = await server().runLocked(
+    'job',
+    async ({signal}: Lease) => {
+      await redis.client.set(key('job'), '1 ff')
+      await until('it is told', () => signal.aborted)
+    },
+    never,
+  )
+  expect(outcome).toMatchObject({
+    outcome: 'lost',
+    reason: 'superseded',
+    token: expect.any(Number),
+    error: {code: 'ERR_LEASE_LOST'},
+  })
+  await until('it is logged', () => lines.some(({level}) => level === 'warn'))
+})
+
+describe('P13: a runner that is closed', () => {
+  test('lets the job in flight finish, and then releases its lease', async () => {
+    const {server, key} = runners(LONG, {minHold: 0})
+    const runner = server()
+    const done = lock()
+    const running = runner.runLocked('job', () => done.opened)
+    await until('it runs', () => redis.client.exists(key('job')))
+    let closed = false
+    const closing = runner.close().then(() => {
+      closed = true
+    })
+    expect(await runner.runLocked('other', never, never)).toEqual({
+      outcome: 'skipped',
+      reason: 'closed',
+    })
+    expect(closed).toBe(false)
+    done.open()
+    await closing
+    expect(await running).toMatchObject({outcome: 'ran'})
+    expect(await server().runLocked('job', () => {})).toMatchObject({outcome: 'ran'})
+  })
+
+  test('waits for drain at most, aborts the signal then and releases all the same', async () => {
+    const {server} = runners(LONG, {minHold: 0})
+    const runner = server()
+    const done = lock()
+    const began = lock()
+    const leases: Lease[] = []
+    const running = runner.runLocked('job', (lease) => {
+      leases.push(lease)
+      expect(lease.signal.aborted).toBe(false)
+      began.open()
+      return done.opened
+    })
+    await began.opened
+    await runner.close({drain: 100})
+    expect(leases[0]).toMatchObject({isHeld: false, signal: {aborted: true}})
+    expect(await server().runLocked('job', () => {})).toMatchObject({outcome: 'ran'})
+    done.open()
+    expect(await running).toMatchObject({outcome: 'lost', reason: 'resigned'})
+  })
+
+  test('gives up what it has not been granted', async () => {
+    const {server} = runners(LONG)
+    const runner = server()
+    redis.server.freeze()
+    const asking = runner.runLocked('job', never, never)
+    const closing = runner.close()
+    expect(await asking).toEqual({outcome: 'skipped', reason: 'closed'})
+    redis.server.thaw()
+    await closing
+    await until('nobody keeps it', async () => {
+      const {outcome} = await server().runLocked('job', () => {})
+      return outcome === 'ran'
+    })
+  })
+
+  test('without a wait for it, before process.exit, releases too', async () => {
+    const {prefix, server} = runners(LONG, {minHold: 0})
+    const script = `const runner = new LeaderRunner(url, '${prefix}', ${LONG}, {minHold: 0})
+      runner.runLocked('job', () => {
+        runner.close({drain: 10_000})
+        console.log('running')
+        process.exit()
+      })`
+    expect((await runScript(redis.url, script)).stdout).toBe('running\n')
+    expect(await server().runLocked('job', () => {})).toMatchObject({outcome: 'ran'})
+  })
+
+  test('refuses a drain that is none', async () => {
+    await expect(runners().server().close({drain: -1})).rejects.toMatchObject({
+      code: 'ERR_INVALID_CONFIG',
+      message: 'drain must be a number of milliseconds, not negative, got -1',
+    })
+  })
+})
+
+test('P15: the leases are in the database that the URL names', async () => {
+  const {prefix} = runners()
+  const runner = new LeaderRunner(`${redis.url}/4`, prefix, LONG)
+  const client = redis.connect({db: 4})
+  await runner.runLocked('job', async () => {
+    expect(await client.exists(`lease:{${prefix}:job}`)).toBe(1)
+    expect(await redis.client.exists(`lease:{${prefix}:job}`)).toBe(0)
+  })
+})
+
+test('a job that runs itself is skipped there, and no deadlock', async () => {
+  const runner = runners().server()
+  const inner: unknown[] = []
+  await runner.runLocked('job', async () => {
+    inner.push(await runner.runLocked('job', never))
+  })
+  expect(inner).toEqual([{outcome: 'skipped', reason: 'held'}])
+})
+
+test('a job that never ends is given up after maxRun, and reported', async () => {
+  const {server} = runners(300)
+  const outcome = await server().runLocked('job', () => new Promise(() => {}), never, {maxRun: 200})
+  expect(outcome).toMatchObject({outcome: 'lost', reason: 'overrun'})
+  await until('it is logged', () => lines.some(({message}) => /maxRun/.test(message)))
+})
+
+test('a skip that fails is logged and changes nothing', async () => {
+  const {server} = runners()
+  await server().runLocked('job', () => {})
+  const skips = [
+    never,
+    async () => never(),
+    () => {
+      // Nothing.
+    },
+    async () => {
+      await sleep(1)
+    },
+  ]
+  for (const skip of skips) {
+    expect(await server().runLocked('job', never, skip)).toMatchObject({outcome: 'skipped'})
+  }
+  await until('it is logged', () => lines.filter(({level}) => level === 'error').length === 2)
+})
+
+describe('bad input', () => {
+  test('of a call is a failed outcome, and never a rejection', async () => {
+    const runner = runners().server()
+    const call = runner.runLocked.bind(runner) as (...args: unknown[]) => Promise<unknown>
+    const failed = (message: string) => ({
+      outcome: 'failed',
+      error: {code: 'ERR_INVALID_CONFIG', message: expect.stringContaining(message)},
+    })
+    expect(await call('a\0b', () => {})).toMatchObject(failed('name must be 1 to 200 characters'))
+    expect(await call(5, () => {})).toMatchObject(failed('name must be a string, got a number'))
+    expect(await call('a', 'b')).toMatchObject(failed('run must be a function, got a string'))
+    expect(await call('a', () => {}, 5)).toMatchObject(failed('skip must be a function'))
+    expect(await call('a', () => {}, null, {tick: new Date('x')})).toMatchObject(
+      failed('tick must'),
+    )
+    expect(await call('a', () => {}, null, {ttl: 5})).toMatchObject(failed('no option "ttl"'))
+    expect(await call('a', () => {}, null, {minHold: 1e6})).toMatchObject(failed('minHold must be'))
+    await until('each is logged', () => lines.length === 7)
+  })
+
+  test.each<[unknown[], string]>([
+    [['p', 99], 'lockTTL must be from 100 to 86400000 ms, got 99 ms'],
+    [['p', Number.POSITIVE_INFINITY], 'lockTTL must be a number of milliseconds, got inf'],
+    [['p', '20'], 'lockTTL must be a number of milliseconds, got a string'],
+    [['p\n', 1000], 'prefix must be 1 to 200 characters'],
+    [['p', 1000, {minHold: 1001}], 'minHold must be from 0 to 1000 ms (the lockTTL), got 1001 ms'],
+    [['p', 1000, {drain: 1}], 'options has no option "drain"'],
+  ])('of the constructor is thrown: %p', (args, message) => {
+    const make = () => new (LeaderRunner as new (...all: unknown[]) => unknown)(redis.url, ...args)
+    expect(make).toThrow(message)
+  })
+})

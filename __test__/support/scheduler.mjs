@@ -1,0 +1,54 @@
+// One server of the tests of ticks: it has every job in a real scheduler of its own, is late now and
+// then, and writes what it does to one record that all servers share.
+//
+// node scheduler.mjs '{"url", "prefix", "names", "period", "late", "record"}'
+
+import {appendFileSync} from 'node:fs'
+import {setTimeout as sleep} from 'node:timers/promises'
+import {CronJob} from 'cron'
+import {LeaderRunner} from '../../index.js'
+
+const {url, prefix, names, period, late, record} = JSON.parse(String(process.argv[2]))
+
+/** @param {object} line */
+const write = (line) => appendFileSync(record, `${JSON.stringify({pid: process.pid, ...line})}\n`)
+
+const runner = new LeaderRunner(url, prefix, 2_000)
+
+/** @param {string} name */
+async function onTick(name) {
+  await sleep(Math.random() * late)
+  // What the runner names the tick by, at this very moment.
+  const tick = Math.round(Date.now() / period) * period
+  const outcome = await runner.runLocked(
+    name,
+    async () => {
+      write({did: 'begin', name, tick})
+      await sleep(Math.random() * 2_000)
+      write({did: 'end', name, tick})
+    },
+    undefined,
+    {tickEvery: period},
+  )
+  if (outcome.outcome !== 'skipped') write({did: outcome.outcome, name, tick})
+}
+
+const jobs = names.map((/** @type {string} */ name) =>
+  CronJob.from({
+    cronTime: `*/${period / 1_000} * * * * *`,
+    onTick: () => onTick(name),
+    start: true,
+  }),
+)
+write({did: 'start'})
+
+process.on('SIGTERM', async () => {
+  for (const job of jobs) job.stop()
+  await runner.close()
+  process.exit()
+})
+// What stands still for a while, once it is asked to.
+process.on('SIGUSR2', () => {
+  const end = Date.now() + 700
+  while (Date.now() < end);
+})
