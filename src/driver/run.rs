@@ -1,7 +1,9 @@
+use std::cell::RefCell;
 use std::fmt;
 use std::future::pending;
 use std::io;
 use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock, mpsc as blocking};
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::OwnedMutexGuard;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, WeakUnboundedSender};
-use tokio::time::sleep;
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::heartbeat::Served;
 use super::waiters::turn;
@@ -83,9 +85,7 @@ impl RunHandle {
     ///
     /// When the runtime or the source of randomness cannot be had.
     pub fn start(start: RunStart) -> io::Result<RunHandle> {
-        let mut seed = [0; 16];
-        getrandom::fill(&mut seed).map_err(io::Error::other)?;
-        let random = Random::from_seed(u128::from_ne_bytes(seed));
+        let random = random()?;
         let (inputs, received) = mpsc::unbounded_channel();
         let served = inputs.downgrade();
         runtime()?.spawn(supervise(start, random, received, served));
@@ -106,6 +106,23 @@ impl RunHandle {
         // A loop that has ended needs to hear nothing any more.
         let _ = self.inputs.send(input);
     }
+}
+
+/// A source of its own for each run, from one of this thread that the operating system seeded.
+fn random() -> io::Result<Random> {
+    thread_local! {
+        static SEEDS: RefCell<Option<Random>> = const { RefCell::new(None) };
+    }
+    SEEDS.with(|seeds| {
+        let mut seeds = seeds.borrow_mut();
+        if seeds.is_none() {
+            let mut seed = [0; 16];
+            getrandom::fill(&mut seed).map_err(io::Error::other)?;
+            *seeds = Some(Random::from_seed(u128::from_ne_bytes(seed)));
+        }
+        let seed = seeds.as_mut().map_or(0, Random::next_u128);
+        Ok(Random::from_seed(seed))
+    })
 }
 
 /// Blocks until nothing is on its way for any of the runs, for `timeout` at most in all; false if the
@@ -134,6 +151,7 @@ async fn supervise(
         resource: start.resource,
         max_run: start.max_run,
         overrun_at: None,
+        alarm_at: None,
         stall: start.stall.map(|stall| (stall, served)),
         inputs,
         dropped: false,
@@ -161,6 +179,8 @@ struct Run {
     resource: Arc<str>,
     max_run: Option<Duration>,
     overrun_at: Option<Time>,
+    /// When the alarm rings, if it is set.
+    alarm_at: Option<Time>,
     /// Until it is watched.
     stall: Option<((Heartbeat, Duration), WeakUnboundedSender<Input>)>,
     inputs: UnboundedReceiver<Input>,
@@ -201,12 +221,13 @@ impl Run {
             self.lease = ScopedLease::new(config, random);
         }
         self.lease.acquire(now());
+        let mut alarm = pin!(sleep(Duration::ZERO));
         loop {
             self.carry_out();
             if self.ended {
                 return;
             }
-            let happening = self.wait().await;
+            let happening = self.wait(alarm.as_mut()).await;
             let now = now();
             // A wait can be late. The time goes first, as in an election.
             if self.lease.poll_timeout().is_some_and(|at| at <= now) {
@@ -231,16 +252,17 @@ impl Run {
         None
     }
 
-    async fn wait(&mut self) -> Happening {
-        let now = now();
+    async fn wait(&mut self, mut alarm: Pin<&mut Sleep>) -> Happening {
         let timeouts = [self.lease.poll_timeout(), self.overrun_at];
         let wake_at = timeouts.into_iter().flatten().min();
-        let timeout = async {
-            match wake_at {
-                Some(at) => sleep(at.since(now)).await,
-                None => pending().await,
-            }
-        };
+        // One that rings too early is cheaper than one that is set anew each time.
+        if let Some(at) = wake_at
+            && self.alarm_at.is_none_or(|set| at < set)
+        {
+            alarm.as_mut().reset(Instant::now() + at.since(now()));
+            self.alarm_at = Some(at);
+        }
+        let alarm_is_set = self.alarm_at.is_some();
         let released = async {
             match &mut self.released {
                 Some(released) => released.recv().await,
@@ -250,7 +272,10 @@ impl Run {
         tokio::select! {
             biased;
             input = self.inputs.recv(), if !self.dropped => Happening::Input(input),
-            () = timeout => Happening::Timeout,
+            () = alarm, if alarm_is_set => {
+                self.alarm_at = None;
+                Happening::Timeout
+            }
             Some(reply) = self.replies.next() => Happening::Reply(reply),
             delay = released => Happening::Released(delay),
         }

@@ -6,9 +6,8 @@ use std::time::Duration;
 use redis::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use super::error::no_answer;
 use super::keys::{Keys, ScopedKeys};
 use super::reply::decode_reply;
 use super::script::Invocation;
@@ -24,8 +23,6 @@ use crate::election::{Command, Failure, Message, Random, Reply, Request};
 /// command that was sent before has been answered or has come to its bound.
 pub struct RedisStore {
     source: Arc<RedisSource>,
-    /// Where it is, for people.
-    address: Arc<str>,
     smallest_ttl: Arc<AtomicU64>,
     orders: mpsc::UnboundedSender<Order>,
 }
@@ -39,7 +36,6 @@ impl RedisStore {
         let supervisor = Supervisor::new(source.clone(), smallest_ttl.clone(), received, random());
         runtime.spawn(supervisor.run());
         RedisStore {
-            address: source.address().into(),
             source,
             smallest_ttl,
             orders,
@@ -71,13 +67,12 @@ impl RedisStore {
         bound: Duration,
         decode: impl FnOnce(&Value, bool) -> Result<T, Failure> + Send + 'static,
     ) -> Answering<T> {
-        let deadline = Instant::now() + bound;
         let (sender, answered) = oneshot::channel();
         let order = Order::Ask(Ask {
             invocation: Arc::new(invocation),
             channel,
             bound,
-            deadline: deadline - MARGIN.min(bound / 10),
+            deadline: Instant::now() + bound,
             answer: Box::new(move |result| {
                 let answer = result.and_then(|(value, subscribed)| decode(&value, subscribed));
                 let odd = match &answer {
@@ -91,19 +86,13 @@ impl RedisStore {
         });
         // Refused only when the runtime of the task has ended; then nobody answers either.
         let _ = self.orders.send(order);
-        let address = self.address.clone();
         Box::pin(async move {
-            let unknown = |cause: String| {
+            // The connection's task answers everything by its deadline.
+            answered.await.unwrap_or_else(|_| {
                 Err(Failure::Unknown {
-                    cause: cause.into(),
+                    cause: "the store was closed".into(),
                 })
-            };
-            // The task is a little earlier and says why; but it may be gone or busy.
-            match timeout_at(deadline, answered).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(_)) => unknown("the store was closed".into()),
-                Err(_) => unknown(no_answer(bound, &address)),
-            }
+            })
         })
     }
 
@@ -157,9 +146,6 @@ impl fmt::Debug for RedisStore {
             .finish_non_exhaustive()
     }
 }
-
-/// How much earlier than the caller the connection's task gives up: it knows the cause.
-const MARGIN: Duration = Duration::from_millis(5);
 
 /// Only for jitter: without the system's randomness the hasher's, seeded once, does.
 fn random() -> Random {

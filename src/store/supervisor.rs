@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -65,6 +66,8 @@ pub(super) struct Supervisor {
     /// Unanswered, in the order of the calls. While the link is not open none of them was sent.
     asks: BTreeMap<u64, Ask>,
     last_number: u64,
+    /// No ask comes to its deadline before this.
+    due: Option<Instant>,
     subscriptions: Subscriptions,
     backoff: Backoff,
     /// Why there is no connection.
@@ -88,6 +91,7 @@ impl Supervisor {
             link: Link::Unused,
             asks: BTreeMap::new(),
             last_number: 0,
+            due: None,
             subscriptions: Subscriptions::default(),
             backoff: Backoff::new(random),
             down: None,
@@ -97,8 +101,15 @@ impl Supervisor {
     }
 
     pub async fn run(mut self) {
+        let mut alarm = pin!(sleep_until(Instant::now()));
+        let mut set_at = None;
         while !(self.closed && self.asks.is_empty()) {
-            let due = self.asks.values().map(|ask| ask.deadline).min();
+            // One that rings for an ask which is answered by then is cheaper than one that is set
+            // anew for each.
+            if self.due != set_at {
+                set_at = self.due;
+                alarm.as_mut().reset(set_at.unwrap_or_else(Instant::now));
+            }
             tokio::select! {
                 order = self.orders.recv(), if !self.closed => match order {
                     Some(order) => self.handle_order(order),
@@ -106,10 +117,12 @@ impl Supervisor {
                 },
                 channel = self.subscriptions.departed() => self.handle_departure(channel),
                 event = self.link.next() => self.handle_event(event),
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                () = &mut alarm, if set_at.is_some() => {
                     // After a stall an answer may be here that nobody has looked at yet.
                     yield_now().await;
                     self.expire();
+                    self.due = self.asks.values().map(|ask| ask.deadline).min();
+                    set_at = None;
                 }
             }
         }
@@ -139,6 +152,9 @@ impl Supervisor {
                     self.last_number += 1;
                     if let Link::Open(open) = link {
                         open.ask(self.last_number, ask.invocation.clone());
+                    }
+                    if self.due.is_none_or(|due| ask.deadline < due) {
+                        self.due = Some(ask.deadline);
                     }
                     self.asks.insert(self.last_number, ask);
                 }
