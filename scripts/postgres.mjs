@@ -40,11 +40,12 @@ export class PostgresServer {
 
   /**
    * @param {import('node:child_process').ChildProcess} process
+   * @param {import('node:child_process').ChildProcess} guard
    * @param {string} dir
    */
-  constructor(process, dir) {
+  constructor(process, guard, dir) {
     this.#process = process
-    this.#guard = guard(GUARD, String(process.pid), dir)
+    this.#guard = guard
     this.dir = dir
     /** Of its only database and its only role, which may do everything. */
     this.url = `postgresql://postgres@/postgres?host=${encodeURIComponent(dir)}`
@@ -55,6 +56,7 @@ export class PostgresServer {
     const folder = await findPostgres()
     if (!folder) throw new Error('no PostgreSQL on this machine: npm run setup')
     const dir = await mkdtemp(join(tmpdir(), 'primary-lease-postgres-'))
+    const watcher = guard(GUARD, dir)
     const user = await userThatMayRunIt()
     if (user) await chown(dir, user.uid, user.gid)
     const data = join(dir, 'data')
@@ -64,7 +66,7 @@ export class PostgresServer {
     const settings = ['listen_addresses=', 'fsync=off', 'max_connections=50']
     const args = ['-D', data, '-k', dir, ...settings.flatMap((setting) => ['-c', setting])]
     const child = spawn(join(folder, 'postgres'), args, {...user, cwd: dir})
-    const server = new PostgresServer(child, dir)
+    const server = new PostgresServer(child, watcher, dir)
     const log = collect(child)
     while (!log().includes('ready to accept connections')) {
       if (child.exitCode !== null || child.signalCode !== null)
@@ -87,11 +89,15 @@ export class PostgresServer {
 }
 
 /**
- * SIGQUIT, for SIGKILL would leave its shared memory behind; its directory is not removed before it
- * has ended, at least for as long as it takes it to give up on its children.
+ * SIGQUIT, for SIGKILL would leave its shared memory behind. Its directory goes when it has ended, or
+ * has had more than the five seconds after which it ends its children by force.
  */
-const GUARD =
-  'kill -QUIT "$1"; i=0; while kill -0 "$1" && [ $i -lt 60 ]; do sleep 0.1; i=$((i+1)); done; rm -rf "$2"'
+const GUARD = `
+  pid="$1/data/postmaster.pid"
+  [ -e "$pid" ] && kill -QUIT "$(head -n 1 "$pid")"
+  tries=0
+  while [ -e "$pid" ] && [ $tries -lt 60 ]; do sleep 0.1; tries=$((tries + 1)); done
+  rm -rf "$1"`
 
 /** PostgreSQL refuses to run as root: then Debian's user for it, or nobody. */
 async function userThatMayRunIt() {
