@@ -36,9 +36,11 @@ pub const schema: &str = statement(include_str!("postgres_fence/schema.sql"));
 ///   is JSON with `resource`, `lease`, `token` and `newest`;
 /// - `40001` in `REPEATABLE READ` and `SERIALIZABLE`, when another claim was committed after the
 ///   transaction's snapshot: run it again, and it sees that one, or gets `PL001`;
-/// - `23502` and `23514` for a `null` and for a token that is not from 1 to 2^53 - 1.
+/// - `23502`, `23514`, `22P02`: something is missing, the token is not from 1 to 2^53 - 1, or is no
+///   integer.
 ///
-/// The highest token is kept for ever, and grows with `UPDATE` alone.
+/// The highest token of a resource and lease is kept for ever, and never shrinks. `docs/fencing.md`
+/// says what that does and does not rule out.
 #[napi(namespace = "postgresFence")]
 pub const claim: &str = statement(include_str!("postgres_fence/claim.sql"));
 
