@@ -452,6 +452,7 @@ export declare function setLogger(logger: PrimaryLogger | null): void
  * `cause`), `ERR_INVALID_CONFIG` (an argument) and `ERR_CLOSED` (the process is ending).
  */
 export declare function withLease<T>(redis: RedisSource, resource: string, options: LeaseOptions, run: (lease: Lease) => T | Promise<T>): Promise<T>
+
 export declare namespace postgresFence {
   /**
    * Lets a transaction go on only while no newer token has been seen. The first statement of every
