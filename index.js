@@ -844,3 +844,4 @@ module.exports.primaryStatus = nativeBinding.primaryStatus
 module.exports.resignPrimaryServer = nativeBinding.resignPrimaryServer
 module.exports.setLogger = nativeBinding.setLogger
 module.exports.withLease = nativeBinding.withLease
+module.exports.postgresFence = nativeBinding.postgresFence

@@ -7,6 +7,7 @@ import {
   onPrimaryChange,
   type PrimaryChange,
   type PrimaryLease,
+  postgresFence,
 } from '../index.js'
 
 /** Each variant has its own fields and no other, and `type` tells them apart. */
@@ -49,3 +50,6 @@ export async function used(redis: Redis, options: ElectionOptions) {
   const signal: AbortSignal = lease.signal
   signal.throwIfAborted()
 }
+
+/** It can be passed on as what it is: two strings. */
+export const fence: {schema: string; claim: string} = postgresFence

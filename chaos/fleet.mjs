@@ -1,8 +1,7 @@
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
-import {readFile} from 'node:fs/promises'
 import {fileURLToPath} from 'node:url'
-import {sleep} from '../scripts/time.mjs'
+import {stopped} from '../scripts/stopped.mjs'
 
 const SERVER = fileURLToPath(new URL('server.mjs', import.meta.url))
 
@@ -118,20 +117,5 @@ export class Fleet {
     else if (line.type === 'unheld' && this.#primary?.token === line.token) {
       this.#primary = undefined
     }
-  }
-}
-
-/**
- * Resolves when a process has taken its SIGSTOP: the signal's sender is not told.
- *
- * @param {number} pid
- */
-async function stopped(pid) {
-  for (let tries = 0; tries < 100; tries++) {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
-    // Where there is no /proc a moment has to do.
-    if (stat === undefined) return sleep(20)
-    if (stat.slice(stat.lastIndexOf(')') + 2).startsWith('T')) return
-    await sleep(1)
   }
 }

@@ -6,6 +6,7 @@ import {access, constants, mkdtemp, rm} from 'node:fs/promises'
 import {connect, createServer} from 'node:net'
 import {tmpdir} from 'node:os'
 import {delimiter, join} from 'node:path'
+import {guard} from './guard.mjs'
 import {run} from './run.mjs'
 import {sleep} from './time.mjs'
 
@@ -128,7 +129,7 @@ export class RedisServer {
       log += text
     })
     this.#process = child
-    this.#guard = guard(Number(child.pid), this.dir)
+    this.#guard = guard('kill -9 "$1"; rm -rf "$2"', String(child.pid), this.dir)
     while (!(await answers(this.port))) {
       if (child.exitCode !== null || child.signalCode !== null)
         throw new Error(`${this.program} ended at once:\n${log}`)
@@ -169,26 +170,6 @@ export class RedisServer {
     await this.stop()
     await rm(this.dir, {recursive: true, force: true})
   }
-}
-
-/**
- * A process that waits for the end of this one, even by SIGKILL, to end the server and remove its
- * directory: its standard input closes then.
- *
- * @param {number} pid
- * @param {string} dir
- */
-function guard(pid, dir) {
-  const script = 'read -r _; kill -9 "$1"; rm -rf "$2"'
-  const child = spawn('sh', ['-c', script, 'sh', String(pid), dir], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    // Not in the group that Ctrl-C is sent to.
-    detached: true,
-  })
-  child.unref()
-  const input = /** @type {import('node:net').Socket | null} */ (child.stdin)
-  input?.unref()
-  return child
 }
 
 /**

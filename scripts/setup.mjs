@@ -4,21 +4,23 @@
 import {access, rm, stat, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {findBrowser} from './browser.mjs'
+import {findPostgres} from './postgres.mjs'
 import {findRedisServer} from './redis.mjs'
 import {explain, isMain, Refusal, root, run, step, which} from './run.mjs'
 
 /**
  * Brings the machine to where the addon can be built and tested.
  *
- * @param {{rust?: string[], redis?: boolean, browser?: boolean}} [options] the rustup components that
- *   are needed besides the compiler, whether a Redis server program is, and whether a browser is
- *   wanted, without which the pages are not tested
+ * @param {{rust?: string[], redis?: boolean, postgres?: boolean, browser?: boolean}} [options] the
+ *   rustup components that are needed besides the compiler, whether a Redis server program and
+ *   PostgreSQL's are, and whether a browser is wanted, without which the pages are not tested
  */
-export async function setup({rust = [], redis = true, browser = false} = {}) {
+export async function setup({rust = [], redis = true, postgres = false, browser = false} = {}) {
   checkNode()
   if (await packagesAreStale()) await installPackages()
   await checkRust(rust)
   if (redis && !(await findRedisServer())) await installRedis()
+  if (postgres && !(await findPostgres())) await installPostgres()
   if (browser && !(await findBrowser())) await installBrowser()
 }
 
@@ -81,6 +83,18 @@ async function installRedis() {
   if (!(await findRedisServer())) throw new Refusal('redis-server was installed but is not found')
 }
 
+async function installPostgres() {
+  if (!(await canInstall())) {
+    throw new Refusal(
+      'A PostgreSQL server is needed. ' +
+        'Debian, Ubuntu: sudo apt-get install postgresql. macOS: brew install postgresql.',
+    )
+  }
+  console.log("No PostgreSQL on this machine: installing Debian's.")
+  await install('postgresql')
+  if (!(await findPostgres())) throw new Refusal('postgresql was installed but is not found')
+}
+
 async function installBrowser() {
   // A help and no need: the tests of the pages say that they were skipped.
   if (await canInstall()) await install('chromium').catch(explain)
@@ -106,7 +120,7 @@ async function install(name) {
 
 /**
  * Debian starts a service as it installs it, unless this file forbids it: nobody asked for a
- * server on port 6379.
+ * server on port 6379 or 5432.
  *
  * @param {() => Promise<unknown>} install
  */
@@ -126,7 +140,7 @@ async function withoutStartingServices(install) {
 }
 
 if (isMain(import.meta.url)) {
-  setup({rust: ['rustfmt', 'clippy'], browser: true}).catch((error) => {
+  setup({rust: ['rustfmt', 'clippy'], postgres: true, browser: true}).catch((error) => {
     explain(error)
     process.exitCode = 1
   })

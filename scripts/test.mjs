@@ -1,5 +1,6 @@
 // Proves the tree: formatting, lints, types, the Rust tests, the generated files, and Jest against
-// real Redis servers. It reads the tracked files and writes none; what it makes lies in target/.
+// real Redis and PostgreSQL servers. It reads the tracked files and writes none; what it makes lies
+// in target/.
 
 import {copyFile, readdir, readFile, rename, rm} from 'node:fs/promises'
 import {join} from 'node:path'
@@ -18,7 +19,7 @@ let passed = 0
 let failed = 0
 
 async function test() {
-  await setup({rust: ['rustfmt', 'clippy'], browser: true})
+  await setup({rust: ['rustfmt', 'clippy'], postgres: true, browser: true})
   await step('cargo fmt --check', () => run('cargo', ['fmt', '--check']))
   await step('cargo clippy', () =>
     run('cargo', ['clippy', '--locked', '--all-targets', '--', '-D', 'warnings']),

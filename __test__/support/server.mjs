@@ -9,6 +9,7 @@ import {join} from 'node:path'
 import {createInterface} from 'node:readline'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {Worker} from 'node:worker_threads'
+import pg from 'pg'
 import * as addon from '../../index.js'
 
 /** Milliseconds on the clock that all processes of one machine share. */
@@ -19,6 +20,8 @@ const say = (line) => writeSync(1, `${JSON.stringify({at: now(), ...line})}\n`)
 
 /** @type {addon.PrimaryLease | undefined} */
 let lease
+/** @type {pg.Client | undefined} */
+let database
 /** @type {Map<string, Worker>} */
 const workers = new Map()
 /** @type {(() => void)[]} */
@@ -157,6 +160,17 @@ const commands = {
       say({worker: name, doing: 'terminate'})
       await worker?.terminate()
     }
+  },
+  /** Over one connection to PostgreSQL, so that a transaction can span calls. */
+  async sql(url, text, values) {
+    if (!database) {
+      database = new pg.Client(url)
+      // The end of the connection is told by the statement that finds it ended.
+      database.on('error', () => {})
+      await database.connect()
+    }
+    const {command, rows} = await database.query(text, values)
+    return {command, rows}
   },
   exit: () => {
     say({doing: 'exit'})

@@ -3,6 +3,7 @@ import {once} from 'node:events'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
 import type {ElectionOptions} from '../../index.js'
+import {stopped} from '../../scripts/stopped.mjs'
 import {until} from './until'
 
 /** What a server process tells: an event, a log line, or what it is about to do. */
@@ -107,6 +108,12 @@ export class Server {
 
   signal(name: NodeJS.Signals) {
     this.#child.kill(name)
+  }
+
+  /** Resolves when it stands still: a signal takes a moment. */
+  async freeze() {
+    this.signal('SIGSTOP')
+    await stopped(Number(this.#child.pid))
   }
 
   async kill() {

@@ -15,6 +15,7 @@ mod lease;
 mod listener;
 mod logging;
 mod options;
+pub mod postgres_fence;
 mod promise;
 pub mod runs;
 mod shelf;
