@@ -1,0 +1,55 @@
+import {CronJob} from 'cron'
+import {LeaderRunner, withLease} from 'primary-lease'
+import {useRedis} from '../support/redis'
+import {until} from '../support/until'
+
+const redis = useRedis()
+const handlers = process.listeners('SIGTERM')
+
+afterAll(() => {
+  for (const handler of process.listeners('SIGTERM')) {
+    if (!handlers.includes(handler)) process.removeListener('SIGTERM', handler)
+  }
+})
+
+test('a scheduler sends mail, and closing it ends that', async () => {
+  const redisUrl = redis.url
+  let sent = 0
+  const sendMail = () => {
+    sent++
+  }
+  const runner = new LeaderRunner(redisUrl, 'chronos', 20_000)
+
+  const job = CronJob.from({
+    cronTime: '* * * * * *',
+    start: true,
+    onTick: () => runner.runLocked('send-mail', sendMail, undefined, {tickEvery: 1_000}),
+  })
+
+  process.on('SIGTERM', async () => {
+    job.stop()
+    await runner.close({drain: 10_000})
+    process.exit()
+  })
+
+  await until('mail is sent twice', () => sent >= 2)
+  const exit = jest.spyOn(process, 'exit').mockImplementation(() => undefined as never)
+  process.emit('SIGTERM')
+  await until('the process would end', () => exit.mock.calls.length > 0)
+  exit.mockRestore()
+  const outcome = await runner.runLocked('send-mail', sendMail)
+  expect(outcome).toEqual({outcome: 'skipped', reason: 'closed'})
+})
+
+test('a report is made under a lease', async () => {
+  const redisUrl = redis.url
+  const collect = async (signal: AbortSignal) => (signal.aborted ? [] : ['a row'])
+  const store = (rows: string[], token: number) => ({rows, token})
+  const report = await withLease(redisUrl, 'report', {ttl: 10_000, wait: 5_000}, async (lease) => {
+    const rows = await collect(lease.signal)
+    lease.assertHeld()
+    return store(rows, lease.token)
+  })
+
+  expect(report).toEqual({rows: ['a row'], token: expect.any(Number)})
+})
