@@ -3,6 +3,7 @@
 
 mod campaign;
 mod clock;
+mod fence;
 mod handle;
 mod heartbeat;
 mod lease_cell;
@@ -12,6 +13,7 @@ mod stores;
 mod waiters;
 
 pub use clock::{now, wall_micros};
+pub use fence::fence;
 pub use handle::{Change, Handle, Sink, Start, reason_word, wait_ended};
 pub use heartbeat::Heartbeat;
 pub use lease_cell::LeaseCell;

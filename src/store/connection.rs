@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join4;
+use futures_util::future::join5;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, ProtocolVersion, PushInfo, PushKind,
@@ -33,6 +33,8 @@ pub(super) struct Connection {
     pub pushes: mpsc::UnboundedReceiver<Push>,
     /// The server pushes messages (RESP3).
     pub pushing: bool,
+    /// The server is a node of a cluster.
+    pub clustered: bool,
 }
 
 impl Connection {
@@ -68,7 +70,7 @@ impl fmt::Debug for Connection {
 }
 
 async fn log_in(source: &RedisSource, deadline: Instant) -> Result<Connection, Failure> {
-    let connection = match handshake(source, deadline, ProtocolVersion::RESP3).await? {
+    let mut connection = match handshake(source, deadline, ProtocolVersion::RESP3).await? {
         Ok(connection) => connection,
         Err(error) if lacks_resp3(&error) => {
             let second = handshake(source, deadline, ProtocolVersion::RESP2).await?;
@@ -81,16 +83,19 @@ async fn log_in(source: &RedisSource, deadline: Instant) -> Result<Connection, F
     let mut set_name = cmd("CLIENT");
     set_name.arg("SETNAME").arg(client_name(source));
     // Sent together, in this order; RESP3 has logged in already.
-    let (auth, select, _, role) = join4(
+    let (auth, select, _, role, hello) = join5(
         ask_if(authentication(source, connection.pushing), &connection),
         ask_if((source.db != 0).then_some(select), &connection),
         ask_if(Some(set_name), &connection),
         ask_if(Some(cmd("ROLE")), &connection),
+        // Changes nothing without a version, and needs no permission.
+        ask_if(Some(cmd("HELLO")), &connection),
     )
     .await;
     auth.map_err(|error| refused_login(&error))?;
     select.map_err(|error| denied_by_server(&format!("db {}", source.db), &error))?;
     check_role(role, source)?;
+    connection.clustered = hello.is_ok_and(|hello| is_clustered(&hello));
     Ok(connection)
 }
 
@@ -136,6 +141,7 @@ async fn handshake(
                 driver: tokio::spawn(driver),
                 pushes,
                 pushing,
+                clustered: false,
             }),
             Err(error) => Err(error),
         },
@@ -165,6 +171,21 @@ fn authentication(source: &RedisSource, logged_in: bool) -> Option<Cmd> {
     }
     auth.arg(password);
     Some(auth)
+}
+
+fn is_clustered(hello: &Value) -> bool {
+    let clustered = |name: &Value, value: &Value| {
+        let is = |of: &Value, text: &str| matches!(of, Value::BulkString(bytes) if bytes == text.as_bytes());
+        is(name, "mode") && is(value, "cluster")
+    };
+    match hello {
+        Value::Map(fields) => fields.iter().any(|(name, value)| clustered(name, value)),
+        Value::Array(fields) => fields.chunks(2).any(|pair| match pair {
+            [name, value] => clustered(name, value),
+            _ => false,
+        }),
+        _ => false,
+    }
 }
 
 fn client_name(source: &RedisSource) -> String {

@@ -45,6 +45,11 @@ impl ScopedKeys {
     }
 }
 
+/// Where a resource keeps the highest tokens that it has seen.
+pub(super) fn fence_key(key_prefix: &str, resource: &str) -> Arc<str> {
+    format!("{key_prefix}fence:{{{resource}}}").into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

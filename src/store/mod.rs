@@ -3,6 +3,7 @@
 mod backoff;
 mod connection;
 mod error;
+mod fence;
 mod keys;
 mod link;
 mod memory;
@@ -11,6 +12,7 @@ mod redis_store;
 mod reply;
 mod scoped;
 mod script;
+mod slots;
 mod socket;
 mod source;
 mod subscriptions;
@@ -27,6 +29,7 @@ use tokio::sync::mpsc;
 use crate::election::scoped::{ScopedOutcome, ScopedRequest};
 use crate::election::{Failure, Message, Reply, Request};
 
+pub use fence::{Answer, FenceOutcome, FenceRequest, MAX_ARGUMENTS};
 pub use memory::{Applied, MemoryStore, Register, ScopedApplied, ScopedRegister, Server};
 pub use redis_source::{IpFamily, RedisSource};
 pub use redis_store::RedisStore;
@@ -67,7 +70,14 @@ pub trait ScopedStore: Send + Sync + fmt::Debug + 'static {
     fn subscribe_releases(&self, resource: &str) -> mpsc::UnboundedReceiver<Duration>;
 }
 
-/// All that is asked of one Redis, or of the memory that stands in for it.
-pub trait Backend: Store + ScopedStore {}
+/// The highest tokens that resources have seen, and the commands that depend on them.
+pub trait FenceStore: Send + Sync + fmt::Debug + 'static {
+    /// Asks once, and answers within the `bound`, come what may. An unknown outcome is not asked for
+    /// again: the command may have been applied.
+    fn fence(&self, request: &FenceRequest) -> Answering<FenceOutcome>;
+}
 
-impl<T: Store + ScopedStore> Backend for T {}
+/// All that is asked of one Redis, or of the memory that stands in for it.
+pub trait Backend: Store + ScopedStore + FenceStore {}
+
+impl<T: Store + ScopedStore + FenceStore> Backend for T {}

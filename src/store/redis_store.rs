@@ -13,7 +13,10 @@ use super::reply::decode_reply;
 use super::script::Invocation;
 use super::subscriptions::Receiver;
 use super::supervisor::{Ask, Order, Supervisor};
-use super::{Answering, RedisSource, ScopedStore, Store, Target, scoped};
+use super::{
+    Answering, FenceOutcome, FenceRequest, FenceStore, RedisSource, ScopedStore, Store, Target,
+    fence, scoped,
+};
 use crate::election::scoped::{ScopedCommand, ScopedOutcome, ScopedRequest};
 use crate::election::{Command, Failure, Message, Random, Reply, Request};
 
@@ -136,6 +139,15 @@ impl ScopedStore for RedisStore {
         let channel = ScopedKeys::new(&self.source.key_prefix, resource).releases();
         self.listen(channel, Receiver::Releases(sender));
         releases
+    }
+}
+
+impl FenceStore for RedisStore {
+    fn fence(&self, request: &FenceRequest) -> Answering<FenceOutcome> {
+        let invocation = fence::invocation(&self.source.key_prefix, request);
+        self.ask(invocation, None, request.bound, |value, _| {
+            fence::decode_outcome(value)
+        })
     }
 }
 

@@ -7,8 +7,10 @@ use tokio::sync::mpsc;
 
 use super::{Register, ScopedRegister, Server};
 use crate::election::scoped::{ScopedCommand, ScopedOutcome, ScopedRequest};
-use crate::election::{Command, Failure, Message, Reply, Request};
-use crate::store::{Answering, ScopedStore, Store, Target};
+use crate::election::{Command, Failure, Message, Reply, Request, Token};
+use crate::store::{
+    Answer, Answering, FenceOutcome, FenceRequest, FenceStore, ScopedStore, Store, Target,
+};
 
 /// `memory://name`: elections within one process, for tests.
 ///
@@ -20,6 +22,8 @@ pub struct MemoryStore {
     wall_micros: fn() -> u64,
     elections: Mutex<HashMap<Arc<str>, Contest>>,
     resources: Mutex<HashMap<Arc<str>, Resource>>,
+    /// The highest token that a resource has seen from a lease.
+    fences: Mutex<HashMap<(Arc<str>, Arc<str>), Token>>,
 }
 
 #[derive(Default)]
@@ -56,6 +60,7 @@ impl MemoryStore {
             wall_micros,
             elections: Mutex::default(),
             resources: Mutex::default(),
+            fences: Mutex::default(),
         }
     }
 
@@ -80,6 +85,17 @@ impl MemoryStore {
 
     fn elections(&self) -> MutexGuard<'_, HashMap<Arc<str>, Contest>> {
         lock(&self.elections)
+    }
+
+    fn see(&self, request: &FenceRequest) -> FenceOutcome {
+        let mut fences = lock(&self.fences);
+        let fence = (request.resource.clone(), request.lease.clone());
+        let highest = fences.entry(fence).or_insert(Token::NONE);
+        if *highest > request.token {
+            return FenceOutcome::Stale { highest: *highest };
+        }
+        *highest = request.token;
+        FenceOutcome::Passed(Answer::Nothing)
     }
 
     fn apply_scoped(&self, resource: &str, command: &ScopedCommand) -> ScopedOutcome {
@@ -121,6 +137,18 @@ impl ScopedStore for MemoryStore {
         let resource = resources.entry(resource.into()).or_default();
         resource.waiting.push(sender);
         receiver
+    }
+}
+
+impl FenceStore for MemoryStore {
+    fn fence(&self, request: &FenceRequest) -> Answering<FenceOutcome> {
+        let outcome = match &request.command {
+            Some(_) => FenceOutcome::Unfit {
+                why: format!("memory://{} has no commands", self.name).into(),
+            },
+            None => self.see(request),
+        };
+        Box::pin(std::future::ready(Ok(outcome)))
     }
 }
 

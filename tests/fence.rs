@@ -1,0 +1,487 @@
+//! The script that fences a resource, and the caller's commands in it, on a real server.
+
+mod redis_server;
+
+use std::time::Duration;
+
+use primary_lease::election::{Failure, Token};
+use primary_lease::store::{
+    Answer, FenceOutcome, FenceRequest, FenceStore, MAX_ARGUMENTS, RedisSource, RedisStore,
+};
+use redis_server::RedisServer;
+use tokio::runtime::Handle;
+
+const KEY: &str = "fence:{mail}";
+const LEASE: &str = "primary:chronos";
+/// Longer than any machine needs.
+const PATIENCE: Duration = Duration::from_secs(20);
+const DAY_MS: u64 = 24 * 3600 * 1000;
+
+struct Bench {
+    server: RedisServer,
+    store: RedisStore,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(RedisServer::start())
+    }
+
+    fn with(server: RedisServer) -> Self {
+        let source = RedisSource::parse_url(&server.url()).unwrap();
+        let store = RedisStore::open(source, &Handle::current());
+        Bench { server, store }
+    }
+
+    /// One node that serves every slot.
+    async fn cluster() -> Self {
+        let server = RedisServer::start_with(&["--cluster-enabled", "yes"]);
+        let slots: Vec<String> = (0..16_384).map(|slot: u32| slot.to_string()).collect();
+        let bench = Self::with(server);
+        let mut add = redis::cmd("CLUSTER");
+        add.arg("ADDSLOTS").arg(slots);
+        add.exec(&mut bench.server.connect()).unwrap();
+        while !bench.query::<String>("CLUSTER INFO").contains("cluster_state:ok") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        bench
+    }
+
+    async fn ask(&self, token: u64, command: &[&str]) -> Result<FenceOutcome, Failure> {
+        ask(&self.store, request(token, command)).await
+    }
+
+    async fn fence(&self, token: u64) -> FenceOutcome {
+        self.ask(token, &[]).await.unwrap()
+    }
+
+    fn query<T: redis::FromRedisValue>(&self, command: &str) -> T {
+        let mut words = command.split(' ');
+        redis::cmd(words.next().unwrap())
+            .arg(words.collect::<Vec<_>>())
+            .query(&mut self.server.connect())
+            .unwrap()
+    }
+
+    fn run(&self, command: &str) {
+        self.query::<redis::Value>(command);
+    }
+
+    fn seen(&self) -> Option<u64> {
+        self.query(&format!("HGET {KEY} {LEASE}"))
+    }
+
+    /// How often a command has been called, within scripts too.
+    fn calls(&self, command: &str) -> bool {
+        let stats: String = self.query("INFO commandstats");
+        stats.contains(&format!("cmdstat_{command}"))
+    }
+
+    fn connections(&self) -> String {
+        let stats: String = self.query("CLIENT LIST");
+        let ours = stats.lines().filter(|line| line.contains("primary-lease"));
+        ours.filter_map(|line| line.split(' ').next()).collect()
+    }
+
+    /// A store of a user with these permissions.
+    fn user(&self, rules: &[&str]) -> RedisStore {
+        let mut command = redis::cmd("ACL");
+        command.arg(&["SETUSER", "bob", "reset", "on", ">secret"]);
+        command.arg(rules).exec(&mut self.server.connect()).unwrap();
+        let source = RedisSource {
+            username: Some("bob".into()),
+            password: Some("secret".into()),
+            ..RedisSource::parse_url(&self.server.url()).unwrap()
+        };
+        RedisStore::open(source, &Handle::current())
+    }
+}
+
+fn request(token: u64, command: &[&str]) -> FenceRequest {
+    let command: Vec<_> = command.iter().map(|word| word.as_bytes().to_vec()).collect();
+    FenceRequest {
+        resource: "mail".into(),
+        lease: LEASE.into(),
+        token: Token::new(token),
+        command: (!command.is_empty()).then_some(command),
+        bound: PATIENCE,
+    }
+}
+
+async fn ask(store: &RedisStore, request: FenceRequest) -> Result<FenceOutcome, Failure> {
+    let answer = tokio::time::timeout(request.bound + PATIENCE, store.fence(&request));
+    answer.await.expect("a command outlived its bound")
+}
+
+fn passed(answer: Answer) -> FenceOutcome {
+    FenceOutcome::Passed(answer)
+}
+
+fn stale(highest: u64) -> FenceOutcome {
+    let highest = Token::new(highest);
+    FenceOutcome::Stale { highest }
+}
+
+fn text(text: &str) -> Answer {
+    Answer::Bytes(text.into())
+}
+
+fn failed(answer: Result<FenceOutcome, Failure>) -> String {
+    match answer {
+        Ok(FenceOutcome::Failed { words }) => words.to_string(),
+        other => panic!("not the command's own error: {other:?}"),
+    }
+}
+
+fn denied(answer: Result<FenceOutcome, Failure>) -> String {
+    match answer {
+        Err(Failure::Denied { cause }) => cause.to_string(),
+        other => panic!("not denied: {other:?}"),
+    }
+}
+
+fn unfit(answer: Result<FenceOutcome, Failure>) -> String {
+    match answer {
+        Ok(FenceOutcome::Unfit { why }) => why.to_string(),
+        other => panic!("not unfit: {other:?}"),
+    }
+}
+
+// The token
+
+#[tokio::test]
+async fn the_highest_token_is_kept_and_a_smaller_one_is_refused_with_it() {
+    let bench = Bench::new();
+    for token in [5, 5, 7] {
+        assert_eq!(bench.fence(token).await, passed(Answer::Nothing));
+        assert_eq!(bench.seen(), Some(token));
+    }
+    assert_eq!(bench.fence(6).await, stale(7));
+    assert_eq!(bench.seen(), Some(7));
+}
+
+#[tokio::test]
+async fn tokens_compare_exactly_up_to_the_largest() {
+    let bench = Bench::new();
+    let max = Token::MAX.get();
+    bench.fence(max).await;
+    assert_eq!(bench.seen(), Some(max));
+    assert_eq!(bench.fence(max).await, passed(Answer::Nothing));
+    assert_eq!(bench.fence(max - 1).await, stale(max));
+}
+
+#[tokio::test]
+async fn tokens_of_other_leases_and_other_resources_do_not_compare() {
+    let bench = Bench::new();
+    bench.fence(9).await;
+    let another_lease = FenceRequest {
+        lease: "lease:chronos".into(),
+        ..request(5, &[])
+    };
+    let another_resource = FenceRequest {
+        resource: "post".into(),
+        ..request(5, &[])
+    };
+    for other in [another_lease, another_resource] {
+        let answer = ask(&bench.store, other.clone()).await.unwrap();
+        assert_eq!(answer, passed(Answer::Nothing));
+        let lower = Token::new(4);
+        let answer = ask(&bench.store, FenceRequest { token: lower, ..other }).await;
+        assert_eq!(answer, Ok(stale(5)));
+    }
+    assert_eq!(bench.seen(), Some(9));
+}
+
+#[tokio::test]
+async fn every_use_keeps_it_for_thirty_days_and_a_refusal_writes_nothing() {
+    let bench = Bench::new();
+    for token in [5, 5] {
+        bench.fence(token).await;
+        let left: u64 = bench.query(&format!("PTTL {KEY}"));
+        assert!((29 * DAY_MS..=30 * DAY_MS).contains(&left), "{left}");
+        bench.run(&format!("PEXPIRE {KEY} 100000"));
+    }
+    assert_eq!(bench.fence(4).await, stale(5));
+    let left: u64 = bench.query(&format!("PTTL {KEY}"));
+    assert!(left <= 100_000, "{left}");
+}
+
+#[tokio::test]
+async fn it_lies_behind_the_callers_prefix() {
+    let bench = Bench::new();
+    let source = RedisSource {
+        key_prefix: "app:".into(),
+        ..RedisSource::parse_url(&bench.server.url()).unwrap()
+    };
+    let store = RedisStore::open(source, &Handle::current());
+    // The keys of the command are the caller's, as they are.
+    ask(&store, request(5, &["SET", "key", "value"])).await.unwrap();
+    let mut keys: Vec<String> = bench.query("KEYS *");
+    keys.sort();
+    assert_eq!(keys, ["app:fence:{mail}", "key"]);
+}
+
+#[tokio::test]
+async fn a_key_of_another_type_is_named_and_the_command_is_not_applied() {
+    let bench = Bench::new();
+    bench.run(&format!("SET {KEY} something"));
+    let cause = denied(bench.ask(5, &["SET", "key", "value"]).await);
+    assert!(cause.contains(KEY) && cause.contains("WRONGTYPE"), "{cause}");
+    assert!(!bench.query::<bool>("EXISTS key"));
+}
+
+#[tokio::test]
+async fn what_is_no_token_is_named_and_not_replaced() {
+    let bench = Bench::new();
+    for odd in ["nan", "inf", "-1", "1e3", "0x10", "soon"] {
+        bench.run(&format!("HSET {KEY} {LEASE} {odd}"));
+        let cause = denied(bench.ask(5, &["SET", "key", "value"]).await);
+        assert!(cause.contains(KEY) && cause.contains(LEASE), "{cause}");
+        let kept: String = bench.query(&format!("HGET {KEY} {LEASE}"));
+        assert_eq!(kept, odd);
+    }
+    assert!(!bench.query::<bool>("EXISTS key"));
+}
+
+// The command
+
+#[tokio::test]
+async fn a_command_is_applied_with_the_check_and_brings_its_reply() {
+    let bench = Bench::new();
+    for (command, reply) in [
+        (&["SET", "key", "value"][..], text("OK")),
+        (&["GET", "key"], text("value")),
+        (&["GET", "nothing"], Answer::Nothing),
+        (&["INCRBY", "number", "-3"], Answer::Integer(-3)),
+        (&["LRANGE", "nothing", "0", "-1"], Answer::List(vec![])),
+        (
+            &["MGET", "key", "nothing", "number"],
+            Answer::List(vec![text("value"), Answer::Nothing, text("-3")]),
+        ),
+        (
+            &["HGETALL", KEY],
+            Answer::List(vec![text(LEASE), text("5")]),
+        ),
+        (
+            &["EVAL", "return {1, {2, 'x'}}", "0"],
+            Answer::List(vec![
+                Answer::Integer(1),
+                Answer::List(vec![Answer::Integer(2), text("x")]),
+            ]),
+        ),
+    ] {
+        match bench.ask(5, command).await {
+            // A script cannot call another.
+            Ok(FenceOutcome::Failed { .. }) if command[0] == "EVAL" => (),
+            answer => assert_eq!(answer, Ok(passed(reply)), "{command:?}"),
+        }
+    }
+    assert_eq!(bench.seen(), Some(5));
+}
+
+#[tokio::test]
+async fn a_command_with_a_stale_token_changes_nothing() {
+    let bench = Bench::new();
+    bench.ask(7, &["SET", "key", "new"]).await.unwrap();
+    assert_eq!(bench.ask(6, &["SET", "key", "old"]).await, Ok(stale(7)));
+    assert_eq!(bench.query::<String>("GET key"), "new");
+}
+
+#[tokio::test]
+async fn arguments_and_replies_are_bytes() {
+    let bench = Bench::new();
+    let odd = vec![0, 0xff, b'\r', b'\n', 0xc3, 0x28];
+    for command in [
+        vec![b"SET".to_vec(), odd.clone(), odd.clone()],
+        vec![b"GET".to_vec(), odd.clone()],
+    ] {
+        let request = FenceRequest {
+            command: Some(command),
+            ..request(5, &[])
+        };
+        let answer = ask(&bench.store, request.clone()).await.unwrap();
+        if request.command.unwrap().len() == 2 {
+            assert_eq!(answer, passed(Answer::Bytes(odd.clone())));
+        }
+    }
+}
+
+#[tokio::test]
+async fn as_many_arguments_as_are_allowed_are_passed_on() {
+    let bench = Bench::new();
+    let mut command = vec!["RPUSH", "list"];
+    command.resize(MAX_ARGUMENTS, "item");
+    let length = i64::try_from(MAX_ARGUMENTS - 2).unwrap();
+    let answer = bench.ask(5, &command).await;
+    assert_eq!(answer, Ok(passed(Answer::Integer(length))));
+}
+
+#[tokio::test]
+async fn the_commands_own_error_comes_in_the_servers_words_and_costs_no_connection() {
+    let bench = Bench::new();
+    bench.ask(5, &["SET", "key", "value"]).await.unwrap();
+    let before = bench.connections();
+    for (command, words) in [
+        (&["LPUSH", "key", "item"][..], "WRONGTYPE"),
+        (&["SET", "key"], "Wrong number of args"),
+        (&["SETT", "key", "value"], "Unknown Redis command"),
+        (&[""], "Unknown Redis command"),
+        (&["SUBSCRIBE", "channel"], "not allowed"),
+        (&["SET", "key", "value", "SOON"], "syntax error"),
+    ] {
+        let said = failed(bench.ask(6, command).await);
+        assert!(said.contains(words), "{said}");
+    }
+    assert_eq!(bench.connections(), before);
+    assert_eq!(bench.seen(), Some(6), "the token was seen all the same");
+}
+
+// The server
+
+#[tokio::test]
+async fn a_permission_that_the_fence_lacks_is_denied_and_the_command_is_not_applied() {
+    let bench = Bench::new();
+    for rules in [
+        &["~*", "+@all", "-hget"][..],
+        &["~*", "+@all", "-hset"],
+        &["~*", "+@all", "-pexpire"],
+        &["~*", "+@all", "-eval"],
+        &["~key", "+@all"],
+    ] {
+        bench.run("FLUSHALL");
+        let store = bench.user(rules);
+        denied(ask(&store, request(5, &["SET", "key", "value"])).await);
+        assert!(!bench.query::<bool>("EXISTS key"), "{rules:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_permission_that_the_command_lacks_is_its_own_error() {
+    let bench = Bench::new();
+    for rules in [
+        &["~*", "+@all", "-set"][..],
+        &["~fence:*", "+@all"],
+        &["~fence:*", "-@all", "+eval", "+evalsha", "+hget", "+hset", "+pexpire"],
+    ] {
+        let store = bench.user(rules);
+        failed(ask(&store, request(5, &["SET", "key", "value"])).await);
+        // Which costs the fence nothing.
+        let answer = ask(&store, request(5, &[])).await;
+        assert_eq!(answer, Ok(passed(Answer::Nothing)));
+    }
+}
+
+#[tokio::test]
+async fn a_full_server_refuses_the_fence_and_nothing_is_written() {
+    let bench = Bench::new();
+    bench.run("CONFIG SET maxmemory 1");
+    let answer = bench.ask(5, &["SET", "key", "value"]).await;
+    assert!(
+        matches!(&answer, Err(Failure::Refused { cause }) if cause.contains("OOM")),
+        "{answer:?}"
+    );
+    assert_eq!(bench.seen(), None);
+    assert!(!bench.query::<bool>("EXISTS key"));
+}
+
+#[tokio::test]
+async fn a_script_that_the_server_forgot_is_sent_again_and_the_command_is_applied_once() {
+    let bench = Bench::new();
+    for count in 1..=3 {
+        let answer = bench.ask(5, &["INCR", "count"]).await;
+        assert_eq!(answer, Ok(passed(Answer::Integer(count))));
+        bench.run("SCRIPT FLUSH");
+    }
+}
+
+#[tokio::test]
+async fn a_command_without_an_answer_has_an_unknown_outcome_in_time_and_is_not_repeated() {
+    let bench = Bench::new();
+    bench.ask(5, &["SET", "count", "0"]).await.unwrap();
+    bench.run("CLIENT PAUSE 60000");
+    let hurried = FenceRequest {
+        bound: Duration::from_millis(100),
+        ..request(5, &["INCR", "count"])
+    };
+    let answer = ask(&bench.store, hurried).await;
+    assert!(matches!(answer, Err(Failure::Unknown { .. })), "{answer:?}");
+    bench.run("CLIENT UNPAUSE");
+    // Another connection: whatever the first one had sent is over when this is answered.
+    let later = loop {
+        match bench.ask(5, &["GET", "count"]).await {
+            Ok(FenceOutcome::Passed(Answer::Bytes(count))) => break count,
+            Err(Failure::Unknown { .. }) => (),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(later == b"0" || later == b"1", "{later:?}");
+}
+
+// A cluster
+
+#[tokio::test]
+async fn in_a_cluster_a_command_of_another_slot_is_refused_before_it_is_sent() {
+    let bench = Bench::cluster().await;
+    for command in [
+        &["SET", "other", "value"][..],
+        &["MSET", "{mail}:one", "1", "other", "2"],
+        &["XREAD", "STREAMS", "other", "0"],
+    ] {
+        let why = unfit(bench.ask(5, command).await);
+        let slot: u16 = bench.query("CLUSTER KEYSLOT other");
+        let own: u16 = bench.query(&format!("CLUSTER KEYSLOT {KEY}"));
+        for part in ["\"other\"", "\"{mail}\"", &slot.to_string(), &own.to_string()] {
+            assert!(why.contains(part), "{why}");
+        }
+    }
+    assert!(!bench.calls("eval"), "a script was sent");
+    assert_eq!(bench.query::<u64>("DBSIZE"), 0);
+}
+
+#[tokio::test]
+async fn in_a_cluster_a_command_of_the_resources_slot_is_applied() {
+    let bench = Bench::cluster().await;
+    let answer = bench.ask(5, &["MSET", "{mail}:one", "1", "x:{mail}", "2"]).await;
+    assert_eq!(answer, Ok(passed(text("OK"))));
+    assert_eq!(bench.query::<u64>("EXISTS {mail}:one x:{mail}"), 2);
+    // Without keys it crosses nothing, and what the server cannot read it says itself.
+    let answer = bench.ask(5, &["PUBLISH", "other", "message"]).await;
+    assert_eq!(answer, Ok(passed(Answer::Integer(0))));
+    failed(bench.ask(5, &["SETT", "other"]).await);
+    failed(bench.ask(5, &["SET"]).await);
+    assert_eq!(bench.ask(4, &["SET", "x:{mail}", "3"]).await, Ok(stale(5)));
+    assert_eq!(bench.fence(5).await, passed(Answer::Nothing));
+}
+
+#[tokio::test]
+async fn in_a_cluster_the_tag_is_the_callers_prefix_where_that_has_one() {
+    let bench = Bench::cluster().await;
+    let source = RedisSource {
+        key_prefix: "{app}:".into(),
+        ..RedisSource::parse_url(&bench.server.url()).unwrap()
+    };
+    let store = RedisStore::open(source, &Handle::current());
+    let why = unfit(ask(&store, request(5, &["SET", "x:{mail}", "1"])).await);
+    assert!(why.contains("\"{app}\""), "{why}");
+    let answer = ask(&store, request(5, &["SET", "x:{app}", "1"])).await;
+    assert_eq!(answer, Ok(passed(text("OK"))));
+}
+
+#[tokio::test]
+async fn in_a_cluster_one_who_may_not_ask_for_the_keys_is_denied() {
+    let bench = Bench::cluster().await;
+    let store = bench.user(&["~*", "+@all", "-command"]);
+    let cause = denied(ask(&store, request(5, &["SET", "x:{mail}", "1"])).await);
+    assert!(cause.contains("COMMAND GETKEYS"), "{cause}");
+    assert!(!bench.calls("eval"), "a script was sent");
+    // The fence alone needs no answer to that.
+    let answer = ask(&store, request(5, &[])).await;
+    assert_eq!(answer, Ok(passed(Answer::Nothing)));
+}
+
+#[tokio::test]
+async fn a_single_server_is_not_asked_for_the_keys() {
+    let bench = Bench::new();
+    bench.ask(5, &["MSET", "one", "1", "other", "2"]).await.unwrap();
+    assert!(!bench.calls("command"));
+}
