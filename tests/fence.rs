@@ -41,7 +41,10 @@ impl Bench {
         let mut add = redis::cmd("CLUSTER");
         add.arg("ADDSLOTS").arg(slots);
         add.exec(&mut bench.server.connect()).unwrap();
-        while !bench.query::<String>("CLUSTER INFO").contains("cluster_state:ok") {
+        while !bench
+            .query::<String>("CLUSTER INFO")
+            .contains("cluster_state:ok")
+        {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         bench
@@ -98,7 +101,10 @@ impl Bench {
 }
 
 fn request(token: u64, command: &[&str]) -> FenceRequest {
-    let command: Vec<_> = command.iter().map(|word| word.as_bytes().to_vec()).collect();
+    let command: Vec<_> = command
+        .iter()
+        .map(|word| word.as_bytes().to_vec())
+        .collect();
     FenceRequest {
         resource: "mail".into(),
         lease: LEASE.into(),
@@ -186,7 +192,14 @@ async fn tokens_of_other_leases_and_other_resources_do_not_compare() {
         let answer = ask(&bench.store, other.clone()).await.unwrap();
         assert_eq!(answer, passed(Answer::Nothing));
         let lower = Token::new(4);
-        let answer = ask(&bench.store, FenceRequest { token: lower, ..other }).await;
+        let answer = ask(
+            &bench.store,
+            FenceRequest {
+                token: lower,
+                ..other
+            },
+        )
+        .await;
         assert_eq!(answer, Ok(stale(5)));
     }
     assert_eq!(bench.seen(), Some(9));
@@ -215,7 +228,9 @@ async fn it_lies_behind_the_callers_prefix() {
     };
     let store = RedisStore::open(source, &Handle::current());
     // The keys of the command are the caller's, as they are.
-    ask(&store, request(5, &["SET", "key", "value"])).await.unwrap();
+    ask(&store, request(5, &["SET", "key", "value"]))
+        .await
+        .unwrap();
     let mut keys: Vec<String> = bench.query("KEYS *");
     keys.sort();
     assert_eq!(keys, ["app:fence:{mail}", "key"]);
@@ -226,7 +241,10 @@ async fn a_key_of_another_type_is_named_and_the_command_is_not_applied() {
     let bench = Bench::new();
     bench.run(&format!("SET {KEY} something"));
     let cause = denied(bench.ask(5, &["SET", "key", "value"]).await);
-    assert!(cause.contains(KEY) && cause.contains("WRONGTYPE"), "{cause}");
+    assert!(
+        cause.contains(KEY) && cause.contains("WRONGTYPE"),
+        "{cause}"
+    );
     assert!(!bench.query::<bool>("EXISTS key"));
 }
 
@@ -361,7 +379,9 @@ async fn a_permission_that_the_command_lacks_is_its_own_error() {
     for rules in [
         &["~*", "+@all", "-set"][..],
         &["~fence:*", "+@all"],
-        &["~fence:*", "-@all", "+eval", "+evalsha", "+hget", "+hset", "+pexpire"],
+        &[
+            "~fence:*", "-@all", "+eval", "+evalsha", "+hget", "+hset", "+pexpire",
+        ],
     ] {
         let store = bench.user(rules);
         failed(ask(&store, request(5, &["SET", "key", "value"])).await);
@@ -430,7 +450,12 @@ async fn in_a_cluster_a_command_of_another_slot_is_refused_before_it_is_sent() {
         let why = unfit(bench.ask(5, command).await);
         let slot: u16 = bench.query("CLUSTER KEYSLOT other");
         let own: u16 = bench.query(&format!("CLUSTER KEYSLOT {KEY}"));
-        for part in ["\"other\"", "\"{mail}\"", &slot.to_string(), &own.to_string()] {
+        for part in [
+            "\"other\"",
+            "\"{mail}\"",
+            &slot.to_string(),
+            &own.to_string(),
+        ] {
             assert!(why.contains(part), "{why}");
         }
     }
@@ -441,7 +466,9 @@ async fn in_a_cluster_a_command_of_another_slot_is_refused_before_it_is_sent() {
 #[tokio::test]
 async fn in_a_cluster_a_command_of_the_resources_slot_is_applied() {
     let bench = Bench::cluster().await;
-    let answer = bench.ask(5, &["MSET", "{mail}:one", "1", "x:{mail}", "2"]).await;
+    let answer = bench
+        .ask(5, &["MSET", "{mail}:one", "1", "x:{mail}", "2"])
+        .await;
     assert_eq!(answer, Ok(passed(text("OK"))));
     assert_eq!(bench.query::<u64>("EXISTS {mail}:one x:{mail}"), 2);
     // Without keys it crosses nothing, and what the server cannot read it says itself.
@@ -482,6 +509,9 @@ async fn in_a_cluster_one_who_may_not_ask_for_the_keys_is_denied() {
 #[tokio::test]
 async fn a_single_server_is_not_asked_for_the_keys() {
     let bench = Bench::new();
-    bench.ask(5, &["MSET", "one", "1", "other", "2"]).await.unwrap();
+    bench
+        .ask(5, &["MSET", "one", "1", "other", "2"])
+        .await
+        .unwrap();
     assert!(!bench.calls("command"));
 }

@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use commands::{MINE, OTHER, PATIENCE, TTL, acquire, next, over, release, renew, request, target};
 use primary_lease::election::{Change, Command, Outcome, Record, Reply, Token};
-use primary_lease::store::{MemoryStore, RedisSource, RedisStore, Store, Target};
+use primary_lease::store::{
+    Answer, Backend, FenceOutcome, FenceRequest, MemoryStore, RedisSource, RedisStore, Target,
+};
 use redis_server::RedisServer;
 use tokio::runtime::Handle;
 
 /// A store of ours and one of another server, on the same records.
 struct Bench {
-    ours: Arc<dyn Store>,
-    theirs: Arc<dyn Store>,
+    ours: Arc<dyn Backend>,
+    theirs: Arc<dyn Backend>,
     target: Target,
     _server: Option<RedisServer>,
 }
@@ -187,6 +189,35 @@ async fn every_write_is_told_to_all_who_listen(bench: Bench) {
     }
 }
 
+async fn a_resource_refuses_what_is_below_the_highest_token_of_the_same_lease(bench: Bench) {
+    let passed = FenceOutcome::Passed(Answer::Nothing);
+    let stale = |highest| FenceOutcome::Stale {
+        highest: Token::new(highest),
+    };
+    for (resource, lease, token, expected) in [
+        ("mail", "primary:chronos", 5, &passed),
+        ("mail", "primary:chronos", 5, &passed),
+        ("mail", "primary:chronos", 7, &passed),
+        ("mail", "primary:chronos", 6, &stale(7)),
+        ("mail", "lease:chronos", 6, &passed),
+        ("mail", "lease:chronos", 5, &stale(6)),
+        ("post", "primary:chronos", 3, &passed),
+        ("mail", "primary:chronos", 7, &passed),
+    ] {
+        let request = FenceRequest {
+            resource: resource.into(),
+            lease: lease.into(),
+            token: Token::new(token),
+            command: None,
+            bound: PATIENCE,
+        };
+        for store in [&bench.ours, &bench.theirs] {
+            let outcome = store.fence(&request).await.unwrap();
+            assert_eq!(outcome, *expected, "{request:?}");
+        }
+    }
+}
+
 macro_rules! every_store_passes {
     ($($case:ident,)*) => {
         mod in_memory {
@@ -216,4 +247,5 @@ every_store_passes! {
     a_released_record_is_anybodys_but_its_last_holders,
     what_is_sent_later_arrives_later,
     every_write_is_told_to_all_who_listen,
+    a_resource_refuses_what_is_below_the_highest_token_of_the_same_lease,
 }

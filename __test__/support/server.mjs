@@ -69,6 +69,7 @@ const commands = {
       error: log('error'),
     })
   },
+  fence: (resource) => lease?.fence(resource),
   isHeld: () => lease?.isHeld ?? false,
   status: (prefix) => addon.primaryStatus(prefix),
   /** Says when `isHeld` turns false and when the signal aborts, as seen every millisecond. */

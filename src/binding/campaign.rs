@@ -8,6 +8,7 @@ use napi::bindgen_prelude::{Object, ObjectRef};
 use super::change::{Present, Telling, number, primary_to_js};
 use super::environment::{self, Environment};
 use super::error::{Code, PrimaryLeaseError};
+use super::fence::Fence;
 use super::js;
 use super::lease::Term;
 use super::listener::broadcast;
@@ -24,6 +25,7 @@ pub struct Campaign {
     pub source: Source,
     pub options: Options,
     pub handle: Handle,
+    pub fence: Fence,
     /// Callers who wait for an answer, with the number of their call.
     pub waiting: RefCell<Vec<(u64, Deferred)>>,
     /// Callers who wait for the end, with the number of their resign.
@@ -45,6 +47,7 @@ impl Campaign {
         source: Source,
         options: Options,
         handle: Handle,
+        fence: Fence,
     ) -> Self {
         Campaign {
             number,
@@ -52,6 +55,7 @@ impl Campaign {
             source,
             options,
             handle,
+            fence,
             waiting: RefCell::default(),
             leaving: RefCell::default(),
             term: RefCell::default(),
@@ -274,9 +278,7 @@ impl Campaign {
                     deferred.resolve(None);
                 }
                 Answer::Denied { cause } => {
-                    let message =
-                        format!("redis refuses this server: {}", cause.trim_end_matches('.'));
-                    deferred.reject(PrimaryLeaseError::new(Code::StoreDenied, message));
+                    deferred.reject(PrimaryLeaseError::denied(cause));
                 }
             }
         }

@@ -22,6 +22,7 @@ use super::backends::Backends;
 use super::campaign::Campaign;
 use super::error::Result;
 use super::exit;
+use super::fence;
 use super::inspector;
 use super::js::{self, Value};
 use super::listener::{self, Listener};
@@ -97,6 +98,8 @@ pub struct Environment {
     /// Those that are closing, for a while.
     pub runners: RefCell<HashMap<u64, Weak<Runner>>>,
     pub shelf: Shelf,
+    /// Those who wait for the answer of a resource.
+    pub fences: RefCell<HashMap<u64, fence::Waiting>>,
     pub backends: Backends,
     /// It is ending: nothing new is begun.
     pub closed: Cell<bool>,
@@ -214,6 +217,7 @@ pub fn present(env: &Env) -> napi::Result<Rc<Environment>> {
         jobs: RefCell::default(),
         runners: RefCell::default(),
         shelf: Shelf::default(),
+        fences: RefCell::default(),
         backends: Backends::default(),
         closed: Cell::new(false),
         heartbeat: OnceCell::new(),

@@ -12,6 +12,7 @@ pub enum Code {
     InvalidConfig,
     LeaseHeld,
     LeaseLost,
+    StaleToken,
     StoreUnavailable,
     StoreDenied,
     Closed,
@@ -23,6 +24,7 @@ impl Code {
             Code::InvalidConfig => "ERR_INVALID_CONFIG",
             Code::LeaseHeld => "ERR_LEASE_HELD",
             Code::LeaseLost => "ERR_LEASE_LOST",
+            Code::StaleToken => "ERR_STALE_TOKEN",
             Code::StoreUnavailable => "ERR_STORE_UNAVAILABLE",
             Code::StoreDenied => "ERR_STORE_DENIED",
             Code::Closed => "ERR_CLOSED",
@@ -35,6 +37,8 @@ impl Code {
 pub struct PrimaryLeaseError {
     code: Code,
     message: String,
+    /// Further properties.
+    numbers: Vec<(&'static str, f64)>,
 }
 
 pub type Result<T> = std::result::Result<T, PrimaryLeaseError>;
@@ -44,7 +48,22 @@ impl PrimaryLeaseError {
         PrimaryLeaseError {
             code,
             message: message.into(),
+            numbers: Vec::new(),
         }
+    }
+
+    pub fn with_number(mut self, name: &'static str, number: f64) -> Self {
+        self.numbers.push((name, number));
+        self
+    }
+
+    /// Only a person can mend it.
+    pub fn denied(cause: &str) -> Self {
+        let cause = cause.trim_end_matches('.');
+        PrimaryLeaseError::new(
+            Code::StoreDenied,
+            format!("redis refuses this server: {cause}"),
+        )
     }
 
     pub fn invalid(message: impl Into<String>) -> Self {
@@ -58,17 +77,11 @@ impl PrimaryLeaseError {
 
     /// A real `Error` with our name and code.
     pub fn to_js(&self, env: &Env) -> napi::Result<Object<'static>> {
-        let error = env.create_error(napi::Error::from_reason(self.message.clone()))?;
-        let mut error = Object::from_raw(env.raw(), error.raw());
+        let mut error = named(env, "PrimaryLeaseError", &self.message)?;
         error.set_named_property("code", self.code.as_str())?;
-        // As on the errors of JavaScript itself, the name is not listed among the fields.
-        let name = Property::new()
-            .with_utf8_name("name")?
-            .with_napi_value(env, "PrimaryLeaseError")?
-            .with_property_attributes(
-                PropertyAttributes::Writable | PropertyAttributes::Configurable,
-            );
-        error.define_properties(&[name])?;
+        for (name, number) in &self.numbers {
+            error.set_named_property(name, *number)?;
+        }
         Ok(error)
     }
 
@@ -79,6 +92,19 @@ impl PrimaryLeaseError {
             Err(error) => error,
         }
     }
+}
+
+/// A real `Error` of this name.
+pub fn named(env: &Env, name: &str, message: &str) -> napi::Result<Object<'static>> {
+    let error = env.create_error(napi::Error::from_reason(message))?;
+    let mut error = Object::from_raw(env.raw(), error.raw());
+    // As on the errors of JavaScript itself, the name is not listed among the fields.
+    let name = Property::new()
+        .with_utf8_name("name")?
+        .with_napi_value(env, name)?
+        .with_property_attributes(PropertyAttributes::Writable | PropertyAttributes::Configurable);
+    error.define_properties(&[name])?;
+    Ok(error)
 }
 
 impl fmt::Display for PrimaryLeaseError {

@@ -10,6 +10,7 @@ use napi_derive::napi;
 use super::campaign::Campaign;
 use super::environment::{self, Delivery, Environment};
 use super::error::{Code, PrimaryLeaseError, Result};
+use super::fence::Fence;
 use super::given::{Given, function, text};
 use super::js::{self, Kind, Value};
 use super::listener;
@@ -115,11 +116,13 @@ fn start(
         PrimaryLeaseError::new(Code::Closed, message)
     };
     let store = store(&source, options.config.ttl).map_err(broken)?;
+    let name = options::name(&prefix, options.scope.as_deref());
+    let fence = Fence::of_election(store.clone(), &name, options.config.ttl);
     let heartbeat = environment.heartbeat().map_err(broken)?;
     let handle = Handle::start(Start {
         store,
         target: Target {
-            name: Arc::from(options::name(&prefix, options.scope.as_deref())),
+            name: Arc::from(name),
             server: Arc::from(options.server_id.as_str()),
         },
         config: options.config.clone(),
@@ -133,7 +136,9 @@ fn start(
         span: tracing::info_span!("election", environment = environment.id, %prefix),
     })
     .map_err(broken)?;
-    Ok(Campaign::new(number, prefix, source, options, handle))
+    Ok(Campaign::new(
+        number, prefix, source, options, handle, fence,
+    ))
 }
 
 /// Calls `listener` with every change of the election `prefix` as this process sees it, in order

@@ -9,13 +9,14 @@
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{JavaScriptClassExt, Object, ObjectRef, This};
+use napi::bindgen_prelude::{JavaScriptClassExt, Object, ObjectRef, This, Unknown};
 use napi::{Env, JsValue, Property, PropertyAttributes};
 use napi_derive::napi;
 
 use super::campaign::Campaign;
 use super::change::number;
 use super::error::PrimaryLeaseError;
+use super::fence::Asker;
 use super::js;
 use super::promise;
 use crate::driver::{LeaseCell, now};
@@ -88,6 +89,51 @@ impl PrimaryLease {
         }
     }
 
+    /// Asks a resource in Redis whether it has seen a newer token of this election, and shows it this
+    /// one: from here on it refuses every smaller one. `resource` is any name of 1 to 200 characters,
+    /// without control characters or braces. Its record, the hash `fence:{<resource>}`, is kept for 30
+    /// days after its last use.
+    ///
+    /// Rejects with `ERR_STALE_TOKEN` when a newer token has been seen (`token` and `highest` are in the
+    /// error), `ERR_LEASE_LOST` when the lease is not held any more (nothing is sent),
+    /// `ERR_STORE_UNAVAILABLE` without an answer in `ttl / 6`, or in what is left of the lease,
+    /// `ERR_STORE_DENIED` and `ERR_INVALID_CONFIG`.
+    #[napi(
+        catch_unwind,
+        ts_args_type = "resource: string",
+        ts_return_type = "Promise<void>"
+    )]
+    pub fn fence(&self, env: &Env, resource: Unknown) -> napi::Result<Object<'static>> {
+        self.asker().ask(env, js::value(&resource), None)
+    }
+
+    /// Does what `fence(resource)` does and, if the token passes, applies a Redis command in the same
+    /// step: nothing can come between. `args` are the command and its arguments, at most 7,000 in all;
+    /// any command that Redis allows within a script. `keyPrefix` is **not** put before its keys.
+    ///
+    /// Resolves with the reply, as RESP2 has it: integers are numbers, bytes a string where they are
+    /// valid UTF-8 and else a `Buffer`, nil is `null`. Rejects as `fence` does. After
+    /// `ERR_STORE_UNAVAILABLE` the command may or may not have been applied, unless the message says
+    /// that it was not; it is never repeated. An error of the command's own is a `ReplyError` in the
+    /// words of Redis, with their first as its `code`.
+    ///
+    /// In a cluster all keys of the command have to share the resource's slot: write `{<resource>}` into
+    /// them. Others are `ERR_INVALID_CONFIG`, and nothing is sent.
+    #[napi(
+        catch_unwind,
+        ts_args_type = "resource: string, args: (string | Uint8Array)[]",
+        ts_return_type = "Promise<unknown>"
+    )]
+    pub fn command(
+        &self,
+        env: &Env,
+        resource: Unknown,
+        args: Unknown,
+    ) -> napi::Result<Object<'static>> {
+        let args = js::value(&args);
+        self.asker().ask(env, js::value(&resource), Some(args))
+    }
+
     /// Resigns: `isHeld` is false and `signal` aborted before anything is sent, the campaign
     /// ends, and another server can take over at once. Resolves when Redis has confirmed it, or
     /// when the lease has run out without it; never rejects. A second call changes nothing. On an
@@ -109,6 +155,14 @@ impl PrimaryLease {
     )]
     pub fn async_dispose(&self, env: &Env) -> napi::Result<Object<'static>> {
         self.release(env)
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        Asker {
+            fence: self.campaign.upgrade().map(|c| c.fence.clone()),
+            cell: &self.cell,
+            of: &self.prefix,
+        }
     }
 
     fn lost(&self) -> PrimaryLeaseError {

@@ -7,6 +7,7 @@ mod change;
 mod environment;
 mod error;
 mod exit;
+mod fence;
 pub mod functions;
 mod given;
 mod inspector;

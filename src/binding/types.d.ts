@@ -246,6 +246,7 @@ export type RunOutcome =
  * - `ERR_INVALID_CONFIG`: an argument or an option; the message names it and its value.
  * - `ERR_LEASE_HELD`: another holds the lease of the resource, or has run this tick.
  * - `ERR_LEASE_LOST`: the lease is not held any more.
+ * - `ERR_STALE_TOKEN`: a resource has seen a newer token; both are in the error.
  * - `ERR_STORE_UNAVAILABLE`: no answer from Redis in time.
  * - `ERR_STORE_DENIED`: Redis refuses us for good: credentials, permissions, or a key of another
  *   type under our name.
@@ -255,6 +256,7 @@ export type PrimaryLeaseErrorCode =
   | 'ERR_INVALID_CONFIG'
   | 'ERR_LEASE_HELD'
   | 'ERR_LEASE_LOST'
+  | 'ERR_STALE_TOKEN'
   | 'ERR_STORE_UNAVAILABLE'
   | 'ERR_STORE_DENIED'
   | 'ERR_CLOSED'
@@ -263,4 +265,8 @@ export type PrimaryLeaseErrorCode =
 export interface PrimaryLeaseError extends Error {
   name: 'PrimaryLeaseError'
   code: PrimaryLeaseErrorCode
+  /** With `ERR_STALE_TOKEN`: the token that was refused. */
+  token?: number
+  /** With `ERR_STALE_TOKEN`: the highest token that the resource has seen. */
+  highest?: number
 }

@@ -22,9 +22,11 @@ pub struct MemoryStore {
     wall_micros: fn() -> u64,
     elections: Mutex<HashMap<Arc<str>, Contest>>,
     resources: Mutex<HashMap<Arc<str>, Resource>>,
-    /// The highest token that a resource has seen from a lease.
-    fences: Mutex<HashMap<(Arc<str>, Arc<str>), Token>>,
+    fences: Mutex<HashMap<Arc<str>, HighestTokens>>,
 }
+
+/// What a resource has seen, by the name of the lease.
+type HighestTokens = HashMap<Arc<str>, Token>;
 
 #[derive(Default)]
 struct Resource {
@@ -89,8 +91,8 @@ impl MemoryStore {
 
     fn see(&self, request: &FenceRequest) -> FenceOutcome {
         let mut fences = lock(&self.fences);
-        let fence = (request.resource.clone(), request.lease.clone());
-        let highest = fences.entry(fence).or_insert(Token::NONE);
+        let fence = fences.entry(request.resource.clone()).or_default();
+        let highest = fence.entry(request.lease.clone()).or_insert(Token::NONE);
         if *highest > request.token {
             return FenceOutcome::Stale { highest: *highest };
         }

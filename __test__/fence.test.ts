@@ -1,0 +1,298 @@
+import Redis from 'ioredis'
+import {establishPrimaryServer, type PrimaryLease, resignPrimaryServer} from '../index.js'
+import {RedisServer} from '../scripts/redis.mjs'
+import {newPrefix, TTL, useRedis} from './support/redis'
+import {runScript, Server} from './support/servers'
+import {until} from './support/until'
+
+// Without the log of commands: a restart finds what was saved last, or nothing.
+const redis = useRedis(['--appendonly', 'no'])
+afterEach(() => resignPrimaryServer())
+
+/** Renewed so seldom that its holder learns of nothing that happens to Redis in a test. */
+const HOUR = 3_600_000
+
+const fenceOf = (resource: string) => `fence:{${resource}}`
+
+/** A lease of this process. */
+async function hold(prefix: string, {url = redis.url, ttl = HOUR, ...options} = {}) {
+  // A released record is taken at once, a missing one would be watched for a ttl.
+  const before = await Server.establish({url, prefix, options: {ttl: 500, ...options}})
+  await before.call('release')
+  await before.kill()
+  const lease = await establishPrimaryServer(url, prefix, {ttl, ...options})
+  if (!lease) throw new Error('the released record was not taken')
+  return lease
+}
+
+/** The next primary, in a process of its own, over a record that is not there or never changes. */
+async function succeed(prefix: string) {
+  const server = await Server.establish({url: redis.url, prefix, options: {ttl: 500}})
+  if (!server.lease) throw new Error('the record was not taken')
+  return {server, token: server.lease.token}
+}
+
+/** What a resource says to a lease that does not know that it has a successor. */
+async function refusal(lease: PrimaryLease, asked: Promise<unknown>, highest: number) {
+  expect(lease.isHeld).toBe(true)
+  const message = expect.stringMatching(new RegExp(`${lease.token}.*${highest}`))
+  const {token} = lease
+  const code = 'ERR_STALE_TOKEN'
+  await expect(asked).rejects.toMatchObject({
+    name: 'PrimaryLeaseError',
+    code,
+    message,
+    token,
+    highest,
+  })
+}
+
+test('a resource remembers the token of each election that has shown it', async () => {
+  const prefix = newPrefix()
+  const lease = await hold(prefix)
+  expect(await lease.fence('ledger')).toBeUndefined()
+  expect(await lease.fence('ledger')).toBeUndefined()
+  const scoped = await hold(prefix, {scope: 'v2'} as object)
+  await scoped.fence('ledger')
+  expect(await redis.client.hgetall(fenceOf('ledger'))).toEqual({
+    [`primary:${prefix}`]: String(lease.token),
+    [`primary:${prefix}:v2`]: String(scoped.token),
+  })
+})
+
+test('a primary that does not know its successor is refused, and nothing of it is written', async () => {
+  const prefix = newPrefix()
+  const old = await hold(prefix)
+  expect(await old.command('stock', ['SET', 'stock:apples', '1'])).toBe('OK')
+  await redis.client.del(`primary:{${prefix}}`)
+  const {server, token} = await succeed(prefix)
+  // Its successor has not been there yet.
+  expect(await old.command('stock', ['INCR', 'stock:apples'])).toBe(2)
+  await server.call('fence', 'stock')
+  await refusal(old, old.fence('stock'), token)
+  await refusal(old, old.command('stock', ['SET', 'stock:apples', '9']), token)
+  await refusal(old, old.command('stock', ['SET', 'stock:pears', '9']), token)
+  expect(await redis.client.get('stock:apples')).toBe('2')
+  expect(await redis.client.exists('stock:pears')).toBe(0)
+})
+
+describe('the token survives', () => {
+  /** Loses data under an old primary whose token a resource has seen, and looks at the next two. */
+  async function survives(lose: (prefix: string) => Promise<unknown>, seen: boolean) {
+    const prefix = newPrefix()
+    const resource = `resource-of-${prefix}`
+    const earlier = await hold(prefix)
+    await earlier.fence(resource)
+    await redis.client.save()
+    await earlier.release()
+    const old = await hold(prefix)
+    expect(old.token).toBeGreaterThan(earlier.token)
+
+    await lose(prefix)
+    const highest = await redis.client.hget(fenceOf(resource), `primary:${prefix}`)
+    expect(highest).toBe(seen ? String(earlier.token) : null)
+    const {server, token} = await succeed(prefix)
+    expect(token).toBeGreaterThan(old.token)
+    await server.call('fence', resource)
+    await refusal(old, old.command(resource, ['SET', `${resource}:write`, 'late']), token)
+    expect(await redis.client.exists(`${resource}:write`)).toBe(0)
+
+    await server.kill()
+    const last = await succeed(prefix)
+    expect(last.token).toBeGreaterThan(token)
+  }
+
+  test('the loss of the record alone', () =>
+    survives((prefix) => redis.client.del(`primary:{${prefix}}`), true))
+
+  test('a FLUSHALL', () => survives(() => redis.client.flushall(), false))
+
+  test('a restart without data', () =>
+    survives(async () => {
+      await redis.server.stop()
+      const {rm} = await import('node:fs/promises')
+      await rm(`${redis.server.dir}/dump.rdb`)
+      await redis.server.start()
+    }, false))
+
+  test('a return to an older state', () =>
+    survives(async () => {
+      await redis.server.stop()
+      await redis.server.start()
+    }, true))
+})
+
+describe('a command', () => {
+  let lease: PrimaryLease
+  beforeEach(async () => {
+    lease = await hold(newPrefix())
+  })
+
+  test('brings the reply of Redis', async () => {
+    const command = (...args: (string | Buffer)[]) => lease.command('list', args)
+    expect(await command('RPUSH', 'list', 'a', 'grün', '')).toBe(3)
+    expect(await command('LRANGE', 'list', '0', '-1')).toEqual(['a', 'grün', ''])
+    expect(await command('GET', 'list:none')).toBeNull()
+    expect(await command('HMGET', 'list:none', 'a', 'b')).toEqual([null, null])
+    expect(await command('DECR', 'list:count')).toBe(-1)
+    await command('GEOADD', 'list:geo', '13.4', '52.5', 'berlin')
+    const [[name, [longitude]]] = (await command(
+      ...['GEOSEARCH', 'list:geo', 'FROMMEMBER', 'berlin', 'BYRADIUS', '1', 'km', 'WITHCOORD'],
+    )) as [[string, [string, string]]]
+    expect(name).toBe('berlin')
+    expect(Number(longitude)).toBeCloseTo(13.4)
+  })
+
+  test('takes and brings bytes', async () => {
+    const bytes = Buffer.from([0, 255, 13, 10, 195, 40])
+    expect(await lease.command('bytes', ['SET', bytes, new Uint8Array(bytes)])).toBe('OK')
+    expect(await redis.client.getBuffer(bytes)).toEqual(bytes)
+    const reply = await lease.command('bytes', ['GET', bytes])
+    expect(Buffer.isBuffer(reply)).toBe(true)
+    expect(reply).toEqual(bytes)
+    const part = Buffer.from('xGETx').subarray(1, 4)
+    expect(await lease.command('bytes', [part, 'bytes:none'])).toBeNull()
+  })
+
+  test('that Redis refuses rejects in the words of Redis', async () => {
+    await lease.command('mixed', ['SET', 'mixed', 'text'])
+    await expect(lease.command('mixed', ['LPUSH', 'mixed', 'item'])).rejects.toMatchObject({
+      name: 'ReplyError',
+      code: 'WRONGTYPE',
+      message: expect.stringMatching(/^WRONGTYPE Operation against a key/),
+    })
+    await expect(lease.command('mixed', ['SETT'])).rejects.toMatchObject({
+      name: 'ReplyError',
+      message: expect.stringContaining('Unknown Redis command'),
+    })
+    expect(await lease.command('mixed', ['GET', 'mixed'])).toBe('text')
+  })
+
+  test.each<[unknown, unknown, RegExp]>([
+    ['', ['PING'], /resource .*1 to 200/],
+    ['a{b}', ['PING'], /resource .*braces/],
+    [7, ['PING'], /resource must be a string, got a number/],
+    ['r', undefined, /args must be an array of strings and Buffers, got undefined/],
+    ['r', 'PING', /args must be an array .* got a string/],
+    ['r', [], /args must have 1 to 7000 elements, .* got 0/],
+    ['r', Array(7001).fill('x'), /7000 .* got 7001/],
+    ['r', ['SET', 'key', 1], /args\[2\] must be a string or a Buffer, got a number/],
+    ['r', ['SET', null, 'a'], /args\[1\] .* got null/],
+    ['r', ['SET', 'key', new Uint16Array(1)], /args\[2\] .* another type/],
+    ['r', ['SET', 'key', {toString: () => 'a'}], /args\[2\] .* got an object/],
+  ])('of %j with the arguments %j is refused', async (resource, args, message) => {
+    const command = lease.command.bind(lease) as (...given: unknown[]) => Promise<unknown>
+    await expect(command(resource, args)).rejects.toMatchObject({
+      name: 'PrimaryLeaseError',
+      code: 'ERR_INVALID_CONFIG',
+      message: expect.stringMatching(message),
+    })
+  })
+
+  test('of a lease that is not held any more is not sent', async () => {
+    await lease.release()
+    const lost = {code: 'ERR_LEASE_LOST', message: expect.stringContaining(String(lease.token))}
+    await expect(lease.command('gone', ['SET', 'gone', '1'])).rejects.toMatchObject(lost)
+    await expect(lease.fence('gone')).rejects.toMatchObject(lost)
+    expect(await redis.client.exists('gone', fenceOf('gone'))).toBe(0)
+  })
+})
+
+test('a Redis that hangs is waited for no longer than a sixth of the ttl', async () => {
+  const ttl = 3 * TTL
+  const lease = await hold(newPrefix(), {ttl})
+  await lease.command('hung', ['SET', 'hung', '0'])
+  redis.server.freeze()
+  const asked = performance.now()
+  const [applied, recorded] = await Promise.allSettled([
+    lease.command('hung', ['INCR', 'hung']),
+    lease.fence('hung'),
+  ])
+  expect(performance.now() - asked).toBeLessThan(ttl / 2)
+  expect(applied).toMatchObject({
+    reason: {
+      code: 'ERR_STORE_UNAVAILABLE',
+      message: expect.stringMatching(/command may or may not have been applied/),
+    },
+  })
+  expect(recorded).toMatchObject({
+    reason: {
+      code: 'ERR_STORE_UNAVAILABLE',
+      message: expect.stringMatching(/token may or may not have been recorded/),
+    },
+  })
+  redis.server.thaw()
+  await until('it answers', () =>
+    lease.fence('hung').then(
+      () => true,
+      () => !lease.isHeld,
+    ),
+  )
+  expect(['0', '1']).toContain(await redis.client.get('hung'))
+})
+
+test('a user who lacks a permission is told which side lacks it', async () => {
+  const user = (...rules: string[]) => redis.client.call('ACL', 'SETUSER', 'bob', ...rules)
+  await user('reset', 'on', '>secret', '~*', '&*', '+@all', '-set')
+  const lease = await hold(newPrefix(), {url: redis.url.replace('//', '//bob:secret@')})
+  await expect(lease.command('acl', ['SET', 'acl', '1'])).rejects.toMatchObject({
+    name: 'ReplyError',
+    message: expect.stringMatching(/permission|can't run this command/),
+  })
+  expect(await lease.fence('acl')).toBeUndefined()
+  await user('resetkeys', '~primary:*', '+set')
+  for (const asked of [lease.fence('acl'), lease.command('acl', ['SET', 'acl', '1'])]) {
+    const error = await asked.catch((error) => error)
+    expect(error).toMatchObject({name: 'PrimaryLeaseError', code: 'ERR_STORE_DENIED'})
+    expect(error.message).not.toContain('secret')
+  }
+  expect(await redis.client.exists('acl')).toBe(0)
+})
+
+test('in a cluster a command of another slot is refused, and Redis never sees it', async () => {
+  const server = await RedisServer.start(['--cluster-enabled', 'yes'])
+  const client = new Redis(server.url)
+  try {
+    const slots = Array.from({length: 16_384}, (_, slot) => slot)
+    await client.cluster('ADDSLOTS', ...slots)
+    await until('the cluster is there', async () =>
+      (await client.cluster('INFO')).includes('cluster_state:ok'),
+    )
+    const lease = await hold(newPrefix(), {url: server.url})
+    const seen: string[][] = []
+    const monitor = await client.monitor()
+    monitor.on('monitor', (_time, args: string[]) => seen.push(args))
+    await expect(lease.command('mail', ['SET', 'outbox', '1'])).rejects.toMatchObject({
+      code: 'ERR_INVALID_CONFIG',
+      message: expect.stringMatching(/"outbox" is in slot \d+ .* write "\{mail\}" into the key/),
+    })
+    expect(await lease.command('mail', ['SET', 'outbox:{mail}', '1'])).toBe('OK')
+    await until('the other is seen', () => seen.some((args) => args.includes('outbox:{mail}')))
+    const scripts = seen.filter(([name]) => /^eval/i.test(String(name)))
+    expect(scripts.flat()).toContain('outbox:{mail}')
+    expect(scripts.flat()).not.toContain('outbox')
+    monitor.disconnect()
+    await resignPrimaryServer()
+  } finally {
+    client.disconnect()
+    await server.close()
+  }
+})
+
+test('a store in memory fences, and has no commands', async () => {
+  const lease = await establishPrimaryServer('memory://fences', newPrefix())
+  expect(await lease?.fence('ledger')).toBeUndefined()
+  await expect(lease?.command('ledger', ['SET', 'a', 'b'])).rejects.toMatchObject({
+    code: 'ERR_INVALID_CONFIG',
+    message: expect.stringContaining('memory://fences has no commands'),
+  })
+})
+
+test('a command under way keeps the process alive until it is answered, and no longer', async () => {
+  const script = `establishPrimaryServer(url, '${newPrefix()}', {ttl: 500})
+    .then((lease) => lease.command('end', ['SET', 'end', 'reached']))
+    .then(console.log)`
+  const {code, stdout} = await runScript(redis.url, script)
+  expect({code, stdout}).toEqual({code: 0, stdout: 'OK\n'})
+  expect(await redis.client.get('end')).toBe('reached')
+})
