@@ -246,6 +246,7 @@ export type RunOutcome =
  * - `ERR_INVALID_CONFIG`: an argument or an option; the message names it and its value.
  * - `ERR_LEASE_HELD`: another holds the lease of the resource, or has run this tick.
  * - `ERR_LEASE_LOST`: the lease is not held any more.
+ * - `ERR_STALE_TOKEN`: a resource has seen a newer token; both are in the error.
  * - `ERR_STORE_UNAVAILABLE`: no answer from Redis in time.
  * - `ERR_STORE_DENIED`: Redis refuses us for good: credentials, permissions, or a key of another
  *   type under our name.
@@ -255,6 +256,7 @@ export type PrimaryLeaseErrorCode =
   | 'ERR_INVALID_CONFIG'
   | 'ERR_LEASE_HELD'
   | 'ERR_LEASE_LOST'
+  | 'ERR_STALE_TOKEN'
   | 'ERR_STORE_UNAVAILABLE'
   | 'ERR_STORE_DENIED'
   | 'ERR_CLOSED'
@@ -263,6 +265,10 @@ export type PrimaryLeaseErrorCode =
 export interface PrimaryLeaseError extends Error {
   name: 'PrimaryLeaseError'
   code: PrimaryLeaseErrorCode
+  /** With `ERR_STALE_TOKEN`: the token that was refused. */
+  token?: number
+  /** With `ERR_STALE_TOKEN`: the highest token that the resource has seen. */
+  highest?: number
 }
 
 /**
@@ -336,6 +342,16 @@ export declare class Lease {
   get signal(): AbortSignal
   /** Throws `ERR_LEASE_LOST` unless the lease is held at this moment. */
   assertHeld(): void
+  /**
+   * Asks a resource in Redis whether it has seen a newer token of this lease, and shows it this one:
+   * from here on it refuses every smaller one. As `fence` of `PrimaryLease`.
+   */
+  fence(resource: string): Promise<void>
+  /**
+   * Does what `fence(resource)` does and, if the token passes, applies a Redis command in the same
+   * step. As `command` of `PrimaryLease`.
+   */
+  command(resource: string, args: (string | Uint8Array)[]): Promise<unknown>
 }
 
 /**
@@ -371,6 +387,33 @@ export declare class PrimaryLease {
   get signal(): AbortSignal
   /** Throws `ERR_LEASE_LOST` unless the lease is held at this moment. */
   assertHeld(): void
+  /**
+   * Asks a resource in Redis whether it has seen a newer token of this election, and shows it this
+   * one: from here on it refuses every smaller one. `resource` is any name of 1 to 200 characters,
+   * without control characters or braces. Its record, the hash `fence:{<resource>}`, is kept for 30
+   * days after its last use.
+   *
+   * Rejects with `ERR_STALE_TOKEN` when a newer token has been seen (`token` and `highest` are in the
+   * error), `ERR_LEASE_LOST` when the lease is not held any more (nothing is sent),
+   * `ERR_STORE_UNAVAILABLE` without an answer in `ttl / 6`, or in what is left of the lease,
+   * `ERR_STORE_DENIED` and `ERR_INVALID_CONFIG`.
+   */
+  fence(resource: string): Promise<void>
+  /**
+   * Does what `fence(resource)` does and, if the token passes, applies a Redis command in the same
+   * step: nothing can come between. `args` are the command and its arguments, at most 7,000 in all;
+   * any command that Redis allows within a script. `keyPrefix` is **not** put before its keys.
+   *
+   * Resolves with the reply, as RESP2 has it: integers are numbers, bytes a string where they are
+   * valid UTF-8 and else a `Buffer`, nil is `null`. Rejects as `fence` does. After
+   * `ERR_STORE_UNAVAILABLE` the command may or may not have been applied, unless the message says
+   * that it was not; it is never repeated. An error of the command's own is a `ReplyError` in the
+   * words of Redis, with their first as its `code`.
+   *
+   * In a cluster all keys of the command have to share the resource's slot: write `{<resource>}` into
+   * them. Others are `ERR_INVALID_CONFIG`, and nothing is sent.
+   */
+  command(resource: string, args: (string | Uint8Array)[]): Promise<unknown>
   /**
    * Resigns: `isHeld` is false and `signal` aborted before anything is sent, the campaign
    * ends, and another server can take over at once. Resolves when Redis has confirmed it, or

@@ -1,12 +1,21 @@
+import {rm} from 'node:fs/promises'
 import Redis from 'ioredis'
-import {establishPrimaryServer, type PrimaryLease, resignPrimaryServer} from '../index.js'
+import {
+  type ElectionOptions,
+  establishPrimaryServer,
+  type Lease,
+  type PrimaryLease,
+  resignPrimaryServer,
+  setLogger,
+  withLease,
+} from '../index.js'
+import {keyOf} from '../scripts/record.mjs'
 import {RedisServer} from '../scripts/redis.mjs'
 import {newPrefix, TTL, useRedis} from './support/redis'
 import {runScript, Server} from './support/servers'
 import {until} from './support/until'
 
-// Without the log of commands: a restart finds what was saved last, or nothing.
-const redis = useRedis(['--appendonly', 'no'])
+const redis = useRedis()
 afterEach(() => resignPrimaryServer())
 
 /** Renewed so seldom that its holder learns of nothing that happens to Redis in a test. */
@@ -15,25 +24,18 @@ const HOUR = 3_600_000
 const fenceOf = (resource: string) => `fence:{${resource}}`
 
 /** A lease of this process. */
-async function hold(prefix: string, {url = redis.url, ttl = HOUR, ...options} = {}) {
+async function hold(url: string, prefix: string, options: ElectionOptions = {}) {
   // A released record is taken at once, a missing one would be watched for a ttl.
-  const before = await Server.establish({url, prefix, options: {ttl: 500, ...options}})
+  const before = await Server.establish({url, prefix, options: {...options, ttl: 500}})
   await before.call('release')
   await before.kill()
-  const lease = await establishPrimaryServer(url, prefix, {ttl, ...options})
+  const lease = await establishPrimaryServer(url, prefix, {ttl: HOUR, ...options})
   if (!lease) throw new Error('the released record was not taken')
   return lease
 }
 
-/** The next primary, in a process of its own, over a record that is not there or never changes. */
-async function succeed(prefix: string) {
-  const server = await Server.establish({url: redis.url, prefix, options: {ttl: 500}})
-  if (!server.lease) throw new Error('the record was not taken')
-  return {server, token: server.lease.token}
-}
-
 /** What a resource says to a lease that does not know that it has a successor. */
-async function refusal(lease: PrimaryLease, asked: Promise<unknown>, highest: number) {
+async function refusal(lease: PrimaryLease | Lease, asked: Promise<unknown>, highest: number) {
   expect(lease.isHeld).toBe(true)
   const message = expect.stringMatching(new RegExp(`${lease.token}.*${highest}`))
   const {token} = lease
@@ -49,10 +51,11 @@ async function refusal(lease: PrimaryLease, asked: Promise<unknown>, highest: nu
 
 test('a resource remembers the token of each election that has shown it', async () => {
   const prefix = newPrefix()
-  const lease = await hold(prefix)
+  const lease = await hold(redis.url, prefix)
   expect(await lease.fence('ledger')).toBeUndefined()
   expect(await lease.fence('ledger')).toBeUndefined()
-  const scoped = await hold(prefix, {scope: 'v2'} as object)
+  await lease.release()
+  const scoped = await hold(redis.url, prefix, {scope: 'v2'})
   await scoped.fence('ledger')
   expect(await redis.client.hgetall(fenceOf('ledger'))).toEqual({
     [`primary:${prefix}`]: String(lease.token),
@@ -60,32 +63,60 @@ test('a resource remembers the token of each election that has shown it', async 
   })
 })
 
-test('a primary that does not know its successor is refused, and nothing of it is written', async () => {
-  const prefix = newPrefix()
-  const old = await hold(prefix)
-  expect(await old.command('stock', ['SET', 'stock:apples', '1'])).toBe('OK')
-  await redis.client.del(`primary:{${prefix}}`)
-  const {server, token} = await succeed(prefix)
-  // Its successor has not been there yet.
-  expect(await old.command('stock', ['INCR', 'stock:apples'])).toBe(2)
-  await server.call('fence', 'stock')
-  await refusal(old, old.fence('stock'), token)
-  await refusal(old, old.command('stock', ['SET', 'stock:apples', '9']), token)
-  await refusal(old, old.command('stock', ['SET', 'stock:pears', '9']), token)
-  expect(await redis.client.get('stock:apples')).toBe('2')
-  expect(await redis.client.exists('stock:pears')).toBe(0)
-})
+describe('a primary that does not know that it has a successor', () => {
+  // Without messages it does not hear that its record is gone. A restart finds what was saved last.
+  const redis = useRedis(['--appendonly', 'no', '--rename-command', 'SUBSCRIBE', ''])
+  // Which is said once, as a warning.
+  const {warn, error} = console
+  const quiet = () => {}
+  beforeAll(() => setLogger(null))
+  afterAll(() => setLogger({debug: quiet, info: quiet, warn, error}))
 
-describe('the token survives', () => {
-  /** Loses data under an old primary whose token a resource has seen, and looks at the next two. */
-  async function survives(lose: (prefix: string) => Promise<unknown>, seen: boolean) {
+  /** The next primary, in a process of its own, over a record that is missing or not renewed. */
+  async function succeed(prefix: string) {
+    const server = new Server()
+    await server.call('listen', prefix)
+    await server.call('establish', redis.url, prefix, {ttl: 500})
+    const {token} = await server.change('elected')
+    return {server, token: Number(token)}
+  }
+
+  test('is refused, and nothing of it is written', async () => {
+    const prefix = newPrefix()
+    const old = await hold(redis.url, prefix)
+    expect(await old.command('stock', ['SET', 'stock:apples', '1'])).toBe('OK')
+    await redis.client.del(keyOf(prefix))
+    const {server, token} = await succeed(prefix)
+    // Its successor has not been there yet.
+    expect(await old.command('stock', ['INCR', 'stock:apples'])).toBe(2)
+    await server.call('fence', 'stock')
+    await refusal(old, old.fence('stock'), token)
+    await refusal(old, old.command('stock', ['SET', 'stock:apples', '9']), token)
+    await refusal(old, old.command('stock', ['SET', 'stock:pears', '9']), token)
+    expect(await redis.client.get('stock:apples')).toBe('2')
+    expect(await redis.client.exists('stock:pears')).toBe(0)
+  })
+
+  const restart = async () => {
+    await redis.server.stop()
+    await redis.server.start()
+  }
+  /** How data are lost, and whether what the resource had seen before is there afterwards. */
+  const losses: [string, (prefix: string) => Promise<unknown>, boolean][] = [
+    ['the loss of its record alone', (prefix) => redis.client.del(keyOf(prefix)), true],
+    ['a FLUSHALL', () => redis.client.flushall(), false],
+    ['a restart without data', () => rm(`${redis.server.dir}/dump.rdb`).then(restart), false],
+    ['a return to an older state', restart, true],
+  ]
+  test.each(losses)('is refused after %s too, and tokens go on rising', async (_, lose, seen) => {
     const prefix = newPrefix()
     const resource = `resource-of-${prefix}`
-    const earlier = await hold(prefix)
+    // Whoever returns to its record has to watch it for its ttl.
+    const earlier = await hold(redis.url, prefix, {ttl: 3 * TTL})
     await earlier.fence(resource)
     await redis.client.save()
     await earlier.release()
-    const old = await hold(prefix)
+    const old = await hold(redis.url, prefix)
     expect(old.token).toBeGreaterThan(earlier.token)
 
     await lose(prefix)
@@ -100,32 +131,13 @@ describe('the token survives', () => {
     await server.kill()
     const last = await succeed(prefix)
     expect(last.token).toBeGreaterThan(token)
-  }
-
-  test('the loss of the record alone', () =>
-    survives((prefix) => redis.client.del(`primary:{${prefix}}`), true))
-
-  test('a FLUSHALL', () => survives(() => redis.client.flushall(), false))
-
-  test('a restart without data', () =>
-    survives(async () => {
-      await redis.server.stop()
-      const {rm} = await import('node:fs/promises')
-      await rm(`${redis.server.dir}/dump.rdb`)
-      await redis.server.start()
-    }, false))
-
-  test('a return to an older state', () =>
-    survives(async () => {
-      await redis.server.stop()
-      await redis.server.start()
-    }, true))
+  })
 })
 
 describe('a command', () => {
   let lease: PrimaryLease
   beforeEach(async () => {
-    lease = await hold(newPrefix())
+    lease = await hold(redis.url, newPrefix())
   })
 
   test('brings the reply of Redis', async () => {
@@ -168,27 +180,6 @@ describe('a command', () => {
     expect(await lease.command('mixed', ['GET', 'mixed'])).toBe('text')
   })
 
-  test.each<[unknown, unknown, RegExp]>([
-    ['', ['PING'], /resource .*1 to 200/],
-    ['a{b}', ['PING'], /resource .*braces/],
-    [7, ['PING'], /resource must be a string, got a number/],
-    ['r', undefined, /args must be an array of strings and Buffers, got undefined/],
-    ['r', 'PING', /args must be an array .* got a string/],
-    ['r', [], /args must have 1 to 7000 elements, .* got 0/],
-    ['r', Array(7001).fill('x'), /7000 .* got 7001/],
-    ['r', ['SET', 'key', 1], /args\[2\] must be a string or a Buffer, got a number/],
-    ['r', ['SET', null, 'a'], /args\[1\] .* got null/],
-    ['r', ['SET', 'key', new Uint16Array(1)], /args\[2\] .* another type/],
-    ['r', ['SET', 'key', {toString: () => 'a'}], /args\[2\] .* got an object/],
-  ])('of %j with the arguments %j is refused', async (resource, args, message) => {
-    const command = lease.command.bind(lease) as (...given: unknown[]) => Promise<unknown>
-    await expect(command(resource, args)).rejects.toMatchObject({
-      name: 'PrimaryLeaseError',
-      code: 'ERR_INVALID_CONFIG',
-      message: expect.stringMatching(message),
-    })
-  })
-
   test('of a lease that is not held any more is not sent', async () => {
     await lease.release()
     const lost = {code: 'ERR_LEASE_LOST', message: expect.stringContaining(String(lease.token))}
@@ -198,9 +189,33 @@ describe('a command', () => {
   })
 })
 
+describe('an argument that cannot be meant is refused:', () => {
+  test.each<[string, unknown, unknown, RegExp]>([
+    ['a resource without a name', '', ['PING'], /resource .*1 to 200/],
+    ['a resource with braces', 'a{b}', ['PING'], /resource .*braces/],
+    ['a number for a resource', 7, ['PING'], /resource must be a string, got a number/],
+    ['no arguments', 'r', undefined, /args must be an array of strings and Buffers, got undefined/],
+    ['a line of text', 'r', 'PING', /args must be an array .* got a string/],
+    ['an empty array', 'r', [], /args must have 1 to 7000 elements, .* got 0/],
+    ['too many arguments', 'r', Array(7001).fill('x'), /7000 .* got 7001/],
+    ['a number', 'r', ['SET', 'key', 1], /args\[2\] must be a string or a Buffer, got a number/],
+    ['null', 'r', ['SET', null, 'a'], /args\[1\] .* got null/],
+    ['numbers of 16 bits', 'r', ['SET', 'key', new Uint16Array(1)], /args\[2\] .* another type/],
+    ['an object', 'r', ['SET', 'key', {toString: () => 'a'}], /args\[2\] .* got an object/],
+  ])('%s', async (_, resource, args, message) => {
+    const lease = await establishPrimaryServer('memory://arguments', newPrefix())
+    const command = lease?.command.bind(lease) as (...given: unknown[]) => Promise<unknown>
+    await expect(command(resource, args)).rejects.toMatchObject({
+      name: 'PrimaryLeaseError',
+      code: 'ERR_INVALID_CONFIG',
+      message: expect.stringMatching(message),
+    })
+  })
+})
+
 test('a Redis that hangs is waited for no longer than a sixth of the ttl', async () => {
   const ttl = 3 * TTL
-  const lease = await hold(newPrefix(), {ttl})
+  const lease = await hold(redis.url, newPrefix(), {ttl})
   await lease.command('hung', ['SET', 'hung', '0'])
   redis.server.freeze()
   const asked = performance.now()
@@ -234,17 +249,19 @@ test('a Redis that hangs is waited for no longer than a sixth of the ttl', async
 test('a user who lacks a permission is told which side lacks it', async () => {
   const user = (...rules: string[]) => redis.client.call('ACL', 'SETUSER', 'bob', ...rules)
   await user('reset', 'on', '>secret', '~*', '&*', '+@all', '-set')
-  const lease = await hold(newPrefix(), {url: redis.url.replace('//', '//bob:secret@')})
+  const lease = await hold(redis.url.replace('//', '//bob:secret@'), newPrefix())
   await expect(lease.command('acl', ['SET', 'acl', '1'])).rejects.toMatchObject({
     name: 'ReplyError',
     message: expect.stringMatching(/permission|can't run this command/),
   })
   expect(await lease.fence('acl')).toBeUndefined()
   await user('resetkeys', '~primary:*', '+set')
-  for (const asked of [lease.fence('acl'), lease.command('acl', ['SET', 'acl', '1'])]) {
-    const error = await asked.catch((error) => error)
-    expect(error).toMatchObject({name: 'PrimaryLeaseError', code: 'ERR_STORE_DENIED'})
-    expect(error.message).not.toContain('secret')
+  for (const ask of [() => lease.fence('acl'), () => lease.command('acl', ['SET', 'acl', '1'])]) {
+    await expect(ask()).rejects.toMatchObject({
+      name: 'PrimaryLeaseError',
+      code: 'ERR_STORE_DENIED',
+      message: expect.not.stringContaining('secret'),
+    })
   }
   expect(await redis.client.exists('acl')).toBe(0)
 })
@@ -258,7 +275,7 @@ test('in a cluster a command of another slot is refused, and Redis never sees it
     await until('the cluster is there', async () =>
       (await client.cluster('INFO')).includes('cluster_state:ok'),
     )
-    const lease = await hold(newPrefix(), {url: server.url})
+    const lease = await hold(server.url, newPrefix())
     const seen: string[][] = []
     const monitor = await client.monitor()
     monitor.on('monitor', (_time, args: string[]) => seen.push(args))
@@ -295,4 +312,22 @@ test('a command under way keeps the process alive until it is answered, and no l
   const {code, stdout} = await runScript(redis.url, script)
   expect({code, stdout}).toEqual({code: 0, stdout: 'OK\n'})
   expect(await redis.client.get('end')).toBe('reached')
+})
+
+test('the lease of a run fences with the tokens of its own resource', async () => {
+  const job = newPrefix()
+  const name = `lease:${job}`
+  const run = async (lease: Lease) => {
+    expect(await lease.command('runs', ['INCR', 'runs:count'])).toBe(1)
+    expect(await redis.client.hget(fenceOf('runs'), name)).toBe(String(lease.token))
+    // As a newer run of another server does, when Redis has lost this one's lease.
+    const highest = lease.token + 1
+    await redis.client.hset(fenceOf('runs'), name, String(highest))
+    await refusal(lease, lease.fence('runs'), highest)
+    await refusal(lease, lease.command('runs', ['INCR', 'runs:count']), highest)
+    return lease
+  }
+  const lease = await withLease(redis.url, job, {ttl: 60_000}, run)
+  expect(await redis.client.get('runs:count')).toBe('1')
+  await expect(lease.fence('runs')).rejects.toMatchObject({code: 'ERR_LEASE_LOST'})
 })

@@ -17,11 +17,15 @@ use crate::binding::shelf::Place;
 use crate::driver::{LeaseCell, RunChange, RunHandle, now, reason_word};
 use crate::election::Reason;
 use crate::election::scoped::{Refusal, ScopedEnd};
+use crate::store::Backend;
 
 pub struct Job {
     pub number: u64,
     pub resource: Arc<str>,
     pub exit_timeout: Duration,
+    /// Where its lease is, and what that can ask of resources.
+    pub store: Arc<dyn Backend>,
+    pub ttl: Duration,
     /// It has a `maxRun`: the caller is answered in any case, and can be waited for.
     bounded: bool,
     handle: RunHandle,
@@ -112,6 +116,7 @@ impl Job {
         number: u64,
         resource: Arc<str>,
         options: &RunOptions,
+        store: Arc<dyn Backend>,
         handle: RunHandle,
         function: (Place, AsyncContext),
         caller: Box<dyn Caller>,
@@ -120,6 +125,8 @@ impl Job {
             number,
             resource,
             exit_timeout: options.exit_timeout,
+            store,
+            ttl: options.config.ttl,
             bounded: options.max_run.is_some(),
             handle,
             stage: Cell::new(Stage::Asking),

@@ -1,13 +1,14 @@
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{JavaScriptClassExt, JsObjectValue, Object, This};
+use napi::bindgen_prelude::{JavaScriptClassExt, JsObjectValue, Object, This, Unknown};
 use napi::{Env, JsValue, Property, PropertyAttributes};
 use napi_derive::napi;
 
 use super::job::Job;
 use crate::binding::environment::{self, Environment};
 use crate::binding::error::PrimaryLeaseError;
+use crate::binding::fence::{Asker, Fence};
 use crate::binding::js::{self, Value};
 use crate::binding::shelf::Place;
 use crate::driver::{LeaseCell, now};
@@ -87,6 +88,43 @@ impl Lease {
         match self.is_held() {
             true => Ok(()),
             false => Err(self.lost().into_napi(env)),
+        }
+    }
+
+    /// Asks a resource in Redis whether it has seen a newer token of this lease, and shows it this one:
+    /// from here on it refuses every smaller one. As `fence` of `PrimaryLease`.
+    #[napi(
+        catch_unwind,
+        ts_args_type = "resource: string",
+        ts_return_type = "Promise<void>"
+    )]
+    pub fn fence(&self, env: &Env, resource: Unknown) -> napi::Result<Object<'static>> {
+        self.asker().ask(env, js::value(&resource), None)
+    }
+
+    /// Does what `fence(resource)` does and, if the token passes, applies a Redis command in the same
+    /// step. As `command` of `PrimaryLease`.
+    #[napi(
+        catch_unwind,
+        ts_args_type = "resource: string, args: (string | Uint8Array)[]",
+        ts_return_type = "Promise<unknown>"
+    )]
+    pub fn command(
+        &self,
+        env: &Env,
+        resource: Unknown,
+        args: Unknown,
+    ) -> napi::Result<Object<'static>> {
+        let args = js::value(&args);
+        self.asker().ask(env, js::value(&resource), Some(args))
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        let fence = |job: Rc<Job>| Fence::of_lease(job.store.clone(), &self.resource, job.ttl);
+        Asker {
+            fence: self.job.upgrade().map(fence),
+            cell: &self.cell,
+            of: &self.resource,
         }
     }
 

@@ -45,10 +45,10 @@ pub fn start_job(
         environment.shelf.put(env, run)?,
         AsyncContext::capture(env)?,
     );
-    let store: Arc<dyn ScopedStore> = store;
+    let scoped: Arc<dyn ScopedStore> = store.clone();
     let channel = environment.channel.clone();
     let handle = RunHandle::start(RunStart {
-        store,
+        store: scoped,
         resource: resource.clone(),
         config: options.config.clone(),
         max_run: options.max_run,
@@ -61,7 +61,7 @@ pub fn start_job(
         }),
     })
     .map_err(broken)?;
-    let job = Job::new(number, resource, &options, handle, function, caller);
+    let job = Job::new(number, resource, &options, store, handle, function, caller);
     environment.jobs.borrow_mut().insert(number, job.clone());
     Ok(job)
 }
