@@ -1,0 +1,3 @@
+//! The rules of scoped leases: one situation a test, and many leases at once from one seed.
+
+mod situations;
