@@ -56,6 +56,8 @@ pub enum Planted {
     WithdrawNotSent,
     /// A withdrawal frees the lease and not the tick.
     WithdrawKeepsTick,
+    /// A withdrawal that finds nothing leaves nothing behind for the acquire that it overtook.
+    WithdrawLeavesNoMark,
     /// A grant does not remember the tick.
     TickNotStored,
     /// A tick is refused to the one who took it and whose reply was lost.
@@ -97,6 +99,25 @@ impl Planted {
         Planted::LateReplyRevives,
         Planted::EpochFromCaller,
         Planted::ReassertAfterRelease,
+    ];
+
+    /// What the simulation of scoped leases has to find, some of it mistakes in both.
+    pub const OF_SCOPED_LEASES: [Planted; 15] = [
+        Planted::WindowFromReply,
+        Planted::NoDriftMargins,
+        Planted::NoStepDownMargin,
+        Planted::LateReplyRevives,
+        Planted::RenewAnyIdentity,
+        Planted::ReleaseAnyIdentity,
+        Planted::LateGrantBelieved,
+        Planted::WithdrawNotSent,
+        Planted::WithdrawKeepsTick,
+        Planted::WithdrawLeavesNoMark,
+        Planted::TickNotStored,
+        Planted::TickRefusesItsTaker,
+        Planted::ReleasedGrantedAgain,
+        Planted::MinHoldIgnored,
+        Planted::TokenForgotten,
     ];
 
     pub fn is_on(self) -> bool {

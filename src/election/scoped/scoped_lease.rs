@@ -302,8 +302,7 @@ impl ScopedLease {
     /// Answers the caller without a lease.
     pub(super) fn refuse(&mut self, now: Time, refusal: Refusal) {
         self.run = Run::Answered;
-        // Whoever has the tick keeps ours from being granted late.
-        let doubtful = (self.doubtful || self.in_flight.is_some()) && refusal != Refusal::Ran;
+        let doubtful = self.doubtful || self.in_flight.is_some();
         self.outputs.push_back(ScopedOutput::Refused(refusal));
         if doubtful && !planted!(WithdrawNotSent) {
             return self.leave(now, self.withdrawal());

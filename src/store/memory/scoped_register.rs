@@ -100,12 +100,12 @@ impl ScopedRegister {
                     Some(held) if held.identity == identity && held.free_at.is_none() => {
                         self.free(now, held.token, identity, Duration::ZERO)
                     }
-                    None => {
+                    None if !planted!(WithdrawLeavesNoMark) => {
                         // Should the acquire come only now, it finds the lease released by itself.
                         self.put(now, Token::NONE, identity, Some(now), LEFT_BEHIND);
                         only(ScopedOutcome::NotMine)
                     }
-                    Some(_) => only(ScopedOutcome::NotMine),
+                    _ => only(ScopedOutcome::NotMine),
                 }
             }
         }

@@ -53,12 +53,12 @@ fn an_acquire_of_unknown_outcome_is_taken_back_where_another_holds_the_lease_by_
 }
 
 #[test]
-fn a_tick_that_another_has_needs_no_withdrawal() {
+fn an_acquire_of_unknown_outcome_is_taken_back_where_another_has_the_tick_by_now() {
     let mut scene = Scene::asking_for_tick();
     scene.reply(1000, 1, unknown());
     assert_eq!(
         scene.reply(1010, 2, Ok(ScopedOutcome::Ran)),
-        ["refused: ran", "ended"]
+        ["refused: ran", "withdraw for tick 5000 #3 within 1000"]
     );
 }
 
