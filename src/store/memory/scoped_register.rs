@@ -76,7 +76,8 @@ impl ScopedRegister {
                 token,
                 min_hold,
             } => {
-                if !is_mine(identity, token) && !(planted!(ReleaseAnyIdentity) && is_held) {
+                let may = is_mine(identity, token) || planted!(ReleaseAnyIdentity) && is_held;
+                if !may {
                     return only(ScopedOutcome::NotMine);
                 }
                 let least = match planted!(MinHoldIgnored) {

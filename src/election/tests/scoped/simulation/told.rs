@@ -7,7 +7,6 @@ use crate::election::{Reason, Time, Token};
 /// Follows the outputs of one lease.
 #[derive(Default)]
 pub struct Told {
-    pub asked: bool,
     pub granted: Option<Token>,
     pub refused: Option<Refusal>,
     pub lost: bool,

@@ -81,11 +81,8 @@ impl World<'_> {
         let mut heard = None;
         match happening {
             Happening::Ask(_) => {
-                if !user.told.done {
-                    user.told.asked = true;
-                    user.asked_at = now;
-                    user.lease.acquire(now);
-                }
+                user.asked_at = now;
+                user.lease.acquire(now);
             }
             // Nobody gives up what has begun to run.
             Happening::GiveUp(_) if !user.told.answered() => {
@@ -101,11 +98,8 @@ impl World<'_> {
                 }
             }
             Happening::Befall(_) => return self.befall_run(who, now),
-            Happening::Wake(_) => {
-                if user.lease.poll_timeout().is_some_and(|at| at <= now) {
-                    user.lease.handle_timeout(now);
-                }
-            }
+            // Perhaps for nothing: its timer has been moved since.
+            Happening::Wake(_) => user.lease.handle_timeout(now),
             Happening::To(_, Delivery::Message(delay)) => {
                 user.messages += 1;
                 user.lease.handle_message(now, delay);
@@ -134,10 +128,10 @@ impl World<'_> {
                     self.count("a late grant");
                 }
             }
-            Happening::To(_, Delivery::Overdue { request }) => {
-                if user.pending.remove(&request.id).is_some() {
-                    return self.drop_connection(who, now, Some(request));
-                }
+            Happening::To(_, Delivery::Overdue { request })
+                if user.pending.remove(&request.id).is_some() =>
+            {
+                return self.drop_connection(who, now, Some(request));
             }
             _ => {}
         }
