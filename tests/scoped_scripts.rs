@@ -499,12 +499,20 @@ async fn a_release_is_told_with_what_its_min_hold_has_left() {
     let token = bench.win(MINE).await;
     let min_hold = Duration::from_secs(600);
     bench.ask(release(MINE, token, min_hold)).await;
+    let past = bench.time_us() - 60_000_000;
+    let value = format!("{past} {MINE}");
+    bench.run::<()>(&["SET", KEY, &value, "PX", "60000"]);
+    let min_hold_of_old = Duration::from_secs(1);
+    bench
+        .ask(release(MINE, Token::new(past), min_hold_of_old))
+        .await;
     let mut delays = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..4 {
         delays.push(timeout(PATIENCE, released.recv()).await.unwrap().unwrap());
     }
     assert_eq!(delays[..2], [NONE; 2], "one for each that freed it");
     assert!(delays[2] > TTL && delays[2] <= min_hold, "{delays:?}");
+    assert_eq!(delays[3], NONE, "its minHold is long over");
 }
 
 // Permissions

@@ -271,7 +271,8 @@ impl World<'_> {
             }
             Ok(applied.outcome)
         };
-        if self.strikes(self.plan.faults.lose) {
+        // Nobody waits for the answer to a copy.
+        if copy || self.strikes(self.plan.faults.lose) {
             return;
         }
         let mut at = self.now + self.travel();
