@@ -73,9 +73,7 @@ pub(super) fn decode_outcome(
             let fields: Vec<_> = fields.iter().filter_map(text).collect();
             match fields[..] {
                 ["held", millis] => {
-                    // Below zero where the key has no expiry: nobody of ours wrote it so.
-                    let millis = millis.parse::<i64>().map_err(|_| unknown())?;
-                    let millis = u64::try_from(millis).unwrap_or(0);
+                    let millis = millis.parse().map_err(|_| unknown())?;
                     Ok(ScopedOutcome::Held(Duration::from_millis(millis)))
                 }
                 ["ran"] => Ok(ScopedOutcome::Ran),

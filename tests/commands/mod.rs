@@ -1,6 +1,8 @@
 //! The commands that the tests of stores send, and how they wait for what comes of them.
 #![allow(dead_code, reason = "each test crate uses its own part")]
 
+pub mod scoped;
+
 use std::time::Duration;
 
 use primary_lease::election::{Command, Identity, Message, Request, Time, Token, Version};

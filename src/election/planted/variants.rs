@@ -48,6 +48,26 @@ pub enum Planted {
     EpochFromCaller,
     /// A resigned holder writes its record again although its release may have been done.
     ReassertAfterRelease,
+
+    // Of scoped leases alone.
+    /// A grant whose reply came after its own step-down deadline is believed.
+    LateGrantBelieved,
+    /// An acquire that nobody heard the answer of is not taken back.
+    WithdrawNotSent,
+    /// A withdrawal frees the lease and not the tick.
+    WithdrawKeepsTick,
+    /// A withdrawal that finds nothing leaves nothing behind for the acquire that it overtook.
+    WithdrawLeavesNoMark,
+    /// A grant does not remember the tick.
+    TickNotStored,
+    /// A tick is refused to the one who took it and whose reply was lost.
+    TickRefusesItsTaker,
+    /// A late duplicate of an acquire takes the lease that its run has released.
+    ReleasedGrantedAgain,
+    /// A release frees the lease at once, whatever its minHold.
+    MinHoldIgnored,
+    /// A token is the clock alone, whatever the last one was.
+    TokenForgotten,
 }
 
 thread_local! {
@@ -55,7 +75,8 @@ thread_local! {
 }
 
 impl Planted {
-    pub const ALL: [Planted; 22] = [
+    /// What the simulation of elections has to find.
+    pub const OF_ELECTIONS: [Planted; 22] = [
         Planted::WindowFromReply,
         Planted::NoDriftMargins,
         Planted::NoStepDownMargin,
@@ -78,6 +99,25 @@ impl Planted {
         Planted::LateReplyRevives,
         Planted::EpochFromCaller,
         Planted::ReassertAfterRelease,
+    ];
+
+    /// What the simulation of scoped leases has to find, some of it mistakes in both.
+    pub const OF_SCOPED_LEASES: [Planted; 15] = [
+        Planted::WindowFromReply,
+        Planted::NoDriftMargins,
+        Planted::NoStepDownMargin,
+        Planted::LateReplyRevives,
+        Planted::RenewAnyIdentity,
+        Planted::ReleaseAnyIdentity,
+        Planted::LateGrantBelieved,
+        Planted::WithdrawNotSent,
+        Planted::WithdrawKeepsTick,
+        Planted::WithdrawLeavesNoMark,
+        Planted::TickNotStored,
+        Planted::TickRefusesItsTaker,
+        Planted::ReleasedGrantedAgain,
+        Planted::MinHoldIgnored,
+        Planted::TokenForgotten,
     ];
 
     pub fn is_on(self) -> bool {

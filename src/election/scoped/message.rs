@@ -58,7 +58,7 @@ pub enum ScopedOutcome {
     Gone,
     /// It is free, or will be when its `min_hold` has passed.
     Released,
-    /// To a release or a withdrawal: it was not mine any more, nothing was changed.
+    /// To a release or a withdrawal: the lease was not mine.
     NotMine,
 }
 
@@ -96,6 +96,6 @@ pub enum ScopedOutput {
     Lost(ScopedEnd),
     /// The caller need not wait any longer: it is released, or will run out by itself.
     Released,
-    /// Nothing is on its way any more.
+    /// The run is over, if there was one, and nothing is on its way any more.
     Ended,
 }

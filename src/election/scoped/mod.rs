@@ -5,6 +5,7 @@
 //! data and its clock; the fencing token covers the rest.
 
 mod config;
+mod hearing;
 mod message;
 mod scoped_lease;
 mod timer;

@@ -6,32 +6,40 @@ use super::timer::{Timers, take_due};
 use super::{
     Refusal, ScopedCommand, ScopedConfig, ScopedEnd, ScopedOutcome, ScopedOutput, ScopedRequest,
 };
-use crate::election::{Failure, Grant, Identity, Random, Reason, Time, Token};
+use crate::election::{Failure, Identity, Random, Reason, Time, Token, planted};
 
 /// The lease of one run: asked for, perhaps waited for, renewed while the run lasts, and released.
 ///
 /// It is told the time and handed what happened, and answers with [`ScopedOutput`]s. After every call
-/// [`ScopedLease::poll_output`] is to be drained and [`ScopedLease::poll_timeout`] to be heeded.
+/// [`ScopedLease::poll_output`] is to be drained and [`ScopedLease::poll_timeout`] to be heeded. Where
+/// a time has come by the `now` of any call, that goes first.
+///
+/// First comes `Granted` or `Refused`. After `Granted`, `Lost` at most once; `Released` once, when
+/// [`ScopedLease::release`] or [`ScopedLease::abandon`] was called. `Ended` is the last of all, and
+/// comes after a grant only when one of the two was called.
 #[derive(Clone, Debug)]
 pub struct ScopedLease {
-    config: ScopedConfig,
-    random: Random,
+    pub(super) config: ScopedConfig,
+    pub(super) random: Random,
     identity: Identity,
-    state: State,
-    timers: Timers,
-    outputs: VecDeque<ScopedOutput>,
+    pub(super) state: State,
+    pub(super) run: Run,
+    pub(super) timers: Timers,
+    pub(super) outputs: VecDeque<ScopedOutput>,
     last_id: u64,
     /// The request whose answer the state waits for.
-    in_flight: Option<u64>,
-    /// An acquire was sent whose outcome is not known: it may yet be granted.
-    doubtful: bool,
+    pub(super) in_flight: Option<u64>,
+    /// It may have been granted, or may yet be, without our having used it.
+    pub(super) doubtful: bool,
+    /// While asking: a release that was heard of since the question can be had from here.
+    pub(super) freed_at: Option<Time>,
     /// Commands have failed since the last answer; for how often, and why.
-    failures: u32,
-    cause: Option<Arc<str>>,
+    pub(super) failures: u32,
+    pub(super) cause: Option<Arc<str>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     Idle,
     Asking {
         wait_until: Time,
@@ -41,25 +49,37 @@ enum State {
         wait_until: Time,
     },
     Holding(Hold),
-    /// Not held any more, while the run may not know yet.
+    /// The run has had its time: renewed no more, and still to be released.
+    Overrun(Hold),
+    /// Told to be lost. The store may still keep it for us, where it has not said otherwise.
     Lost {
-        /// To be released when the run is over, if that is before the lease has run out.
-        held: Option<Hold>,
+        kept: Option<Hold>,
     },
     /// A release or a withdrawal is on its way.
     Leaving {
         command: ScopedCommand,
-        /// The caller was told that it need not wait.
-        told: bool,
     },
     Ended,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Hold {
-    token: Token,
+pub(super) struct Hold {
+    pub token: Token,
     /// The send time of the latest confirmed request: what the deadlines are measured from.
-    confirmed_from: Time,
+    pub confirmed_from: Time,
+}
+
+/// The run that the lease is for, as far as its caller has told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Run {
+    /// Nothing was granted.
+    NotBegun,
+    /// It was granted, and there is no word yet that the run is over.
+    Begun,
+    /// The caller waits for [`ScopedOutput::Released`].
+    Over,
+    /// The caller waits for nothing more.
+    Answered,
 }
 
 impl ScopedLease {
@@ -70,11 +90,13 @@ impl ScopedLease {
             random,
             identity,
             state: State::Idle,
+            run: Run::NotBegun,
             timers: Timers::default(),
             outputs: VecDeque::new(),
             last_id: 0,
             in_flight: None,
             doubtful: false,
+            freed_at: None,
             failures: 0,
             cause: None,
         }
@@ -91,35 +113,39 @@ impl ScopedLease {
     /// The caller wants it no more, and no run has begun. Where it was granted already, that is taken
     /// back: the tick is not used up.
     pub fn abandon(&mut self, now: Time) {
-        match self.state {
-            State::Idle | State::Asking { .. } | State::Waiting { .. } => {
-                self.refuse(now, Refusal::Abandoned);
+        self.handle_timeout(now);
+        match self.run {
+            Run::NotBegun => self.refuse(now, Refusal::Abandoned),
+            Run::Begun => {
+                self.run = Run::Over;
+                if !matches!(self.state, State::Holding(_) | State::Overrun(_)) {
+                    self.tell_released();
+                }
+                self.leave(now, self.withdrawal());
             }
-            State::Holding(hold) => {
-                let moot = hold.confirmed_from + self.config.window();
-                self.leave(now, self.withdrawal(), false, moot);
-            }
-            State::Lost { .. } => self.release(now),
-            State::Leaving { .. } | State::Ended => {}
+            Run::Over | Run::Answered => {}
         }
     }
 
     /// The run is over.
     pub fn release(&mut self, now: Time) {
-        match &mut self.state {
-            State::Holding(hold) | State::Lost { held: Some(hold) } => {
-                let hold = *hold;
-                self.leave_hold(now, hold, false);
-            }
-            State::Lost { held: None } => {
-                self.outputs.push_back(ScopedOutput::Released);
-                self.end();
+        self.handle_timeout(now);
+        match self.run {
+            Run::NotBegun => return self.refuse(now, Refusal::Abandoned),
+            Run::Begun => self.run = Run::Over,
+            Run::Over | Run::Answered => return,
+        }
+        match self.state {
+            State::Holding(hold) | State::Overrun(hold) => self.leave_hold(now, hold),
+            State::Lost { kept } => {
+                self.tell_released();
+                match kept {
+                    Some(hold) => self.leave_hold(now, hold),
+                    None => self.end(),
+                }
             }
             // It was given up for a loop that hangs, and the run has now noticed.
-            State::Leaving { told: true, .. } | State::Ended => {
-                self.outputs.push_back(ScopedOutput::Released);
-            }
-            _ => self.abandon(now),
+            _ => self.tell_released(),
         }
     }
 
@@ -127,34 +153,39 @@ impl ScopedLease {
     /// before that.
     pub fn overrun(&mut self) {
         if let State::Holding(hold) = self.state {
-            self.timers.clear();
-            self.in_flight = None;
-            self.state = State::Lost { held: Some(hold) };
+            self.rest(State::Overrun(hold));
         }
     }
 
     /// The event loop that runs the job hangs: nobody knows whether it ever goes on.
     pub fn stall(&mut self, now: Time) {
+        self.handle_timeout(now);
         if let State::Holding(hold) = self.state {
             self.tell_lost(hold, Reason::Stalled);
-            self.leave_hold(now, hold, true);
+            self.leave_hold(now, hold);
         }
     }
 
     /// A process that was asked whether the lease is held has answered no: the deadline had passed.
     pub fn handle_expired(&mut self) {
         if let State::Holding(hold) = self.state {
-            self.lose(hold, Reason::Expired);
+            self.lose(hold, Reason::Expired, Some(hold));
         }
     }
 
     /// Somebody released the resource; it can be had after `delay`.
     pub fn handle_message(&mut self, now: Time, delay: Duration) {
-        if let State::Waiting { wait_until } = self.state {
-            match delay.is_zero() {
-                true => self.ask(now, wait_until),
-                false => self.timers.again = Some((now + delay).min(wait_until)),
+        self.handle_timeout(now);
+        match self.state {
+            State::Waiting { wait_until } if delay.is_zero() => self.ask(now, wait_until),
+            State::Waiting { .. } => {
+                // A message may be late: what is awaited may be nearer than what it tells of.
+                let again = self.timers.again.map(|at| at.min(now + delay));
+                self.timers.again = again;
             }
+            // The answer that is on its way may be from before that release.
+            State::Asking { .. } => self.freed_at = Some(now + delay),
+            _ => {}
         }
     }
 
@@ -164,37 +195,21 @@ impl ScopedLease {
         request: ScopedRequest,
         reply: Result<ScopedOutcome, Failure>,
     ) {
-        // The state does not wait for this one any more.
-        if self.in_flight != Some(request.id) {
-            return;
+        if !planted!(LateReplyRevives) {
+            self.handle_timeout(now);
         }
-        self.in_flight = None;
-        match &reply {
-            Ok(_) => self.failures = 0,
-            Err(failure) => {
-                self.cause = Some(failure.cause().clone());
-                self.doubtful |= matches!(failure, Failure::Unknown { .. });
-            }
-        }
-        match self.state.clone() {
-            State::Asking { wait_until } => self.hear_asked(now, wait_until, request, reply),
-            State::Holding(hold) => self.hear_renewed(now, hold, request, reply),
-            State::Leaving { command, told } => self.hear_left(now, command, told, reply),
-            State::Idle | State::Waiting { .. } | State::Lost { .. } | State::Ended => {}
-        }
+        self.hear_reply(now, request, reply);
     }
 
     pub fn handle_timeout(&mut self, now: Time) {
         if let State::Holding(hold) = self.state
             && take_due(&mut self.timers.step_down, now)
         {
-            let failing = self.failures > 0 || self.in_flight.is_some();
-            let reason = if failing {
-                Reason::StoreLost
-            } else {
-                Reason::Expired
+            let reason = match self.failures {
+                0 => Reason::Expired,
+                _ => Reason::StoreLost,
             };
-            self.lose(hold, reason);
+            self.lose(hold, reason, Some(hold));
         }
         if take_due(&mut self.timers.give_up, now) {
             let cause = self.cause.clone();
@@ -203,7 +218,7 @@ impl ScopedLease {
         }
         if take_due(&mut self.timers.moot, now) {
             self.tell_released();
-            self.end();
+            self.leave_off();
         }
         if take_due(&mut self.timers.again, now) | take_due(&mut self.timers.renew, now) {
             self.go_on(now);
@@ -220,7 +235,7 @@ impl ScopedLease {
     }
 
     /// What is due: to ask, to ask again, to renew, or to release again.
-    fn go_on(&mut self, now: Time) {
+    pub(super) fn go_on(&mut self, now: Time) {
         match self.state.clone() {
             State::Waiting { wait_until } if now >= wait_until => self.refuse(now, Refusal::Held),
             State::Asking { wait_until } | State::Waiting { wait_until } => {
@@ -234,13 +249,14 @@ impl ScopedLease {
                 };
                 self.send(now, command, self.timers.step_down);
             }
-            State::Leaving { command, .. } => self.send(now, command, self.timers.moot),
-            State::Idle | State::Lost { .. } | State::Ended => {}
+            State::Leaving { command } => self.send(now, command, self.timers.moot),
+            State::Idle | State::Overrun(_) | State::Lost { .. } | State::Ended => {}
         }
     }
 
-    fn ask(&mut self, now: Time, wait_until: Time) {
+    pub(super) fn ask(&mut self, now: Time, wait_until: Time) {
         self.state = State::Asking { wait_until };
+        self.freed_at = None;
         self.timers.again = None;
         let give_up = now + self.config.acquire_timeout;
         let give_up = *self.timers.give_up.get_or_insert(give_up);
@@ -252,117 +268,22 @@ impl ScopedLease {
         self.send(now, command, Some(give_up));
     }
 
-    fn hear_asked(
-        &mut self,
-        now: Time,
-        wait_until: Time,
-        request: ScopedRequest,
-        reply: Result<ScopedOutcome, Failure>,
-    ) {
-        match reply {
-            Ok(ScopedOutcome::Granted(token)) => {
-                // Frozen since it was sent: asked for once more, the same grant is confirmed anew.
-                if now >= request.sent_at + self.config.term() {
-                    return self.ask(now, wait_until);
-                }
-                self.timers.clear();
-                let hold = self.hold(token, request.sent_at);
-                self.outputs.push_back(ScopedOutput::Granted(Grant {
-                    token,
-                    step_down_at: hold.confirmed_from + self.config.term(),
-                }));
-            }
-            Ok(ScopedOutcome::Held(remaining)) => {
-                self.timers.give_up = None;
-                if now >= wait_until {
-                    return self.refuse(now, Refusal::Held);
-                }
-                self.state = State::Waiting { wait_until };
-                // Redis tells whole milliseconds, and lets a key go with the next one.
-                let again = now + remaining + Duration::from_millis(1);
-                self.timers.again = Some(again.min(wait_until));
-            }
-            Ok(_) => self.refuse(now, Refusal::Ran),
-            Err(Failure::Denied { cause }) => self.refuse(now, Refusal::Denied { cause }),
-            Err(failure) => self.repeat(now, &failure),
-        }
-    }
-
-    fn hear_renewed(
-        &mut self,
-        now: Time,
-        hold: Hold,
-        request: ScopedRequest,
-        reply: Result<ScopedOutcome, Failure>,
-    ) {
-        match reply {
-            Ok(ScopedOutcome::Renewed) => {
-                self.hold(hold.token, request.sent_at);
-                self.outputs.push_back(ScopedOutput::Extended {
-                    step_down_at: request.sent_at + self.config.term(),
-                });
-            }
-            Ok(ScopedOutcome::Gone) => self.lose(hold, Reason::StoreLost),
-            Ok(_) => self.lose(hold, Reason::Superseded),
-            Err(failure) => self.repeat(now, &failure),
-        }
-    }
-
-    fn hear_left(
-        &mut self,
-        now: Time,
-        command: ScopedCommand,
-        told: bool,
-        reply: Result<ScopedOutcome, Failure>,
-    ) {
-        if !told {
-            self.outputs.push_back(ScopedOutput::Released);
-        }
-        self.state = State::Leaving {
-            command,
-            told: true,
-        };
-        match reply {
-            Ok(_) | Err(Failure::Denied { .. }) => self.end(),
-            Err(failure) => self.repeat(now, &failure),
-        }
-    }
-
-    /// An unknown outcome is asked for again at once, over another connection; an error that the
-    /// server answered with after a pause.
-    fn repeat(&mut self, now: Time, failure: &Failure) {
-        let doublings = self.failures;
-        self.failures = self.failures.saturating_add(1);
-        if let Failure::Unknown { .. } = failure {
-            return self.go_on(now);
-        }
-        let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
-        let longest = self.config.command_bound();
-        let nominal = self
-            .config
-            .first_retry()
-            .saturating_mul(factor)
-            .min(longest);
-        let pause = nominal / 2 + self.random.up_to(nominal / 2);
-        self.timers.again = Some(now + pause);
-    }
-
-    fn hold(&mut self, token: Token, confirmed_from: Time) -> Hold {
-        let hold = Hold {
+    /// Held until the step-down deadline that follows from the send of what was confirmed.
+    pub(super) fn hold(&mut self, token: Token, confirmed_from: Time) -> Time {
+        let step_down_at = confirmed_from + self.config.term();
+        self.state = State::Holding(Hold {
             token,
             confirmed_from,
-        };
-        self.state = State::Holding(hold);
-        self.timers.step_down = Some(confirmed_from + self.config.term());
+        });
+        self.timers.step_down = Some(step_down_at);
         self.timers.renew = Some(confirmed_from + self.config.renew_interval());
-        hold
+        step_down_at
     }
 
-    fn lose(&mut self, hold: Hold, reason: Reason) {
+    /// Not held any more; `kept` where the store may not know that.
+    pub(super) fn lose(&mut self, hold: Hold, reason: Reason, kept: Option<Hold>) {
         self.tell_lost(hold, reason);
-        self.timers.clear();
-        self.in_flight = None;
-        self.state = State::Lost { held: None };
+        self.rest(State::Lost { kept });
     }
 
     fn tell_lost(&mut self, hold: Hold, reason: Reason) {
@@ -371,14 +292,22 @@ impl ScopedLease {
             .push_back(ScopedOutput::Lost(ScopedEnd { token, reason }));
     }
 
-    fn refuse(&mut self, now: Time, refusal: Refusal) {
-        let doubtful = self.doubtful || self.in_flight.is_some();
-        let known = matches!(refusal, Refusal::Held | Refusal::Ran);
-        self.outputs.push_back(ScopedOutput::Refused(refusal));
-        if known || !doubtful {
-            return self.end();
+    pub(super) fn tell_released(&mut self) {
+        if self.run == Run::Over {
+            self.run = Run::Answered;
+            self.outputs.push_back(ScopedOutput::Released);
         }
-        self.leave(now, self.withdrawal(), true, now + self.config.ttl);
+    }
+
+    /// Answers the caller without a lease.
+    pub(super) fn refuse(&mut self, now: Time, refusal: Refusal) {
+        self.run = Run::Answered;
+        let doubtful = self.doubtful || self.in_flight.is_some();
+        self.outputs.push_back(ScopedOutput::Refused(refusal));
+        if doubtful && !planted!(WithdrawNotSent) {
+            return self.leave(now, self.withdrawal());
+        }
+        self.end();
     }
 
     fn withdrawal(&self) -> ScopedCommand {
@@ -388,39 +317,44 @@ impl ScopedLease {
         }
     }
 
-    fn leave_hold(&mut self, now: Time, hold: Hold, told: bool) {
+    fn leave_hold(&mut self, now: Time, hold: Hold) {
         let command = ScopedCommand::Release {
             identity: self.identity,
             token: hold.token,
             min_hold: self.config.min_hold,
         };
-        let moot = hold.confirmed_from + self.config.window();
-        self.leave(now, command, told, moot);
+        self.leave(now, command);
     }
 
-    fn leave(&mut self, now: Time, command: ScopedCommand, told: bool, moot: Time) {
-        self.timers.clear();
-        self.in_flight = None;
-        self.failures = 0;
-        self.timers.moot = Some(moot);
-        self.state = State::Leaving {
+    fn leave(&mut self, now: Time, command: ScopedCommand) {
+        self.rest(State::Leaving {
             command: command.clone(),
-            told,
-        };
+        });
+        self.failures = 0;
+        // By then whatever was granted or renewed until now has run out.
+        let moot = now + self.config.ttl;
+        self.timers.moot = Some(moot);
         self.send(now, command, Some(moot));
     }
 
-    fn tell_released(&mut self) {
-        if let State::Leaving { told: false, .. } = self.state {
-            self.outputs.push_back(ScopedOutput::Released);
+    /// Nothing is on its way any more. The run may still go on.
+    pub(super) fn leave_off(&mut self) {
+        match self.run {
+            Run::Begun => self.rest(State::Lost { kept: None }),
+            _ => self.end(),
         }
     }
 
     fn end(&mut self) {
+        self.rest(State::Ended);
+        self.outputs.push_back(ScopedOutput::Ended);
+    }
+
+    /// Goes to a state that waits for no answer and no time.
+    fn rest(&mut self, state: State) {
         self.timers.clear();
         self.in_flight = None;
-        self.state = State::Ended;
-        self.outputs.push_back(ScopedOutput::Ended);
+        self.state = state;
     }
 
     /// Sends a command, which has until `deadline` at most; past it the deadline's own timer acts.

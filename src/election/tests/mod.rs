@@ -1,3 +1,4 @@
 mod model;
+mod scoped;
 mod simulation;
 mod situations;

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::election::scoped::{ScopedCommand, ScopedOutcome, Tick};
-use crate::election::{Identity, Token};
+use crate::election::{Identity, Token, planted};
 
 /// The keys of one scoped lease and what the scripts do with them, as plain data.
 ///
@@ -48,6 +48,7 @@ impl ScopedRegister {
                 }
             })
         };
+        let is_held = lease.is_some_and(|held| held.free_at.is_none());
         let only = |outcome| ScopedApplied {
             outcome,
             released: None,
@@ -63,7 +64,7 @@ impl ScopedRegister {
                 token,
                 ttl,
             } => only(match lease {
-                _ if is_mine(identity, token) => {
+                _ if is_mine(identity, token) || planted!(RenewAnyIdentity) && is_held => {
                     self.put(now, token, identity, None, ttl);
                     ScopedOutcome::Renewed
                 }
@@ -75,15 +76,20 @@ impl ScopedRegister {
                 token,
                 min_hold,
             } => {
-                if !is_mine(identity, token) {
+                let may = is_mine(identity, token) || planted!(ReleaseAnyIdentity) && is_held;
+                if !may {
                     return only(ScopedOutcome::NotMine);
                 }
-                let least = micros(min_hold);
+                let least = match planted!(MinHoldIgnored) {
+                    true => 0,
+                    false => micros(min_hold),
+                };
                 let left = (token.get() + least).saturating_sub(now).min(least);
                 self.free(now, token, identity, Duration::from_micros(left))
             }
             ScopedCommand::Withdraw { identity, tick } => {
                 if let Some(tick) = tick
+                    && !planted!(WithdrawKeepsTick)
                     && self
                         .ticks
                         .get(&tick.at)
@@ -94,6 +100,11 @@ impl ScopedRegister {
                 match lease {
                     Some(held) if held.identity == identity && held.free_at.is_none() => {
                         self.free(now, held.token, identity, Duration::ZERO)
+                    }
+                    None if !planted!(WithdrawLeavesNoMark) => {
+                        // Should the acquire come only now, it finds the lease released by itself.
+                        self.put(now, Token::NONE, identity, Some(now), LEFT_BEHIND);
+                        only(ScopedOutcome::NotMine)
                     }
                     _ => only(ScopedOutcome::NotMine),
                 }
@@ -109,7 +120,7 @@ impl ScopedRegister {
         tick: Option<Tick>,
     ) -> ScopedOutcome {
         let taken = tick.and_then(|tick| self.ticks.get(&tick.at));
-        if taken.is_some_and(|taker| taker.value != identity) {
+        if taken.is_some_and(|taker| taker.value != identity || planted!(TickRefusesItsTaker)) {
             return ScopedOutcome::Ran;
         }
         let mut token = Token::new(now);
@@ -127,13 +138,16 @@ impl ScopedRegister {
                     return ScopedOutcome::Granted(held.token);
                 }
                 None => return wait(at),
-                Some(_) if mine => return wait(now),
+                Some(_) if mine && !planted!(ReleasedGrantedAgain) => return wait(now),
                 Some(free_at) if now < free_at => return wait(free_at),
+                Some(_) if planted!(TokenForgotten) => {}
                 Some(_) => token = token.max(Token::new(held.token.get() + 1)),
             }
         }
         self.put(now, token, identity, None, ttl);
-        if let Some(tick) = tick {
+        if let Some(tick) = tick
+            && !planted!(TickNotStored)
+        {
             let at = now + micros(tick.memory);
             self.ticks.insert(
                 tick.at,

@@ -5,9 +5,9 @@
 
 mod calm;
 mod candidate;
-mod clock;
+pub(super) mod clock;
 mod coverage;
-mod draw;
+pub(super) mod draw;
 mod driving;
 mod family;
 mod faults;

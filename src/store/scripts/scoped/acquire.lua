@@ -34,7 +34,11 @@ if value then
   end
   if free_at == '' then
     if holder ~= identity then
-      return {'held', tostring(redis.call('PTTL', KEYS[1]))}
+      local left = redis.call('PTTL', KEYS[1])
+      if left < 0 then
+        return {'denied', KEYS[1] .. ' never expires: nobody of this package wrote it so'}
+      end
+      return {'held', tostring(left)}
     end
     -- The reply to our grant was lost.
     redis.call('PEXPIRE', KEYS[1], ttl)

@@ -1,9 +1,10 @@
--- Takes back an acquire that nobody heard the answer of: as if it had never been granted.
+-- Takes back an acquire that nobody heard the answer of: as if it had never been granted. Where nobody
+-- holds the lease, what is left behind for a second also stops that acquire if it comes only now.
 --
 -- KEYS  1 lease     as in acquire.lua
 --       2 tick      as in acquire.lua
 -- ARGV  1 identity  of the acquisition
--- Reply: 1 it had been granted and is free now | 0 nothing was changed
+-- Reply: 1 it had been granted and is free now | 0 the lease was not mine
 --
 -- Atomic, because neither the lease nor the tick of somebody else may be freed.
 
@@ -12,7 +13,11 @@ if KEYS[2] and redis.call('GET', KEYS[2]) == identity then
   redis.call('DEL', KEYS[2])
 end
 local value = redis.call('GET', KEYS[1])
-if not value or not string.find(value, '^%d+ ' .. identity .. '$') then
+if not value then
+  redis.call('SET', KEYS[1], '0 ' .. identity .. ' 0', 'PX', 1000)
+  return 0
+end
+if not string.find(value, '^%d+ ' .. identity .. '$') then
   return 0
 end
 redis.call('SET', KEYS[1], value .. ' 0', 'PX', 1000)

@@ -1,0 +1,132 @@
+//! What the store's answers change.
+
+use std::time::Duration;
+
+use super::scoped_lease::{Hold, Run, State};
+use super::{Refusal, ScopedLease, ScopedOutcome, ScopedOutput, ScopedRequest};
+use crate::election::{Failure, Grant, Reason, Time, planted};
+
+impl ScopedLease {
+    pub(super) fn hear_reply(
+        &mut self,
+        now: Time,
+        request: ScopedRequest,
+        reply: Result<ScopedOutcome, Failure>,
+    ) {
+        // The state does not wait for this one any more.
+        if self.in_flight != Some(request.id) {
+            return;
+        }
+        self.in_flight = None;
+        match &reply {
+            Ok(_) => self.failures = 0,
+            Err(failure) => {
+                self.cause = Some(failure.cause().clone());
+                self.doubtful |= matches!(failure, Failure::Unknown { .. });
+            }
+        }
+        let sent_at = match planted!(WindowFromReply) {
+            true => now,
+            false => request.sent_at,
+        };
+        match self.state {
+            State::Asking { wait_until } => self.hear_asked(now, wait_until, sent_at, reply),
+            State::Holding(hold) => self.hear_renewed(now, hold, sent_at, reply),
+            State::Leaving { .. } => self.hear_left(now, sent_at, reply),
+            State::Idle
+            | State::Waiting { .. }
+            | State::Overrun(_)
+            | State::Lost { .. }
+            | State::Ended => {}
+        }
+    }
+
+    fn hear_asked(
+        &mut self,
+        now: Time,
+        wait_until: Time,
+        sent_at: Time,
+        reply: Result<ScopedOutcome, Failure>,
+    ) {
+        match reply {
+            Ok(ScopedOutcome::Granted(token)) => {
+                if now >= sent_at + self.config.term() && !planted!(LateGrantBelieved) {
+                    // Too late to be believed. Asked for once more, the same grant is confirmed anew.
+                    self.doubtful = true;
+                    return self.ask(now, wait_until);
+                }
+                self.timers.clear();
+                self.run = Run::Begun;
+                let step_down_at = self.hold(token, sent_at);
+                self.outputs.push_back(ScopedOutput::Granted(Grant {
+                    token,
+                    step_down_at,
+                }));
+            }
+            Ok(ScopedOutcome::Held(remaining)) => {
+                self.timers.give_up = None;
+                if now >= wait_until {
+                    return self.refuse(now, Refusal::Held);
+                }
+                self.state = State::Waiting { wait_until };
+                // Redis tells whole milliseconds, and lets a key go with the next one.
+                let runs_out_at = now + remaining + Duration::from_millis(1);
+                let again = match self.freed_at.take() {
+                    Some(freed_at) => runs_out_at.min(freed_at.max(now)),
+                    None => runs_out_at,
+                };
+                self.timers.again = Some(again.min(wait_until));
+            }
+            Ok(_) => self.refuse(now, Refusal::Ran),
+            Err(Failure::Denied { cause }) => self.refuse(now, Refusal::Denied { cause }),
+            Err(_) => self.repeat(now, sent_at),
+        }
+    }
+
+    fn hear_renewed(
+        &mut self,
+        now: Time,
+        hold: Hold,
+        sent_at: Time,
+        reply: Result<ScopedOutcome, Failure>,
+    ) {
+        match reply {
+            Ok(ScopedOutcome::Renewed) => {
+                let step_down_at = self.hold(hold.token, sent_at);
+                self.outputs
+                    .push_back(ScopedOutput::Extended { step_down_at });
+            }
+            Ok(ScopedOutcome::Gone) => self.lose(hold, Reason::StoreLost, None),
+            Ok(_) => self.lose(hold, Reason::Superseded, None),
+            Err(_) => self.repeat(now, sent_at),
+        }
+    }
+
+    fn hear_left(&mut self, now: Time, sent_at: Time, reply: Result<ScopedOutcome, Failure>) {
+        // Whatever it says: what was not released runs out by itself.
+        self.tell_released();
+        match reply {
+            Ok(_) | Err(Failure::Denied { .. }) => self.leave_off(),
+            Err(_) => self.repeat(now, sent_at),
+        }
+    }
+
+    /// Sends a command that failed again: after a pause that doubles, counted from the send, so that
+    /// one which failed by its bound is repeated at once.
+    fn repeat(&mut self, now: Time, sent_at: Time) {
+        let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
+        self.failures = self.failures.saturating_add(1);
+        let longest = self.config.command_bound();
+        let nominal = self
+            .config
+            .first_retry()
+            .saturating_mul(factor)
+            .min(longest);
+        let pause = nominal / 2 + self.random.up_to(nominal / 2);
+        let again = sent_at + pause;
+        match again <= now {
+            true => self.go_on(now),
+            false => self.timers.again = Some(again),
+        }
+    }
+}

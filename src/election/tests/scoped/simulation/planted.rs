@@ -1,0 +1,83 @@
+//! A search that cannot fail proves nothing: it finds each of these mistakes.
+
+use super::plan::Family;
+use super::rules::Rule;
+use super::search;
+use crate::election::planted::Planted;
+
+/// A mistake, where to look for it, the one rule that is heard, and how many seeds it gets.
+const MISTAKES: [(Planted, Family, Rule, u64); 17] = [
+    (Planted::WindowFromReply, Family::Network, Rule::R4, 50),
+    (Planted::WindowFromReply, Family::Network, Rule::R1, 3_000),
+    (Planted::NoDriftMargins, Family::Network, Rule::R1, 3_000),
+    (Planted::NoStepDownMargin, Family::Network, Rule::R4, 50),
+    (Planted::LateReplyRevives, Family::Network, Rule::R5, 3_000),
+    (Planted::LateGrantBelieved, Family::Network, Rule::R5, 1_000),
+    (Planted::RenewAnyIdentity, Family::Network, Rule::R8, 1_000),
+    (Planted::ReleaseAnyIdentity, Family::Network, Rule::R8, 500),
+    (
+        Planted::ReleaseAnyIdentity,
+        Family::Network,
+        Rule::R1,
+        1_000,
+    ),
+    (
+        Planted::WithdrawNotSent,
+        Family::Network,
+        Rule::Withdraw,
+        100,
+    ),
+    (
+        Planted::WithdrawKeepsTick,
+        Family::Network,
+        Rule::Withdraw,
+        300,
+    ),
+    (
+        Planted::WithdrawLeavesNoMark,
+        Family::Network,
+        Rule::Withdraw,
+        1_000,
+    ),
+    (Planted::TickNotStored, Family::Network, Rule::Tick, 50),
+    (
+        Planted::TickRefusesItsTaker,
+        Family::Network,
+        Rule::Tick,
+        100,
+    ),
+    (
+        Planted::ReleasedGrantedAgain,
+        Family::Network,
+        Rule::R8,
+        300,
+    ),
+    (Planted::MinHoldIgnored, Family::Network, Rule::MinHold, 100),
+    (Planted::TokenForgotten, Family::Slew, Rule::R2, 3_000),
+];
+
+#[test]
+fn every_planted_mistake_is_found() {
+    let mut missed = Vec::new();
+    for (planted, family, rule, budget) in MISTAKES {
+        let found = search(0..budget, Some(planted), &[rule], |_| family);
+        match found.failure {
+            Some((seed, violation)) => println!(
+                "{planted:?}: {rule:?} in seed {seed} of {budget}: {}",
+                violation.message
+            ),
+            None => missed.push(format!("{planted:?} by {rule:?} in {budget} seeds")),
+        }
+    }
+    assert!(missed.is_empty(), "not found: {missed:#?}");
+}
+
+#[test]
+fn every_mistake_that_can_be_planted_is_looked_for() {
+    for planted in Planted::OF_SCOPED_LEASES {
+        assert!(
+            MISTAKES.iter().any(|mistake| mistake.0 == planted),
+            "{planted:?}"
+        );
+    }
+}

@@ -1,0 +1,339 @@
+//! One run of a job: the loop around its lease, and whoever asked for it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::plan::{Ending, LeasePlan};
+use super::rules::Rule;
+use super::store::identity;
+use super::told::Told;
+use super::world::{Delivery, Happening, World, local};
+use crate::election::scoped::{
+    Refusal, ScopedCommand, ScopedConfig, ScopedLease, ScopedOutcome, ScopedOutput, ScopedRequest,
+};
+use crate::election::tests::simulation::draw::stream;
+use crate::election::{Failure, Identity, Random, Time};
+
+pub struct User {
+    pub lease: ScopedLease,
+    pub identity: Identity,
+    pub plan: LeasePlan,
+    pub told: Told,
+    pub connection: u32,
+    pub last_arrival: u64,
+    /// Sent over the present connection and not answered.
+    pending: HashMap<u64, ScopedRequest>,
+    pub frozen_until: u64,
+    pub was_frozen: bool,
+    pub deferred: Vec<Happening>,
+    pub crashed: bool,
+    pub withdrew: bool,
+    asked_at: Time,
+    wakes_at: Option<Time>,
+    sent: u64,
+    messages: u64,
+}
+
+impl User {
+    pub fn new(seed: u64, who: u64, plan: &LeasePlan) -> Self {
+        let random = stream(seed, 2 + who);
+        User {
+            identity: identity_of(plan.config.clone(), random.clone()),
+            lease: ScopedLease::new(plan.config.clone(), random),
+            plan: plan.clone(),
+            told: Told::default(),
+            connection: 0,
+            last_arrival: 0,
+            pending: HashMap::new(),
+            frozen_until: 0,
+            was_frozen: false,
+            deferred: Vec::new(),
+            crashed: false,
+            withdrew: false,
+            asked_at: Time::ZERO,
+            wakes_at: None,
+            sent: 0,
+            messages: 0,
+        }
+    }
+}
+
+/// The identity that such a lease asks with.
+fn identity_of(config: ScopedConfig, random: Random) -> Identity {
+    let mut lease = ScopedLease::new(config, random);
+    lease.acquire(Time::ZERO);
+    match lease.poll_output() {
+        Some(ScopedOutput::Send(request)) => identity(&request.command),
+        other => panic!("nothing was asked: {other:?}"),
+    }
+}
+
+impl World<'_> {
+    /// Something reaches a process that is awake.
+    pub fn reach(&mut self, who: usize, happening: Happening) {
+        let now = local(&self.users[who], self.now);
+        let user = &mut self.users[who];
+        if self.plan.time_first && user.lease.poll_timeout().is_some_and(|at| at <= now) {
+            user.lease.handle_timeout(now);
+            self.drain(who, None);
+        }
+        let user = &mut self.users[who];
+        let mut heard = None;
+        match happening {
+            Happening::Ask(_) => {
+                user.asked_at = now;
+                user.lease.acquire(now);
+            }
+            // Nobody gives up what has begun to run.
+            Happening::GiveUp(_) if !user.told.answered() => {
+                user.told.done = true;
+                user.lease.abandon(now);
+            }
+            Happening::GiveUp(_) => {}
+            Happening::Over(_) => {
+                let first = !std::mem::replace(&mut user.told.done, true);
+                user.lease.release(now);
+                if first && user.told.lost {
+                    self.count("released after a loss");
+                }
+            }
+            Happening::Befall(_) => return self.befall_run(who, now),
+            // Perhaps for nothing: its timer has been moved since.
+            Happening::Wake(_) => user.lease.handle_timeout(now),
+            Happening::To(_, Delivery::Message(delay)) => {
+                user.messages += 1;
+                user.lease.handle_message(now, delay);
+            }
+            Happening::To(
+                _,
+                Delivery::Reply {
+                    connection,
+                    request,
+                    answer,
+                },
+            ) => {
+                // What comes over a connection that was dropped reaches nobody.
+                if connection != user.connection || user.pending.remove(&request.id).is_none() {
+                    return;
+                }
+                if let Err(Failure::Unknown { .. }) = &answer {
+                    return self.drop_connection(who, now, Some(request));
+                }
+                let own = request.sent_at + own_term(&user.plan);
+                heard = Some(own);
+                let granted = matches!(answer, Ok(ScopedOutcome::Granted(_)));
+                let late = granted && own <= now && !user.told.answered();
+                user.lease.handle_reply(now, request, answer);
+                if late {
+                    self.count("a late grant");
+                }
+            }
+            Happening::To(_, Delivery::Overdue { request })
+                if user.pending.remove(&request.id).is_some() =>
+            {
+                return self.drop_connection(who, now, Some(request));
+            }
+            _ => {}
+        }
+        self.drain(who, heard);
+    }
+
+    /// All that was under way over the connection has an unknown outcome.
+    fn drop_connection(&mut self, who: usize, now: Time, first: Option<ScopedRequest>) {
+        let user = &mut self.users[who];
+        user.connection += 1;
+        user.last_arrival = self.now;
+        let mut lost: Vec<_> = user.pending.drain().map(|(_, request)| request).collect();
+        lost.extend(first);
+        lost.sort_by_key(|request| request.id);
+        for request in lost {
+            let cause = "timed out".into();
+            let answer = Err(Failure::Unknown { cause });
+            self.users[who].lease.handle_reply(now, request, answer);
+            self.drain(who, None);
+        }
+    }
+
+    fn befall_run(&mut self, who: usize, now: Time) {
+        let user = &mut self.users[who];
+        match user.plan.ending {
+            Ending::Overrun => {
+                user.told.overrun |= user.told.holds();
+                user.lease.overrun();
+            }
+            Ending::Stall => user.lease.stall(now),
+            Ending::Crash => user.crashed = true,
+            Ending::Release | Ending::Abandon => {}
+        }
+        self.drain(who, None);
+    }
+
+    /// Somebody looks whether the lease is held, before anything else is done.
+    pub fn look(&mut self, who: usize) {
+        let user = &mut self.users[who];
+        let now = local(user, self.now);
+        if user.told.holds() && user.told.step_down_at.is_some_and(|at| at <= now) {
+            user.told.seen_over = true;
+            user.lease.handle_expired();
+            self.drain(who, None);
+        }
+    }
+
+    /// Does what the rules want done. `heard`: what the answer that they were told is good for.
+    fn drain(&mut self, who: usize, heard: Option<Time>) {
+        let now = local(&self.users[who], self.now);
+        while let Some(output) = self.users[who].lease.poll_output() {
+            self.say(|| format!("    {who} at {now:?}: {output:?}"));
+            if let Err((rule, message)) = self.users[who].told.hear(now, heard, &output) {
+                self.hear(rule, format!("{who}: {message}"));
+            }
+            self.carry_out(who, now, output);
+        }
+        if let Err((rule, message)) = self.users[who].told.overdue(now) {
+            // Its own timer is in time.
+            if self.users[who]
+                .lease
+                .poll_timeout()
+                .is_none_or(|at| at > now)
+            {
+                self.hear(rule, format!("{who}: {message}"));
+            }
+        }
+        let user = &mut self.users[who];
+        let wakes_at = user.lease.poll_timeout();
+        if wakes_at != user.wakes_at {
+            user.wakes_at = wakes_at;
+            if let Some(at) = wakes_at {
+                let at = user.plan.clock.when(at);
+                let late = self.network.below(1_000);
+                self.at(at + late, Happening::Wake(who));
+            }
+        }
+    }
+
+    fn carry_out(&mut self, who: usize, now: Time, output: ScopedOutput) {
+        match output {
+            ScopedOutput::Send(request) => {
+                let user = &mut self.users[who];
+                user.sent += 1;
+                let leaves = matches!(
+                    request.command,
+                    ScopedCommand::Release { .. } | ScopedCommand::Withdraw { .. }
+                );
+                user.withdrew |= matches!(request.command, ScopedCommand::Withdraw { .. });
+                user.pending.insert(request.id, request.clone());
+                // Who gives the lease back holds it no more.
+                if leaves {
+                    self.windows.retain(|(one, _)| *one != who);
+                }
+                if request.id > 1 && matches!(request.command, ScopedCommand::Acquire { .. }) {
+                    self.count("asked again");
+                }
+                self.send(who, request);
+            }
+            ScopedOutput::Granted(grant) => {
+                self.count("told of a grant");
+                self.check_in_time(who, now);
+                self.open_window(who, grant.step_down_at);
+                self.begin_run(who, now);
+            }
+            ScopedOutput::Extended { step_down_at } => {
+                self.count("extended");
+                self.open_window(who, step_down_at);
+            }
+            ScopedOutput::Refused(refusal) => {
+                self.check_in_time(who, now);
+                self.count(match refusal {
+                    Refusal::Held => "refused: held",
+                    Refusal::Ran => "refused: ran",
+                    Refusal::Unavailable { .. } => "refused: unavailable",
+                    Refusal::Denied { .. } => "refused: denied",
+                    Refusal::Abandoned => "refused: abandoned",
+                });
+            }
+            ScopedOutput::Lost(end) => {
+                self.count(reason_word(end.reason));
+                if let Some(after) = self.users[who].plan.heeds_after {
+                    let at = self.now + after;
+                    self.at(at, Happening::Over(who));
+                }
+            }
+            ScopedOutput::Released | ScopedOutput::Ended => {}
+        }
+    }
+
+    fn open_window(&mut self, who: usize, step_down_at: Time) {
+        let config = &self.users[who].plan.config;
+        let after = config.window().saturating_sub(config.term());
+        let clock = self.users[who].plan.clock;
+        let until = clock.when(step_down_at + after);
+        let now = self.now;
+        self.windows
+            .retain(|(one, until)| *one != who && *until > now);
+        if let Some((other, until)) = self.windows.first().copied() {
+            self.hear(
+                Rule::R1,
+                format!("{who} holds while the window of {other} is open until {until}"),
+            );
+        }
+        self.windows.push((who, until));
+    }
+
+    fn begin_run(&mut self, who: usize, now: Time) {
+        let user = &mut self.users[who];
+        if user.plan.ending == Ending::Abandon {
+            user.told.done = true;
+            user.lease.abandon(now);
+            return;
+        }
+        let (takes, ending, tick) = (user.plan.takes, user.plan.ending, user.plan.config.tick);
+        if let Some(tick) = tick
+            && let Some(other) = self.ran.insert(tick.at, who)
+        {
+            self.hear(
+                Rule::Tick,
+                format!("{who} runs tick {} after {other}", tick.at),
+            );
+        }
+        let over = self.now + takes;
+        self.at(over, Happening::Over(who));
+        if ending != Ending::Release {
+            let at = self.now + takes / 2;
+            self.at(at, Happening::Befall(who));
+        }
+    }
+
+    /// Nobody waits for an answer for longer than asked for, nor asks all the time.
+    fn check_in_time(&mut self, who: usize, now: Time) {
+        let user = &self.users[who];
+        let config = &user.plan.config;
+        let latest = user.asked_at + config.wait + config.acquire_timeout + LATENESS;
+        let late = now > latest && !user.was_frozen;
+        let pauses = now.since(user.asked_at).as_micros() / (config.ttl / 24).as_micros();
+        let sent = user.sent;
+        let busy = u128::from(sent) > 8 + pauses + u128::from(user.messages) * 2;
+        if late {
+            self.hear(Rule::Liveness, format!("{who} is answered at {now:?} only"));
+        }
+        if busy {
+            self.hear(Rule::Liveness, format!("{who} asked {sent} times"));
+        }
+    }
+}
+
+fn reason_word(reason: crate::election::Reason) -> &'static str {
+    match reason {
+        crate::election::Reason::StoreLost => "lost: store-lost",
+        crate::election::Reason::Expired => "lost: expired",
+        crate::election::Reason::Superseded => "lost: superseded",
+        _ => "lost: stalled",
+    }
+}
+
+/// What a window and its step-down margin come to (DESIGN's figures, not the code's).
+fn own_term(plan: &LeasePlan) -> Duration {
+    let ttl = plan.config.ttl;
+    ttl * 98 / 100 - Duration::from_millis(20) - ttl / 5
+}
+
+const LATENESS: Duration = Duration::from_millis(5);

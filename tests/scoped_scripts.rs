@@ -1,0 +1,622 @@
+//! The scripts of scoped leases on a real server: every branch, what is written, and what is not.
+
+mod commands;
+mod redis_server;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use commands::scoped::{acquire, acquire_with, release, renew, scoped, tick, withdraw};
+use commands::{MINE, OTHER, PATIENCE, TTL};
+use primary_lease::election::scoped::{ScopedCommand, ScopedOutcome};
+use primary_lease::election::{Failure, Identity, Token};
+use primary_lease::store::{RedisSource, RedisStore, ScopedStore};
+use redis_server::RedisServer;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+const KEY: &str = "lease:{mail}";
+const TICK_KEY: &str = "lease:{mail}:tick:5";
+const MAX: u64 = (1 << 53) - 1;
+const NONE: Duration = Duration::ZERO;
+
+struct Bench {
+    server: RedisServer,
+    store: RedisStore,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let server = RedisServer::start();
+        let source = RedisSource::parse_url(&server.url()).unwrap();
+        let store = RedisStore::open(source, &Handle::current());
+        Bench { server, store }
+    }
+
+    async fn try_ask(&self, command: ScopedCommand) -> Result<ScopedOutcome, Failure> {
+        self.store.send_scoped("mail", &scoped(command)).await
+    }
+
+    async fn ask(&self, command: ScopedCommand) -> ScopedOutcome {
+        self.try_ask(command).await.unwrap()
+    }
+
+    async fn win(&self, identity: Identity) -> Token {
+        granted(self.ask(acquire(identity)).await)
+    }
+
+    /// How long another's or its minHold still stands.
+    async fn held(&self, command: ScopedCommand) -> Duration {
+        match self.ask(command).await {
+            ScopedOutcome::Held(remaining) => remaining,
+            other => panic!("not held: {other:?}"),
+        }
+    }
+
+    async fn denied(&self, command: ScopedCommand) -> Arc<str> {
+        denied(self.try_ask(command).await)
+    }
+
+    fn run<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
+        redis::cmd(command[0])
+            .arg(&command[1..])
+            .query(&mut self.server.connect())
+            .unwrap()
+    }
+
+    fn value(&self, key: &str) -> Option<String> {
+        self.run(&["GET", key])
+    }
+
+    fn expires_in(&self, key: &str) -> Duration {
+        let millis: i64 = self.run(&["PTTL", key]);
+        Duration::from_millis(millis.try_into().expect("it expires"))
+    }
+
+    fn time_us(&self) -> u64 {
+        let (seconds, micros): (u64, u64) = self.run(&["TIME"]);
+        seconds * 1_000_000 + micros
+    }
+
+    /// As it is after a release, with what the clock cannot give at this time.
+    fn set_released(&self, token: u64, free_at: u64) {
+        let value = format!("{token} {OTHER} {free_at}");
+        self.run::<()>(&["SET", KEY, &value, "PX", "60000"]);
+    }
+}
+
+fn granted(outcome: ScopedOutcome) -> Token {
+    match outcome {
+        ScopedOutcome::Granted(token) => token,
+        other => panic!("not granted: {other:?}"),
+    }
+}
+
+fn denied(answer: Result<ScopedOutcome, Failure>) -> Arc<str> {
+    match answer {
+        Err(Failure::Denied { cause }) => cause,
+        other => panic!("not denied: {other:?}"),
+    }
+}
+
+// Acquire
+
+#[tokio::test]
+async fn a_free_lease_is_granted_with_a_token_from_the_servers_clock_and_expires() {
+    let bench = Bench::new();
+    let before = bench.time_us();
+    let token = bench.win(MINE).await;
+    assert!((before..=bench.time_us()).contains(&token.get()));
+    assert_eq!(bench.value(KEY), Some(format!("{token} {MINE}")));
+    let left = bench.expires_in(KEY);
+    assert!(left > NONE && left <= TTL, "{left:?}");
+}
+
+#[tokio::test]
+async fn a_grant_whose_reply_was_lost_is_granted_again_with_its_token_for_a_whole_ttl() {
+    let bench = Bench::new();
+    let token = bench.win(MINE).await;
+    bench.run::<()>(&["PEXPIRE", KEY, "1000"]);
+    assert_eq!(bench.win(MINE).await, token);
+    assert!(bench.expires_in(KEY) > Duration::from_secs(1));
+    assert_eq!(bench.value(KEY), Some(format!("{token} {MINE}")));
+}
+
+#[tokio::test]
+async fn a_lease_of_another_is_refused_with_what_it_has_left_and_not_written() {
+    let bench = Bench::new();
+    let token = bench.win(MINE).await;
+    bench.run::<()>(&["PEXPIRE", KEY, "60000"]);
+    let left = bench.held(acquire_with(OTHER, TTL, tick(5))).await;
+    assert!(left > TTL && left <= Duration::from_secs(60), "{left:?}");
+    assert_eq!(bench.value(KEY), Some(format!("{token} {MINE}")));
+    assert_eq!(bench.value(TICK_KEY), None, "nor is the tick taken");
+}
+
+#[tokio::test]
+async fn a_lease_that_has_run_out_is_granted_with_a_larger_token() {
+    let bench = Bench::new();
+    let short = acquire_with(MINE, Duration::from_millis(100), None);
+    let first = granted(bench.ask(short).await);
+    let again = async {
+        loop {
+            match bench.ask(acquire(OTHER)).await {
+                ScopedOutcome::Held(left) => tokio::time::sleep(left).await,
+                outcome => return granted(outcome),
+            }
+        }
+    };
+    let next = timeout(PATIENCE, again).await.unwrap();
+    assert!(next.get() >= first.get() + 99_000, "{first} {next}");
+}
+
+#[tokio::test]
+async fn a_released_lease_is_granted_at_once_with_a_larger_token() {
+    let bench = Bench::new();
+    let first = bench.win(MINE).await;
+    bench.ask(release(MINE, first, NONE)).await;
+    assert!(bench.win(OTHER).await > first);
+}
+
+#[tokio::test]
+async fn a_late_duplicate_of_the_acquire_of_a_run_that_is_over_is_not_granted() {
+    let bench = Bench::new();
+    let token = bench.win(MINE).await;
+    bench.ask(release(MINE, token, NONE)).await;
+    let left_behind = bench.value(KEY);
+    assert_eq!(bench.held(acquire(MINE)).await, NONE);
+    assert_eq!(bench.value(KEY), left_behind);
+}
+
+#[tokio::test]
+async fn a_lease_whose_min_hold_stands_is_refused_with_what_that_has_left() {
+    let bench = Bench::new();
+    let token = bench.win(MINE).await;
+    let min_hold = Duration::from_secs(600);
+    bench.ask(release(MINE, token, min_hold)).await;
+    let left = bench.held(acquire_with(OTHER, TTL, tick(5))).await;
+    assert!(left > TTL && left <= min_hold, "{left:?}");
+    assert_eq!(bench.value(TICK_KEY), None);
+}
+
+#[tokio::test]
+async fn a_lease_whose_min_hold_is_over_is_granted() {
+    let bench = Bench::new();
+    let now = bench.time_us();
+    bench.set_released(now - 5, now);
+    assert!(bench.win(MINE).await.get() >= now);
+}
+
+#[tokio::test]
+async fn a_token_is_above_the_last_one_though_the_clock_was_set_back() {
+    let bench = Bench::new();
+    let ahead = bench.time_us() + 3_600_000_000;
+    bench.set_released(ahead, 0);
+    assert_eq!(bench.win(MINE).await, Token::new(ahead + 1));
+}
+
+#[tokio::test]
+async fn the_largest_token_is_granted_exactly_and_none_beyond_it() {
+    let bench = Bench::new();
+    bench.set_released(MAX - 1, 0);
+    assert_eq!(bench.win(MINE).await, Token::new(MAX));
+    assert_eq!(bench.value(KEY), Some(format!("{MAX} {MINE}")));
+    for beyond in [MAX, MAX + 1, u64::MAX] {
+        bench.set_released(beyond, 0);
+        let before = bench.value(KEY);
+        let cause = bench.denied(acquire_with(MINE, TTL, tick(5))).await;
+        assert_eq!(&*cause, "lease:{mail} has a token at its limit");
+        assert_eq!((bench.value(KEY), bench.value(TICK_KEY)), (before, None));
+    }
+}
+
+#[tokio::test]
+async fn what_another_program_wrote_is_denied_and_left_alone() {
+    let bench = Bench::new();
+    for foreign in [
+        "", "locked", "12", "12 xyz", "12 ab cd", "-1 ab", " 1 ab", "1.5 ab",
+    ] {
+        bench.run::<()>(&["SET", KEY, foreign]);
+        let cause = bench.denied(acquire_with(MINE, TTL, tick(5))).await;
+        assert_eq!(
+            &*cause, "lease:{mail} is not a lease of this package",
+            "{foreign}"
+        );
+        assert_eq!(bench.value(KEY).as_deref(), Some(foreign));
+        assert_eq!(bench.value(TICK_KEY), None);
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_never_expires_is_denied_rather_than_waited_for() {
+    let bench = Bench::new();
+    bench.win(OTHER).await;
+    bench.run::<()>(&["PERSIST", KEY]);
+    let cause = bench.denied(acquire(MINE)).await;
+    assert!(cause.starts_with("lease:{mail} never expires"), "{cause}");
+}
+
+#[tokio::test]
+async fn a_key_of_another_type_is_denied_by_every_script() {
+    let bench = Bench::new();
+    bench.run::<()>(&["HSET", KEY, "field", "value"]);
+    for command in [
+        acquire(MINE),
+        renew(MINE, Token::new(7)),
+        release(MINE, Token::new(7), NONE),
+        withdraw(MINE, None),
+    ] {
+        let cause = bench.denied(command).await;
+        assert!(cause.contains("WRONGTYPE"), "{cause}");
+    }
+    bench.run::<()>(&["DEL", KEY]);
+    bench.run::<()>(&["HSET", TICK_KEY, "field", "value"]);
+    for command in [acquire_with(MINE, TTL, tick(5)), withdraw(MINE, tick(5))] {
+        let cause = bench.denied(command).await;
+        assert!(cause.contains("WRONGTYPE"), "{cause}");
+    }
+    assert_eq!(bench.value(KEY), None);
+}
+
+// Ticks
+
+#[tokio::test]
+async fn a_tick_is_taken_with_the_lease_and_remembered() {
+    let bench = Bench::new();
+    let token = granted(bench.ask(acquire_with(MINE, TTL, tick(5))).await);
+    assert_eq!(bench.value(TICK_KEY), Some(MINE.to_string()));
+    let left = bench.expires_in(TICK_KEY);
+    let memory = tick(5).unwrap().memory;
+    assert!(left > memory / 2 && left <= memory, "{left:?}");
+    let other = || acquire_with(OTHER, TTL, tick(5));
+    assert_eq!(
+        bench.ask(other()).await,
+        ScopedOutcome::Ran,
+        "while it runs"
+    );
+    bench.ask(release(MINE, token, NONE)).await;
+    assert_eq!(bench.ask(other()).await, ScopedOutcome::Ran, "after it");
+    bench.run::<()>(&["DEL", KEY]);
+    assert_eq!(
+        bench.ask(other()).await,
+        ScopedOutcome::Ran,
+        "whatever is left"
+    );
+    assert_eq!(bench.value(KEY), None);
+    granted(bench.ask(acquire_with(OTHER, TTL, tick(6))).await);
+}
+
+#[tokio::test]
+async fn a_tick_is_granted_again_to_its_taker_whose_reply_was_lost() {
+    let bench = Bench::new();
+    let mine = || acquire_with(MINE, TTL, tick(5));
+    let token = granted(bench.ask(mine()).await);
+    assert_eq!(granted(bench.ask(mine()).await), token);
+    bench.run::<()>(&["DEL", KEY]);
+    assert!(granted(bench.ask(mine()).await) > token, "it had run out");
+}
+
+#[tokio::test]
+async fn negative_ticks_have_keys_of_their_own() {
+    let bench = Bench::new();
+    granted(bench.ask(acquire_with(MINE, TTL, tick(-5))).await);
+    assert_eq!(bench.value("lease:{mail}:tick:-5"), Some(MINE.to_string()));
+    assert_eq!(bench.value(TICK_KEY), None);
+}
+
+// Renew
+
+#[tokio::test]
+async fn a_renewal_extends_the_lease() {
+    let bench = Bench::new();
+    let token = bench.win(MINE).await;
+    assert_eq!(bench.ask(renew(MINE, token)).await, ScopedOutcome::Renewed);
+    let left = bench.expires_in(KEY);
+    assert!(left > TTL && left <= TTL * 2, "{left:?}");
+    assert_eq!(bench.value(KEY), Some(format!("{token} {MINE}")));
+}
+
+#[tokio::test]
+async fn a_renewal_of_what_is_not_held_changes_nothing() {
+    let bench = Bench::new();
+    let token = bench.win(MINE).await;
+    let newer = Token::new(token.get() + 1);
+    for late in [renew(OTHER, token), renew(MINE, newer)] {
+        assert_eq!(bench.ask(late).await, ScopedOutcome::Superseded);
+        assert!(bench.expires_in(KEY) <= TTL);
+    }
+    bench.ask(release(MINE, token, NONE)).await;
+    let left_behind = bench.value(KEY);
+    assert_eq!(
+        bench.ask(renew(MINE, token)).await,
+        ScopedOutcome::Superseded
+    );
+    assert_eq!(bench.value(KEY), left_behind);
+    bench.run::<()>(&["DEL", KEY]);
+    assert_eq!(bench.ask(renew(MINE, token)).await, ScopedOutcome::Gone);
+    assert_eq!(bench.value(KEY), None);
+}
+
+// Release
+
+#[tokio::test]
+async fn a_release_leaves_the_token_behind_for_a_second() {
+    let bench = Bench::new();
+    let token = bench.win(MINE).await;
+    let done = bench.ask(release(MINE, token, NONE)).await;
+    assert_eq!(done, ScopedOutcome::Released);
+    // It may have expired by now on a machine that stood still.
+    let left_behind = bench.value(KEY).unwrap_or(format!("{token} {MINE} 0"));
+    assert_eq!(left_behind, format!("{token} {MINE} 0"));
+    let left: i64 = bench.run(&["PTTL", KEY]);
+    assert!(left <= 1000 && left != -1, "{left}");
+}
+
+#[tokio::test]
+async fn a_release_keeps_the_lease_for_its_min_hold_from_the_grant() {
+    let bench = Bench::new();
+    let token = bench.win(MINE).await;
+    let min_hold = Duration::from_secs(600);
+    bench.ask(release(MINE, token, min_hold)).await;
+    let free_at = token.get() + 600_000_000;
+    assert_eq!(bench.value(KEY), Some(format!("{token} {MINE} {free_at}")));
+    let left = bench.expires_in(KEY);
+    assert!(left > TTL && left <= min_hold, "{left:?}");
+}
+
+#[tokio::test]
+async fn a_min_hold_is_never_longer_than_itself_though_the_clock_was_set_back() {
+    let bench = Bench::new();
+    let ahead = bench.time_us() + 3_600_000_000;
+    bench.set_released(ahead, 0);
+    let token = bench.win(MINE).await;
+    bench
+        .ask(release(MINE, token, Duration::from_secs(60)))
+        .await;
+    let left = bench.held(acquire(OTHER)).await;
+    assert!(left > TTL && left <= Duration::from_secs(60), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_min_hold_that_is_over_frees_the_lease_at_once() {
+    let bench = Bench::new();
+    let past = bench.time_us() - 60_000_000;
+    let held = format!("{past} {MINE}");
+    bench.run::<()>(&["SET", KEY, &held, "PX", "60000"]);
+    bench
+        .ask(release(MINE, Token::new(past), Duration::from_secs(59)))
+        .await;
+    assert!(bench.win(OTHER).await.get() > past);
+}
+
+#[tokio::test]
+async fn a_release_of_what_is_not_held_changes_nothing() {
+    let bench = Bench::new();
+    let token = bench.win(MINE).await;
+    let newer = Token::new(token.get() + 1);
+    for late in [release(OTHER, token, NONE), release(MINE, newer, NONE)] {
+        assert_eq!(bench.ask(late).await, ScopedOutcome::NotMine);
+        assert_eq!(bench.value(KEY), Some(format!("{token} {MINE}")));
+    }
+    let min_hold = Duration::from_secs(600);
+    bench.ask(release(MINE, token, min_hold)).await;
+    let left_behind = bench.value(KEY);
+    let again = bench.ask(release(MINE, token, NONE)).await;
+    assert_eq!(again, ScopedOutcome::NotMine, "a late duplicate");
+    assert_eq!(bench.value(KEY), left_behind);
+    bench.run::<()>(&["DEL", KEY]);
+    let gone = bench.ask(release(MINE, token, NONE)).await;
+    assert_eq!((gone, bench.value(KEY)), (ScopedOutcome::NotMine, None));
+}
+
+// Withdraw
+
+#[tokio::test]
+async fn a_withdrawal_frees_the_lease_and_the_tick() {
+    let bench = Bench::new();
+    let token = granted(bench.ask(acquire_with(MINE, TTL, tick(5))).await);
+    let done = bench.ask(withdraw(MINE, tick(5))).await;
+    assert_eq!(done, ScopedOutcome::Released);
+    assert_eq!(bench.value(TICK_KEY), None);
+    let next = granted(bench.ask(acquire_with(OTHER, TTL, tick(5))).await);
+    assert!(next > token);
+}
+
+#[tokio::test]
+async fn a_withdrawal_touches_nothing_of_anothers() {
+    let bench = Bench::new();
+    let token = granted(bench.ask(acquire_with(OTHER, TTL, tick(5))).await);
+    let done = bench.ask(withdraw(MINE, tick(5))).await;
+    assert_eq!(done, ScopedOutcome::NotMine);
+    assert_eq!(bench.value(KEY), Some(format!("{token} {OTHER}")));
+    assert_eq!(bench.value(TICK_KEY), Some(OTHER.to_string()));
+    bench
+        .ask(release(OTHER, token, Duration::from_secs(600)))
+        .await;
+    let left_behind = bench.value(KEY);
+    bench.ask(withdraw(MINE, tick(5))).await;
+    assert_eq!(bench.value(KEY), left_behind);
+}
+
+#[tokio::test]
+async fn a_tick_is_given_back_though_its_lease_has_run_out() {
+    let bench = Bench::new();
+    bench.ask(acquire_with(MINE, TTL, tick(5))).await;
+    bench.run::<()>(&["DEL", KEY]);
+    let token = bench.win(OTHER).await;
+    let done = bench.ask(withdraw(MINE, tick(5))).await;
+    assert_eq!(done, ScopedOutcome::NotMine);
+    assert_eq!(bench.value(TICK_KEY), None);
+    assert_eq!(bench.value(KEY), Some(format!("{token} {OTHER}")));
+}
+
+#[tokio::test]
+async fn a_withdrawal_that_overtakes_its_acquire_stops_it_and_nobody_else() {
+    let bench = Bench::new();
+    // A second may pass between two commands on a machine that stands still: then once more.
+    let stopped = async {
+        loop {
+            let done = bench.ask(withdraw(MINE, tick(5))).await;
+            assert_eq!(done, ScopedOutcome::NotMine);
+            let late = bench.ask(acquire_with(MINE, TTL, tick(5))).await;
+            if late == ScopedOutcome::Held(NONE) {
+                return;
+            }
+            bench.run::<()>(&["DEL", KEY, TICK_KEY]);
+        }
+    };
+    timeout(PATIENCE, stopped).await.unwrap();
+    assert_eq!(bench.value(TICK_KEY), None);
+    let before = bench.time_us();
+    let token = granted(bench.ask(acquire_with(OTHER, TTL, tick(5))).await);
+    assert!(token.get() >= before);
+}
+
+// Messages
+
+#[tokio::test]
+async fn a_release_is_told_with_what_its_min_hold_has_left() {
+    let bench = Bench::new();
+    let mut released = bench.store.subscribe_releases("mail");
+    let listening = async {
+        loop {
+            let (_, count): (String, u64) =
+                bench.run(&["PUBSUB", "NUMSUB", "lease:{mail}:released"]);
+            if count > 0 {
+                return;
+            }
+            // The subscription travels with the store's first command.
+            bench.ask(withdraw(Identity::new(9), None)).await;
+        }
+    };
+    timeout(PATIENCE, listening).await.unwrap();
+    let token = bench.win(MINE).await;
+    bench.ask(renew(MINE, token)).await;
+    bench.ask(release(MINE, token, NONE)).await;
+    bench.ask(release(MINE, token, NONE)).await;
+    bench.win(OTHER).await;
+    bench.ask(withdraw(OTHER, None)).await;
+    let token = bench.win(MINE).await;
+    let min_hold = Duration::from_secs(600);
+    bench.ask(release(MINE, token, min_hold)).await;
+    let past = bench.time_us() - 60_000_000;
+    let value = format!("{past} {MINE}");
+    bench.run::<()>(&["SET", KEY, &value, "PX", "60000"]);
+    let min_hold_of_old = Duration::from_secs(1);
+    bench
+        .ask(release(MINE, Token::new(past), min_hold_of_old))
+        .await;
+    let mut delays = Vec::new();
+    for _ in 0..4 {
+        delays.push(timeout(PATIENCE, released.recv()).await.unwrap().unwrap());
+    }
+    assert_eq!(delays[..2], [NONE; 2], "one for each that freed it");
+    assert!(delays[2] > TTL && delays[2] <= min_hold, "{delays:?}");
+    assert_eq!(delays[3], NONE, "its minHold is long over");
+}
+
+// Permissions
+
+fn user(server: &RedisServer, rules: &str) -> RedisStore {
+    redis::cmd("ACL")
+        .arg("SETUSER")
+        .arg("bob")
+        .arg(&["reset", "on", ">secret"])
+        .arg(rules.split_whitespace().collect::<Vec<_>>())
+        .exec(&mut server.connect())
+        .unwrap();
+    let source = RedisSource {
+        username: Some("bob".into()),
+        password: Some("secret".into()),
+        ..RedisSource::parse_url(&server.url()).unwrap()
+    };
+    RedisStore::open(source, &Handle::current())
+}
+
+const LEAST: &str = "~lease:* resetchannels &lease:* -@all +eval +evalsha +get +set +del +pexpire \
+     +pttl +time +publish +subscribe +unsubscribe +role +info +client|setname +select";
+
+/// One run with a tick, and one that is withdrawn.
+async fn lead_through(store: &RedisStore) -> Result<(), Failure> {
+    let ask = |command| async move { store.send_scoped("mail", &scoped(command)).await };
+    let token = granted(ask(acquire_with(MINE, TTL, tick(5))).await?);
+    assert!(matches!(ask(acquire(OTHER)).await?, ScopedOutcome::Held(_)));
+    assert_eq!(ask(acquire(MINE)).await?, ScopedOutcome::Granted(token));
+    assert_eq!(ask(renew(MINE, token)).await?, ScopedOutcome::Renewed);
+    let done = ask(release(MINE, token, Duration::from_millis(1))).await?;
+    assert_eq!(done, ScopedOutcome::Released);
+    let again = async {
+        loop {
+            match ask(acquire_with(OTHER, TTL, tick(6))).await {
+                Ok(ScopedOutcome::Held(_)) => tokio::task::yield_now().await,
+                answer => return answer,
+            }
+        }
+    };
+    granted(timeout(PATIENCE, again).await.unwrap()?);
+    let done = ask(withdraw(OTHER, tick(6))).await?;
+    assert_eq!(done, ScopedOutcome::Released);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_least_privileges_are_enough_and_each_that_is_missing_is_denied_by_name() {
+    let server = RedisServer::start();
+    lead_through(&user(&server, LEAST)).await.unwrap();
+    for needed in ["get", "set", "del", "pexpire", "pttl", "time"] {
+        redis::cmd("FLUSHALL").exec(&mut server.connect()).unwrap();
+        let store = user(&server, &format!("{LEAST} -{needed}"));
+        let Err(Failure::Denied { cause }) = lead_through(&store).await else {
+            panic!("not denied without {needed}");
+        };
+        assert!(!cause.contains("secret"), "{cause}");
+    }
+    redis::cmd("FLUSHALL").exec(&mut server.connect()).unwrap();
+    let elsewhere = LEAST.replace("~lease:*", "~other:*");
+    let Err(Failure::Denied { .. }) = lead_through(&user(&server, &elsewhere)).await else {
+        panic!("not denied");
+    };
+    let keys: u64 = redis::cmd("DBSIZE").query(&mut server.connect()).unwrap();
+    assert_eq!(keys, 0);
+}
+
+#[tokio::test]
+async fn a_refused_publish_changes_no_reply() {
+    let server = RedisServer::start();
+    for rules in ["~* &* +@all -publish", "~* resetchannels +@all"] {
+        redis::cmd("FLUSHALL").exec(&mut server.connect()).unwrap();
+        lead_through(&user(&server, rules)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_full_server_refuses_and_nothing_is_written() {
+    let bench = Bench::new();
+    bench.win(OTHER).await;
+    bench.run::<()>(&["DEL", KEY]);
+    bench.run::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
+    let answer = bench.try_ask(acquire_with(MINE, TTL, tick(5))).await;
+    let Err(Failure::Refused { cause }) = answer else {
+        panic!("{answer:?}");
+    };
+    assert!(cause.contains("OOM"), "{cause}");
+    assert_eq!((bench.value(KEY), bench.value(TICK_KEY)), (None, None));
+}
+
+#[tokio::test]
+async fn keys_stand_behind_the_callers_prefix_and_in_one_slot() {
+    let server = RedisServer::start();
+    let source = RedisSource {
+        key_prefix: "app:".into(),
+        ..RedisSource::parse_url(&server.url()).unwrap()
+    };
+    let store = RedisStore::open(source, &Handle::current());
+    let command = scoped(acquire_with(MINE, TTL, tick(5)));
+    granted(store.send_scoped("mail", &command).await.unwrap());
+    let mut keys: Vec<String> = redis::cmd("KEYS")
+        .arg("*")
+        .query(&mut server.connect())
+        .unwrap();
+    keys.sort();
+    assert_eq!(keys, ["app:lease:{mail}", "app:lease:{mail}:tick:5"]);
+}
