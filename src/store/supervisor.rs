@@ -1,13 +1,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use redis::{RedisError, Value};
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::RedisSource;
 use super::backoff::Backoff;
@@ -96,7 +98,33 @@ impl Supervisor {
         }
     }
 
+    /// A panic in here costs the connection and the answers that were due, and no campaign: the
+    /// subscriptions and whatever is ordered later go on over another connection.
     pub async fn run(mut self) {
+        let mut broken = false;
+        loop {
+            let life = async {
+                if broken {
+                    self.begin_anew();
+                }
+                self.serve().await;
+            };
+            if AssertUnwindSafe(life).catch_unwind().await.is_ok() {
+                return;
+            }
+            broken = true;
+            // What breaks at once each time must not fill the log, or the thread.
+            sleep(PAUSE_AFTER_PANIC).await;
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        tracing::error!(redis = %self.source, "the connection's task broke and begins anew");
+        let cause = format!("internal error ({})", self.source.address()).into();
+        self.lose(Failure::Unknown { cause });
+    }
+
+    async fn serve(&mut self) {
         while !(self.closed && self.asks.is_empty()) {
             let due = self.asks.values().map(|ask| ask.deadline).min();
             tokio::select! {
@@ -324,6 +352,8 @@ impl Supervisor {
         smallest_ttl.min(DEFAULT_TTL) / 6
     }
 }
+
+const PAUSE_AFTER_PANIC: Duration = Duration::from_millis(50);
 
 /// The server said so, whereas an unknown outcome may pass with the next attempt.
 fn is_answer(failure: &Failure) -> bool {
