@@ -44,7 +44,7 @@ function undisturbed(end, ttl) {
   return longest(ttl)
 }
 
-export const RELEASES = ['term', 'exit', 'throw', 'resigned']
+export const RELEASES = ['term', 'exit', 'throw', 'resigned', 'stalled']
 
 /**
  * Every time in which certainly nobody was primary, until the end of the run.
@@ -104,7 +104,7 @@ export function disturbances(vacancy, {troubles}) {
 const endingOf = ({end}) => CAUSES[String(end)] ?? end
 
 /** @type {Record<string, string>} */
-const CAUSES = {resigned: 'resign', expired: 'freeze'}
+const CAUSES = {resigned: 'resign', expired: 'freeze', stalled: 'hang'}
 
 /**
  * Vacancies that a server could have filled and did not.
