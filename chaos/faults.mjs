@@ -171,6 +171,8 @@ export const ACTS = {
     await stage.ask('CONFIG', 'SET', 'dir', stage.redis.dir)
     await saves(stage, 'ok')
     await stage.ask('CONFIG', 'SET', 'save', '')
+    // A restart finds what the log says, and nothing that was saved besides.
+    await rm(join(stage.redis.dir, 'dump.rdb'), {force: true})
   },
   async replica(stage, {ms}) {
     // Of nobody: the port is one of ours on which no Redis listens.
