@@ -237,6 +237,22 @@ test('a loss is explained by a fault, by a freeze or by a machine that stood sti
   ).toHaveLength(1)
 })
 
+test('a release that met a trouble is none that could be waited for', () => {
+  const troubled = (from: number, to: number) => [
+    ...goodRecord().flatMap((line): Line[] => {
+      if (line.type === 'fault' && line.id === 3) return [{...line, at: from}]
+      if (line.type === 'over' && line.id === 3) return [{...line, at: to}]
+      return of('A', 400)(line) && line.type === 'elected' ? [] : [line]
+    }),
+    ...term('A', 400, 11_000, 11_990),
+  ]
+  // C was told to exit at 9001 and was gone at 9500.
+  expect(broken(troubled(8900, 9400))).toEqual([])
+  expect(broken(troubled(8000, 8900))).toEqual([
+    expect.stringMatching(/^every vacancy is filled in time: .* the limit is 750 ms$/),
+  ])
+})
+
 test('a server whose loop was blocked may have been primary before it could say so', () => {
   const late = goodRecord().filter((line) => !(of('B', 200)(line) && line.at < 4900))
   const elected: Line = {

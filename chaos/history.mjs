@@ -11,7 +11,7 @@ import {kindOf} from './kinds.mjs'
  *   mayTo: number, end?: string, told?: number}} Term `from` and `to`: the first and the last moment at which it
  *   was certainly held; infinite where there was none. `mayFrom` and `mayTo`: the longest time for
  *   which it can have been: its JavaScript did not look before and after. `end`: how it ended;
- *   `told`: when its server was told to end it
+ *   `told`: when its server was told to end it, or its hung loop had to
  *
  * @typedef {{from: number, to: number}} Span
  * @typedef {Span & {id: number, kind: string, scope: string[], effect: import('./kinds.mjs').Effect,
@@ -65,7 +65,7 @@ export function historyOf(lines) {
  * @param {Span[]} lags
  * @returns {Hang[]}
  */
-function hangsOf(lines, {stallTimeout}, frozen, lags) {
+function hangsOf(lines, {stallTimeout = Number.POSITIVE_INFINITY}, frozen, lags) {
   return lines.flatMap((line) => {
     if (line.type !== 'woke') return []
     const {server, at: to, slept} = line
@@ -122,8 +122,10 @@ function termsOf(lines, last, hangs) {
       const hang = hangs.find(({server, to}) => server === line.server && to === line.at)
       const term = open.get(line.server)
       // It gave way as it hung, and says so only now.
-      if (hang && term && !line.held)
+      if (hang && term && !term.end && !line.held) {
+        term.told = hang.givesWay
         term.mayTo = Math.max(Math.min(term.mayTo, hang.gaveWay), term.to)
+      }
     }
     if (line.type === 'elected') {
       const {server, token, at, held, quiet} = line

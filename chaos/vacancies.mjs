@@ -86,16 +86,17 @@ export function handOversOf({terms}) {
 }
 
 /**
- * The troubles that overlap a vacancy, beside the one that made it.
+ * The troubles that overlap a vacancy or the release before it, beside the one that made it.
  *
  * @param {Vacancy} vacancy
  * @param {History} history
  */
 export function disturbances(vacancy, {troubles}) {
   const {before} = vacancy
+  const span = {from: Math.min(before?.told ?? vacancy.from, vacancy.from), to: vacancy.to}
   return troubles.filter(
     (trouble) =>
-      overlap(trouble, vacancy) &&
+      overlap(trouble, span) &&
       !(before && trouble.kind === endingOf(before) && trouble.scope.includes(before.server)),
   )
 }
