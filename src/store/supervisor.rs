@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::RedisSource;
 use super::backoff::Backoff;
 use super::connection::Connection;
-use super::error::{classify, no_answer};
+use super::error::{classify, is_busy, no_answer};
 use super::link::{Done, Link, LinkEvent, Open};
 use super::script::Invocation;
 use super::subscriptions::{Receiver, Subscriptions};
@@ -228,6 +228,10 @@ impl Supervisor {
             Done::Asked(number, result) => self.handle_answer(number, result),
             Done::Subscribed(channel, Ok(_)) => self.subscriptions.confirm(channel),
             Done::Unsubscribed(channel, Ok(_)) => self.subscriptions.confirm_end(&channel),
+            // That passes: it is asked again when a command has been answered.
+            Done::Subscribed(channel, Err(error)) if is_busy(&error) => {
+                self.subscriptions.postpone(channel);
+            }
             Done::Subscribed(_, Err(error)) | Done::Unsubscribed(_, Err(error)) => {
                 let verdict = classify(&error);
                 if verdict.reconnect {
@@ -247,6 +251,7 @@ impl Supervisor {
         };
         let lost = match result {
             Ok(value) => {
+                self.subscribe_postponed();
                 let channel = ask.channel.as_deref();
                 let subscribed = channel.is_some_and(|c| self.subscriptions.is_confirmed(c));
                 (ask.answer)(Ok((value, subscribed)))
@@ -260,6 +265,14 @@ impl Supervisor {
         match lost {
             Some(failure) => self.lose(failure),
             None => self.backoff.reset(),
+        }
+    }
+
+    fn subscribe_postponed(&mut self) {
+        for channel in self.subscriptions.take_postponed() {
+            if let Link::Open(open) = &mut self.link {
+                open.subscribe(channel);
+            }
         }
     }
 
