@@ -157,6 +157,31 @@ describe('through a relay', () => {
     expect((await redis.record(prefix))?.token).toBe(token)
   })
 
+  test('a script that somebody kills costs the primary its place in time, and is made good', async () => {
+    const {server, token} = await primary(relay.url)
+    // Ours end within microseconds: only the words of the server can be had, from an endless one.
+    await config('lua-time-limit', '1')
+    busy = new Redis(redis.url)
+    const words = busy.eval('while true do end', 0).then(String, (error) => error.message)
+    await until('the script is killed', () =>
+      redis.client.call('SCRIPT', 'KILL').then(
+        () => true,
+        () => false,
+      ),
+    )
+    relay.manner = {how: 'refuse', words: await words}
+    const unavailable = await server.change('unavailable')
+    expect(unavailable.cause).toMatch(/Script killed by user/)
+    expect(await server.change('lost')).toMatchObject({reason: 'store-lost', held: false})
+    relay.manner = {how: 'pass'}
+    await server.change('available')
+    expect((await server.change('elected', 2)).token).toBeGreaterThan(token)
+    expect(warnings(server).map(({message}) => message)).toEqual([
+      expect.stringContaining('unavailable'),
+      expect.stringContaining('lost'),
+    ])
+  })
+
   test('answers that come after the deadline keep nobody primary', async () => {
     const {server, prefix, token} = await primary(relay.url)
     // Each renewal takes effect in Redis, and its answer comes when it is too late to be believed.

@@ -3,7 +3,7 @@
 import {check} from '../chaos/checker.mjs'
 import {figuresOf} from '../chaos/figures.mjs'
 import type {Line} from '../chaos/record.mjs'
-import {goodRecord, term} from './support/chaos-record'
+import {goodRecord, hungRecord, term} from './support/chaos-record'
 
 const inOrder = (lines: Line[]) => [...lines].sort((a, b) => a.at - b.at)
 
@@ -26,8 +26,11 @@ const withChanged = (type: Line['type'], at: number, change: object) =>
 const of = (server: string, token: number) => (line: Line) =>
   'token' in line && 'server' in line && line.server === server && line.token === token
 
-test('an honest record is accepted', () => {
-  expect(broken(goodRecord())).toEqual([])
+test.each([
+  ['calm and trouble', goodRecord],
+  ['an event loop that hangs', hungRecord],
+])('an honest record of %s is accepted', (_, record) => {
+  expect(broken(record())).toEqual([])
 })
 
 test.each<[string, Line[], string]>([
@@ -116,6 +119,49 @@ test.each<[string, Line[], string]>([
     'events come in order: at 9.600 s B was elected as primary',
   ],
   [
+    'a loss that is never told',
+    without(({type, at}) => type === 'ended' && at === 7003),
+    'every loss is told: at 7.002 s isHeld of B (token 200) turned false, and no event had told so 6998 ms later',
+  ],
+  [
+    'a loss that is told too late',
+    without(({type}) => type === 'ended').concat({
+      at: 8500,
+      server: 'B',
+      type: 'ended',
+      token: 200,
+      reason: 'expired',
+      held: false,
+    }),
+    'every loss is told: at 7.002 s isHeld of B (token 200) turned false, and no event had told so 1498 ms later',
+  ],
+  [
+    'a primary that has not given way as it hung',
+    hungRecord().map((line) => (line.type === 'woke' ? {...line, held: true} : line)),
+    'a lost lease stays lost, also on waking: at 9.000 s isHeld of A (token 100) was true, after its event loop hung for 6000 ms',
+  ],
+  [
+    'a hung primary whose place is filled too late',
+    hungRecord()
+      .filter((line) => !of('B', 200)(line))
+      .concat(term('B', 200, 8700, 12_000)),
+    'every vacancy is filled in time: from 7.750 s to 8.695 s nobody was primary, though B stood and Redis was well from 7.750 s on for 945 ms; the limit is 750 ms',
+  ],
+  [
+    'a loop that is said to have hung, and has not',
+    hungRecord().map((line) => (line.type === 'woke' ? {...line, slept: 3900} : line)),
+    "nobody loses the lease without a cause: at 9.002 s A lost the lease (token 100, 'stalled') and nothing had happened that explains it",
+  ],
+  [
+    'a loop that is said to have hung as its process was frozen',
+    [
+      ...hungRecord(),
+      {at: 3500, server: 'A', type: 'frozen'},
+      {at: 6000, server: 'A', type: 'thawed'},
+    ],
+    "nobody loses the lease without a cause: at 9.002 s A lost the lease (token 100, 'stalled') and nothing had happened that explains it",
+  ],
+  [
     'an event after the campaign was resigned',
     withAdded(
       {at: 7500, server: 'B', type: 'ended', reason: 'resigned', held: false},
@@ -191,6 +237,22 @@ test('a loss is explained by a fault, by a freeze or by a machine that stood sti
   ).toHaveLength(1)
 })
 
+test('a release that met a trouble is none that could be waited for', () => {
+  const troubled = (from: number, to: number) => [
+    ...goodRecord().flatMap((line): Line[] => {
+      if (line.type === 'fault' && line.id === 3) return [{...line, at: from}]
+      if (line.type === 'over' && line.id === 3) return [{...line, at: to}]
+      return of('A', 400)(line) && line.type === 'elected' ? [] : [line]
+    }),
+    ...term('A', 400, 11_000, 11_990),
+  ]
+  // C was told to exit at 9001 and was gone at 9500.
+  expect(broken(troubled(8900, 9400))).toEqual([])
+  expect(broken(troubled(8000, 8900))).toEqual([
+    expect.stringMatching(/^every vacancy is filled in time: .* the limit is 750 ms$/),
+  ])
+})
+
 test('a server whose loop was blocked may have been primary before it could say so', () => {
   const late = goodRecord().filter((line) => !(of('B', 200)(line) && line.at < 4900))
   const elected: Line = {
@@ -206,6 +268,15 @@ test('a server whose loop was blocked may have been primary before it could say 
   const woke: Line = {at: 4899, server: 'B', type: 'woke', slept: 1700, held: false}
   expect(broken([...late, woke, {...elected, quiet: 4899} as Line])).toEqual([])
   expect(broken([...late, {...elected, quiet: 4899} as Line])).toHaveLength(1)
+})
+
+test('a server whose loop hangs is not expected to stand', () => {
+  // Nobody but A is there, and it takes its place again when it turns.
+  const alone = hungRecord().filter((line) => !('server' in line) || line.server === 'A')
+  const again = [...alone, ...term('A', 300, 9500, 12_000)]
+  expect(broken(again)).toEqual([])
+  const standby = [...again, {at: 10, server: 'B', type: 'standing'} as Line]
+  expect(broken(standby)).toContainEqual(expect.stringContaining('every vacancy is filled in time'))
 })
 
 test('the figures count what was clean, by how the one before went', () => {

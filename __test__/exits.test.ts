@@ -2,7 +2,9 @@
 
 import {keyOf, lastWrite, now, ripeWatch} from '../scripts/record.mjs'
 import {newPrefix, TTL, useRedis} from './support/redis'
+import {Relay} from './support/relay'
 import {runScript, Server} from './support/servers'
+import {until} from './support/until'
 
 const redis = useRedis()
 
@@ -19,8 +21,13 @@ const ends: ['exit' | 'throw' | 'reject' | 'end', number][] = [
   ['end', 0],
 ]
 
-async function primary() {
-  const server = await Server.stand(redis.election({ttl: LONG, exitTimeout: EXIT_TIMEOUT}))
+const election = (url = redis.url) => ({
+  ...redis.election({ttl: LONG, exitTimeout: EXIT_TIMEOUT}),
+  url,
+})
+
+async function primary(url?: string) {
+  const server = await Server.stand(election(url))
   await server.change('elected')
   return server
 }
@@ -49,6 +56,59 @@ describe.each(ends)('the end of a primary by %s', (how, code) => {
     await redis.server.start()
     expect(ended.code).toBe(code)
     expect(ended.ms).toBeLessThan(EXIT_TIMEOUT + SLACK)
+  })
+
+  test('waits for a Redis that is cut off for exitTimeout and no longer', async () => {
+    const relay = await Relay.before(redis.server.port)
+    const server = await primary(relay.url)
+    relay.manner = {how: 'swallow'}
+    const ended = await timeOfEnd(server, how)
+    relay.close()
+    expect(ended.code).toBe(code)
+    expect(ended.ms).toBeGreaterThan(EXIT_TIMEOUT - 5)
+    expect(ended.ms).toBeLessThan(EXIT_TIMEOUT + SLACK)
+  })
+})
+
+describe.each([
+  ['terminate()', 'terminate'],
+  ['its process.exit()', 'exit'],
+  ['an uncaught exception in it', 'throw'],
+  ['its natural end', 'end'],
+])('the end of a worker that is primary by %s', (_, how) => {
+  const worker = async (url?: string) => {
+    const server = new Server()
+    await server.call('spawn', 'primary', election(url))
+    await until('the worker is elected', () =>
+      server.lines.find(({worker, change}) => worker === 'primary' && change === 'elected'),
+    )
+    return server
+  }
+  const timeOfWorkersEnd = async (server: Server) => {
+    void server.call('endWorker', 'primary', how)
+    const gone = await server.line('the end of the worker', ({doing}) => doing === 'gone')
+    const began = server.lines.find(({worker, doing}) => worker === 'primary' && doing === how)
+    return gone.at - Number(began?.at)
+  }
+
+  test('waits for a Redis that hangs for exitTimeout and no longer', async () => {
+    const server = await worker()
+    redis.server.freeze()
+    const ms = await timeOfWorkersEnd(server)
+    expect(ms).toBeGreaterThan(EXIT_TIMEOUT - 5)
+    expect(ms).toBeLessThan(EXIT_TIMEOUT + SLACK)
+    // The process and its other threads go on.
+    expect(await server.call('isHeld')).toBe(false)
+  })
+
+  test('waits for a Redis that is cut off for exitTimeout and no longer', async () => {
+    const relay = await Relay.before(redis.server.port)
+    const server = await worker(relay.url)
+    relay.manner = {how: 'swallow'}
+    const ms = await timeOfWorkersEnd(server)
+    relay.close()
+    expect(ms).toBeGreaterThan(EXIT_TIMEOUT - 5)
+    expect(ms).toBeLessThan(EXIT_TIMEOUT + SLACK)
   })
 })
 

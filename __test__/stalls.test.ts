@@ -103,13 +103,15 @@ describe('an event loop that hangs for longer than stallTimeout', () => {
 })
 
 describe('a process that is frozen for two ttls', () => {
-  test('sees that it is not primary with the first line that runs, and is expired', async () => {
+  test('sees so with the first line that runs, is expired, and its next write is refused', async () => {
     // As short as it may be: counted by the clock, it would be over long before the thaw.
-    const {primary, standby, token} = await pair({stallTimeout: 2 * TTL})
+    const {url, primary, standby, token} = await pair({stallTimeout: 2 * TTL})
+    expect(await primary.call('write', url)).toBe(true)
     await primary.call('thaw', TTL)
     primary.signal('SIGSTOP')
     const elected = await standby.change('elected')
     expect(elected.token).toBeGreaterThan(token)
+    expect(await standby.call('write', url)).toBe(true)
     await until('two ttls', () => now() > elected.at + 2 * TTL)
     primary.signal('SIGCONT')
     const thawed = await primary.line('what it saw', ({seen}) => seen === 'thawed')
@@ -117,5 +119,6 @@ describe('a process that is frozen for two ttls', () => {
     const lost = await primary.change('lost')
     expect(lost).toMatchObject({reason: 'expired', held: false, aborted: true})
     expect(primary.changes('lost')).toHaveLength(1)
+    expect(await primary.call('write', url)).toBe(false)
   })
 })

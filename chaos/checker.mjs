@@ -38,6 +38,7 @@ export function check(lines) {
     ['every vacancy is filled in time', lateHandOvers],
     ['nobody loses the lease without a cause', losses],
     ['events come in order', disorder],
+    ['every loss is told', silences],
     ['nobody crashes, and everybody ends as told', deaths],
     ['no process is kept from ending', slowEnds],
     ['the run proves something', emptiness],
@@ -105,7 +106,7 @@ function wrongWrites(_, lines, since) {
 }
 
 /** @type {Rule} */
-function revivals({frozen, begin}, lines, since) {
+function revivals({frozen, hangs, begin}, lines, since) {
   /** @type {Map<number, number>} */
   const granted = new Map()
   /** @type {Map<number, number>} */
@@ -122,6 +123,9 @@ function revivals({frozen, begin}, lines, since) {
     if (!held || line.token === undefined || told.has(line.token)) return []
     const {server, token, at, type} = line
     const before = lost.get(token)
+    const hang =
+      type === 'woke' &&
+      hangs.find((hang) => hang.server === server && hang.to === at && hang.gaveWay < at)
     const freeze = frozen.get(server)?.find(({from, to}) => to <= at && to - from > begin.ttl)
     const said = `at ${since(at)} isHeld of ${server} (token ${token}) was true`
     const texts = []
@@ -130,6 +134,9 @@ function revivals({frozen, begin}, lines, since) {
       texts.push(`${said} again, after it was false at ${since(before)}`)
     if (freeze && (granted.get(token) ?? at) < freeze.from) {
       texts.push(`${said}, after it was frozen for ${(freeze.to - freeze.from).toFixed(0)} ms`)
+    }
+    if (hang && (granted.get(token) ?? at) < hang.from) {
+      texts.push(`${said}, after its event loop hung for ${(at - hang.from).toFixed(0)} ms`)
     }
     if (texts.length) told.add(token)
     return texts.map((text) => ({at, text}))
@@ -146,7 +153,7 @@ function lateHandOvers(history, _, since) {
 
 /** @type {Rule} */
 function losses(history, lines, since) {
-  const {terms, troubles, frozen, begin} = history
+  const {terms, troubles, frozen, hangs, begin} = history
   return lines.flatMap((line) => {
     if (line.type !== 'ended' || line.reason === 'resigned' || line.reason === 'exit') return []
     const {at, server, token, reason} = line
@@ -156,6 +163,13 @@ function losses(history, lines, since) {
     }
     // Never excused: an error of ours.
     if (reason === 'internal') return [said]
+    // Explained by that alone, and that explains nothing else.
+    if (reason === 'stalled') {
+      const hung = hangs.some((hang) => {
+        return hang.server === server && hang.to <= at && at - hang.to < SLACK
+      })
+      return hung ? [] : [said]
+    }
     const term = terms.find((term) => term.server === server && term.token === token)
     // What can have kept it from renewing: from a ttl before it was last seen held.
     const span = {
@@ -199,6 +213,31 @@ function disorder(_, lines, since) {
     return [{at, text: `at ${since(at)} ${server} was ${what} as ${state ?? 'nobody'}`}]
   })
 }
+
+/** @type {Rule} */
+function silences(history, lines, since) {
+  /** @type {Map<string, {at: number, token: number}>} */
+  const untold = new Map()
+  /** @type {Violation[]} */
+  const violations = []
+  const settle = (/** @type {string} */ server, /** @type {number} */ until) => {
+    const lost = untold.get(server)
+    untold.delete(server)
+    if (!lost || until - lost.at <= SLACK + lagWithin(history, {from: lost.at, to: until})) return
+    const ms = (until - lost.at).toFixed(0)
+    const text = `at ${since(lost.at)} isHeld of ${server} (token ${lost.token}) turned false, and no event had told so ${ms} ms later`
+    violations.push({at: lost.at, text})
+  }
+  for (const line of lines) {
+    if (line.type === 'unheld') untold.set(line.server, line)
+    // From then on it could not say so, or had said it.
+    else if (SAYS_NO_MORE.includes(line.type) && 'server' in line) settle(line.server, line.at)
+  }
+  for (const server of [...untold.keys()]) settle(server, history.finish)
+  return violations
+}
+
+const SAYS_NO_MORE = ['ended', 'frozen', 'woke', 'ending', 'died']
 
 /** @type {Rule} */
 function deaths(_, lines, since) {

@@ -1,5 +1,8 @@
 // What each kind of fault does. An act resolves when it has been healed.
 
+import {mkdtemp, rm} from 'node:fs/promises'
+import {join} from 'node:path'
+import {now} from '../scripts/record.mjs'
 import {sleep} from '../scripts/time.mjs'
 
 /**
@@ -23,6 +26,20 @@ const freezes = async ({fleet}, {names, ms}) => {
   await Promise.all(names.map((name) => fleet.freeze(name)))
   await sleep(ms)
   for (const name of names) fleet.thaw(name)
+}
+
+/** @type {Act} */
+const blocks = async ({fleet, journal}, {names, ms}) => {
+  await Promise.all(
+    names.map((name) => {
+      const woke = journal.next(
+        (line) => line.type === 'woke' && line.server === name && line.slept > ms * 0.9,
+        ms + 10_000,
+      )
+      fleet.tell(name, 'block', ms)
+      return woke
+    }),
+  )
 }
 
 /** @type {(mode: import('./detour.mjs').Mode) => Act} */
@@ -66,6 +83,22 @@ const commands =
   (stage) =>
     stage.ask(...command)
 
+/**
+ * Has Redis save its data, and resolves when that has ended so.
+ *
+ * @param {Stage} stage
+ * @param {'ok' | 'err'} how
+ */
+async function saves(stage, how) {
+  const end = now() + 5000
+  while (!String(await stage.ask('INFO', 'persistence')).includes(`bgsave_status:${how}`)) {
+    if (now() > end) throw new Error(`no save ended with '${how}'`)
+    // Refused while one is under way.
+    await stage.ask('BGSAVE').catch(() => {})
+    await sleep(10)
+  }
+}
+
 /** @satisfies {Record<import('./kinds.mjs').Kind, Act>} */
 export const ACTS = {
   kill: ends('kill'),
@@ -100,18 +133,8 @@ export const ACTS = {
     await sleep(ms)
     if (successor) await fleet.start(successor)
   },
-  async block({fleet, journal}, {names, ms}) {
-    await Promise.all(
-      names.map((name) => {
-        const woke = journal.next(
-          (line) => line.type === 'woke' && line.server === name && line.slept > ms * 0.9,
-          ms + 10_000,
-        )
-        fleet.tell(name, 'block', ms)
-        return woke
-      }),
-    )
-  },
+  block: blocks,
+  hang: blocks,
 
   restart: restarts(true),
   wipe: restarts(false),
@@ -135,6 +158,21 @@ export const ACTS = {
     await stage.ask('CONFIG', 'SET', 'maxmemory', '1')
     await sleep(ms)
     await stage.ask('CONFIG', 'SET', 'maxmemory', '0')
+  },
+  async misconf(stage, {ms}) {
+    // The directory that it would save to is gone, as on a disk that has failed. What it appends to
+    // its log goes on: that file is open.
+    const doomed = await mkdtemp(join(stage.redis.dir, 'doomed-'))
+    await stage.ask('CONFIG', 'SET', 'dir', doomed)
+    await rm(doomed, {recursive: true})
+    await stage.ask('CONFIG', 'SET', 'save', '3600 1')
+    await saves(stage, 'err')
+    await sleep(ms)
+    await stage.ask('CONFIG', 'SET', 'dir', stage.redis.dir)
+    await saves(stage, 'ok')
+    await stage.ask('CONFIG', 'SET', 'save', '')
+    // A restart finds what the log says, and nothing that was saved besides.
+    await rm(join(stage.redis.dir, 'dump.rdb'), {force: true})
   },
   async replica(stage, {ms}) {
     // Of nobody: the port is one of ours on which no Redis listens.

@@ -23,6 +23,7 @@ const ENDINGS = {
   exit: 'process.exit()',
   throw: 'uncaught exception',
   expired: 'frozen (SIGSTOP)',
+  stalled: 'event loop hung',
 }
 
 /**

@@ -11,19 +11,24 @@ import {kindOf} from './kinds.mjs'
  *   mayTo: number, end?: string, told?: number}} Term `from` and `to`: the first and the last moment at which it
  *   was certainly held; infinite where there was none. `mayFrom` and `mayTo`: the longest time for
  *   which it can have been: its JavaScript did not look before and after. `end`: how it ended;
- *   `told`: when its server was told to end it
+ *   `told`: when its server was told to end it, or its hung loop had to
  *
  * @typedef {{from: number, to: number}} Span
  * @typedef {Span & {id: number, kind: string, scope: string[], effect: import('./kinds.mjs').Effect,
  *   failed?: string}} Trouble a fault from its beginning to when it was healed
  *
+ * @typedef {Span & {server: string, givesWay: number, gaveWay: number}} Hang an event loop that did not
+ *   turn for longer than `stallTimeout`; between these two moments it had to give way
+ *
  * @typedef {{begin: Begin, finish: number, terms: Term[], stands: Map<string, Span[]>,
- *   frozen: Map<string, Span[]>, troubles: Trouble[], lags: Span[]}} History `stands`: when a server
- *   could have been elected as far as its own process goes
+ *   frozen: Map<string, Span[]>, hangs: Hang[], troubles: Trouble[], lags: Span[]}} History
+ *   `stands`: when a server could have been elected as far as its own process goes
  */
 
 /** How long after a sleep what was queued meanwhile may come, in ms. */
 const JUST_WOKEN = 100
+/** How much later than an eighth of `stallTimeout` a hang may be noticed, in ms: for the machine. */
+const NOTICING = 250
 
 /**
  * @param {Line[]} lines in the order of time
@@ -33,22 +38,64 @@ export function historyOf(lines) {
   const begin = lines.find((line) => line.type === 'begin')
   if (!begin) throw new Error('the record has no beginning')
   const last = lines.at(-1)?.at ?? begin.at
+  const froze = frozen(lines, last)
+  const lags = lines
+    .filter((line) => line.type === 'lag')
+    .map(({at, ms}) => ({from: at - ms, to: at}))
+  const hangs = hangsOf(lines, begin, froze, lags)
   return {
     begin,
     finish: lines.find(({type}) => type === 'finish')?.at ?? last,
-    terms: termsOf(lines, last),
-    stands: stands(lines, last),
-    frozen: frozen(lines, last),
+    terms: termsOf(lines, last, hangs),
+    stands: stands(lines, last, hangs),
+    frozen: froze,
+    hangs,
     troubles: troublesOf(lines, last),
-    lags: lines.filter((line) => line.type === 'lag').map(({at, ms}) => ({from: at - ms, to: at})),
+    lags,
   }
 }
 
 /**
+ * A loop tells how long it stood still when it turns again. What it slept as a frozen process was no
+ * hang.
+ *
+ * @param {Line[]} lines
+ * @param {Begin} begin
+ * @param {Map<string, Span[]>} frozen
+ * @param {Span[]} lags
+ * @returns {Hang[]}
+ */
+function hangsOf(lines, {stallTimeout = Number.POSITIVE_INFINITY}, frozen, lags) {
+  return lines.flatMap((line) => {
+    if (line.type !== 'woke') return []
+    const {server, at: to, slept} = line
+    const span = {from: to - slept, to}
+    const froze = within(frozen.get(server) ?? [], span)
+    if (slept - froze < stallTimeout) return []
+    const noticed = stallTimeout + stallTimeout / 8 + froze + within(lags, span) + NOTICING
+    const [givesWay, gaveWay] = [span.from + stallTimeout, span.from + noticed]
+    return [{server, ...span, givesWay, gaveWay: Math.min(gaveWay, to)}]
+  })
+}
+
+/**
+ * How much of a span lies in others, which do not overlap.
+ *
+ * @param {Span[]} spans
+ * @param {Span} span
+ */
+const within = (spans, span) =>
+  spans.reduce(
+    (sum, {from, to}) => sum + Math.max(0, Math.min(to, span.to) - Math.max(from, span.from)),
+    0,
+  )
+
+/**
  * @param {Line[]} lines
  * @param {number} last
+ * @param {Hang[]} hangs
  */
-function termsOf(lines, last) {
+function termsOf(lines, last, hangs) {
   /** @type {Term[]} */
   const terms = []
   /** @type {Map<string, Term>} */
@@ -70,7 +117,16 @@ function termsOf(lines, last) {
   /** @type {Map<string, import('./record.mjs').Woke>} */
   const woken = new Map()
   for (const line of lines) {
-    if (line.type === 'woke') woken.set(line.server, line)
+    if (line.type === 'woke') {
+      woken.set(line.server, line)
+      const hang = hangs.find(({server, to}) => server === line.server && to === line.at)
+      const term = open.get(line.server)
+      // It gave way as it hung, and says so only now.
+      if (hang && term && !term.end && !line.held) {
+        term.told = hang.givesWay
+        term.mayTo = Math.max(Math.min(term.mayTo, hang.gaveWay), term.to)
+      }
+    }
     if (line.type === 'elected') {
       const {server, token, at, held, quiet} = line
       // What happened as it slept is told once it is awake, after the timers that were due.
@@ -118,13 +174,20 @@ function termsOf(lines, last) {
 /**
  * @param {Line[]} lines
  * @param {number} last
+ * @param {Hang[]} hangs
  */
-function stands(lines, last) {
-  return spansOf(lines, last, {standing: 'opens', thawed: 'opens', frozen: 'closes'}, [
+function stands(lines, last, hangs) {
+  const spans = spansOf(lines, last, {standing: 'opens', thawed: 'opens', frozen: 'closes'}, [
     'resigning',
     'ending',
     'died',
   ])
+  for (const [server, list] of spans) {
+    const hung = hangs.filter((hang) => hang.server === server)
+    const absent = hung.map(({givesWay, to}) => ({from: givesWay, to}))
+    spans.set(server, minus(list, absent))
+  }
+  return spans
 }
 
 /**

@@ -15,6 +15,12 @@
  *   all, or (`any`) drawn; `costs`: the most, in ttls, that it may keep a renewal waiting
  */
 
+/**
+ * The `stallTimeout` of the servers, in ttls: with the eighth that a hang may be noticed late, it
+ * lies between the longest `block` and the shortest `hang`.
+ */
+export const STALL = 4
+
 /** @satisfies {Record<string, KindOfFault>} */
 export const KINDS = {
   kill: server('☠', 'SIGKILL', [0.1, 1]),
@@ -28,7 +34,8 @@ export const KINDS = {
     ...server('Ƶ', 'frozen until its successor has died too', [0.1, 1]),
     whom: 'primary',
   },
-  block: server('■', 'the event loop is blocked', [0.5, 10]),
+  block: server('■', 'the event loop is blocked, for less than stallTimeout', [0.5, 3.2]),
+  hang: server('▣', 'the event loop hangs, for longer than stallTimeout', [5, 7]),
   'kill-all': {...server('☠', 'every server is killed', [0.1, 1]), whom: 'all'},
 
   restart: redis('R', 'killed, and restarted with its data', 'service', [0.05, 2]),
@@ -38,6 +45,7 @@ export const KINDS = {
   sleep: redis('D', 'DEBUG SLEEP', 'service', [0.1, 2]),
   busy: redis('B', 'a script that does not end: BUSY, then SCRIPT KILL', 'service', [0.2, 1.5]),
   full: redis('M', 'out of memory: writes are refused with OOM', 'service', [0.1, 2]),
+  misconf: redis('Ø', 'it cannot save: writes are refused with MISCONF', 'service', [0.1, 2]),
   replica: redis(
     'O',
     'a replica for a moment: READONLY, another replication id',

@@ -179,8 +179,8 @@ function sleeps(lines, {frozen, troubles}, last) {
     })),
   )
   const blocked = troubles
-    .filter(({kind}) => kind === 'block')
-    .flatMap(({scope, from, to}) =>
+    .filter(({kind}) => kind === 'block' || kind === 'hang')
+    .flatMap(({kind, scope, from, to}) =>
       scope.map((server) => {
         const woke = lines.find(
           (line) => line.type === 'woke' && line.server === server && line.at > from,
@@ -191,8 +191,8 @@ function sleeps(lines, {frozen, troubles}, last) {
           kind: /** @type {const} */ ('blocked'),
           from,
           to: until,
-          label: 'loop blocked',
-          text: `The event loop of ${server} is blocked\nfor ${ms(until - from)}`,
+          label: kind === 'hang' ? 'loop hangs' : 'loop blocked',
+          text: `The event loop of ${server} ${kind === 'hang' ? 'hangs' : 'is blocked'}\nfor ${ms(until - from)}`,
         }
       }),
     )

@@ -1,5 +1,6 @@
 import {now} from '../scripts/record.mjs'
 import {sleep} from '../scripts/time.mjs'
+import {STALL} from './kinds.mjs'
 import {plan} from './plan.mjs'
 import {Stage} from './stage.mjs'
 
@@ -20,12 +21,13 @@ const AFTERMATH = 300
  * @param {(text: string) => void} say
  */
 export async function play(journal, {minutes, seed, ttl, names}, say) {
-  const stage = await Stage.build(journal, {names, ttl, exitTimeout: EXIT_TIMEOUT})
+  const timeouts = {exitTimeout: EXIT_TIMEOUT, stallTimeout: STALL * ttl}
+  const stage = await Stage.build(journal, {names, ttl, ...timeouts})
   const lag = watchLag(journal)
   try {
     if (!stage.clock) say('no C compiler: the clock of Redis is left alone')
     const redis = stage.redis.program
-    journal.note('begin', {seed, ttl, minutes, names, exitTimeout: EXIT_TIMEOUT, redis})
+    journal.note('begin', {seed, ttl, minutes, names, ...timeouts, redis})
     const end = now() + minutes * 60_000
     await Promise.all(names.map((name) => stage.fleet.start(name)))
     for (const scene of plan(seed, stage.clock ? [] : ['forward', 'back'])) {

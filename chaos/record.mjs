@@ -8,7 +8,8 @@ import {readFileSync} from 'node:fs'
  * @typedef {{at: number, server: string}} At
  *
  * @typedef {{type: 'begin', at: number, seed: number, ttl: number, minutes: number, names: string[],
- *   exitTimeout: number, redis: string}} Begin
+ *   exitTimeout: number, stallTimeout?: number, redis: string}} Begin `stallTimeout`: since there are
+ *   hangs; without it there was none
  * @typedef {{type: 'finish', at: number}} Finish nothing that happens later is judged
  *
  * @typedef {At & {type: 'started', pid: number}} Started

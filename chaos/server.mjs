@@ -12,9 +12,9 @@ import {write} from './resource.mjs'
 
 /**
  * @typedef {{record: string, url: string, resource: string, prefix: string, name: string, ttl: number,
- *   exitTimeout: number}} Orders
+ *   exitTimeout: number, stallTimeout: number}} Orders
  */
-const {record, url, resource, prefix, name, ttl, exitTimeout} = /** @type {Orders} */ (
+const {record, url, resource, prefix, name, ...timeouts} = /** @type {Orders} */ (
   JSON.parse(String(process.argv[2]))
 )
 const SAMPLE_EVERY = 5
@@ -96,7 +96,7 @@ setLogger({debug() {}, info() {}, warn: log('warn'), error: log('error')})
 
 async function stand() {
   say('standing')
-  await establishPrimaryServer(url, prefix, {ttl, exitTimeout, serverId: name}).catch((error) => {
+  await establishPrimaryServer(url, prefix, {...timeouts, serverId: name}).catch((error) => {
     // A campaign may be resigned before it has an answer.
     if (error.code !== 'ERR_CLOSED') throw error
   })

@@ -17,7 +17,7 @@ const PREFIX = 'chaos'
 const NO_SYNC = ['--appendfsync', 'no']
 
 /**
- * @typedef {{names: string[], ttl: number, exitTimeout: number}} Cast
+ * @typedef {{names: string[], ttl: number, exitTimeout: number, stallTimeout: number}} Cast
  * @typedef {import('./plan.mjs').PlannedFault} PlannedFault
  */
 
@@ -52,6 +52,7 @@ export class Stage {
       name,
       ttl: cast.ttl,
       exitTimeout: cast.exitTimeout,
+      stallTimeout: cast.stallTimeout,
     }))
   }
 
@@ -62,7 +63,9 @@ export class Stage {
   static async build(journal, cast) {
     const redis = await RedisServer.reserve([...NO_SYNC, '--lua-time-limit', '50'])
     // Since Redis 7 it has to be allowed; before, the option is unknown.
-    if (await redis.atLeast(7)) redis.args.push('--enable-debug-command', 'yes')
+    if (await redis.atLeast(7)) {
+      redis.args.push('--enable-debug-command', 'yes', '--enable-protected-configs', 'yes')
+    }
     const clock = await Clock.make(join(redis.dir, 'clock'))
     redis.env = clock?.env ?? {}
     await redis.start()
@@ -171,6 +174,8 @@ export class Stage {
     await this.#answering()
     await this.ask('CONFIG', 'SET', 'maxmemory', '0').catch(() => {})
     await this.ask('CONFIG', 'SET', 'maxclients', '10000').catch(() => {})
+    await this.ask('CONFIG', 'SET', 'save', '').catch(() => {})
+    await this.ask('CONFIG', 'SET', 'dir', this.redis.dir).catch(() => {})
     await this.ask('REPLICAOF', 'NO', 'ONE').catch(() => {})
   }
 

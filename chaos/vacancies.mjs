@@ -44,7 +44,7 @@ function undisturbed(end, ttl) {
   return longest(ttl)
 }
 
-export const RELEASES = ['term', 'exit', 'throw', 'resigned']
+export const RELEASES = ['term', 'exit', 'throw', 'resigned', 'stalled']
 
 /**
  * Every time in which certainly nobody was primary, until the end of the run.
@@ -86,16 +86,17 @@ export function handOversOf({terms}) {
 }
 
 /**
- * The troubles that overlap a vacancy, beside the one that made it.
+ * The troubles that overlap a vacancy or the release before it, beside the one that made it.
  *
  * @param {Vacancy} vacancy
  * @param {History} history
  */
 export function disturbances(vacancy, {troubles}) {
   const {before} = vacancy
+  const span = {from: Math.min(before?.told ?? vacancy.from, vacancy.from), to: vacancy.to}
   return troubles.filter(
     (trouble) =>
-      overlap(trouble, vacancy) &&
+      overlap(trouble, span) &&
       !(before && trouble.kind === endingOf(before) && trouble.scope.includes(before.server)),
   )
 }
@@ -104,7 +105,7 @@ export function disturbances(vacancy, {troubles}) {
 const endingOf = ({end}) => CAUSES[String(end)] ?? end
 
 /** @type {Record<string, string>} */
-const CAUSES = {resigned: 'resign', expired: 'freeze'}
+const CAUSES = {resigned: 'resign', expired: 'freeze', stalled: 'hang'}
 
 /**
  * Vacancies that a server could have filled and did not.

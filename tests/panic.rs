@@ -1,17 +1,25 @@
 //! A panic in the background is a lost lease and a log line, and neither the end of the process nor
 //! of the elections beside it.
 
-use std::sync::Arc;
+mod redis_server;
+
+use std::fmt::Debug;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use primary_lease::driver::{Change, Handle, Heartbeat, Start, now};
 use primary_lease::election::{
-    Answer, Command, Config, Failure, Message, Outcome, Reason, Record, Reply, Request, Token,
-    Version,
+    Answer, Command, Config, Failure, Identity, Message, Outcome, Reason, Record, Reply, Request,
+    Time, Token, Version,
 };
-use primary_lease::store::{Answering, Store, Target};
+use primary_lease::store::{Answering, RedisSource, RedisStore, Store, Target};
+use redis_server::RedisServer;
 use tokio::sync::mpsc;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
 
 const TTL: Duration = Duration::from_millis(500);
 
@@ -135,4 +143,111 @@ async fn a_panic_in_the_loop_ends_the_lease_that_it_renewed_and_no_other() {
     };
     tokio::time::sleep(TTL * 2).await;
     assert!(cell.is_held(now()), "the runtime goes on");
+}
+
+/// Panics where the next line that says `on` is logged, and keeps the errors that are said.
+#[derive(Clone, Default)]
+struct Tripwire {
+    on: Arc<Mutex<Option<&'static str>>>,
+    errors: Arc<Mutex<Vec<String>>>,
+}
+
+impl<S: Subscriber> Layer<S> for Tripwire {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut said = Said::default();
+        event.record(&mut said);
+        if *event.metadata().level() == Level::ERROR {
+            self.errors.lock().unwrap().push(said.0.clone());
+        }
+        let tripped = self.on.lock().unwrap().take_if(|on| *on == said.0);
+        if tripped.is_some() {
+            panic!("planted in '{}'", said.0);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Said(String);
+
+impl Visit for Said {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "message" {
+            self.0 = format!("{value:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_the_task_of_a_connection_costs_that_connection_and_is_said() {
+    let redis = RedisServer::start();
+    for on in ["connected", "connection dropped"] {
+        let tripwire = Tripwire::default();
+        let _logging =
+            tracing::subscriber::set_default(tracing_subscriber::registry().with(tripwire.clone()));
+        let source = RedisSource::parse_url(&redis.url()).unwrap();
+        let store = RedisStore::open(source, &tokio::runtime::Handle::current());
+        let target = Target {
+            name: on.into(),
+            server: "server".into(),
+        };
+        // Who subscribed before the panic is subscribed after it, too.
+        let mut messages = store.subscribe(&target);
+        until_heard(&store, &target, &mut messages).await;
+
+        *tripwire.on.lock().unwrap() = Some(on);
+        kill_clients(&redis);
+        until_heard(&store, &target, &mut messages).await;
+        assert_eq!(*tripwire.on.lock().unwrap(), None, "it never broke");
+        assert_eq!(
+            *tripwire.errors.lock().unwrap(),
+            ["the connection's task broke and begins anew"]
+        );
+    }
+}
+
+/// Takes the lease again and again, until its message arrives.
+async fn until_heard(
+    store: &RedisStore,
+    target: &Target,
+    messages: &mut mpsc::UnboundedReceiver<Message>,
+) {
+    while messages.try_recv().is_ok() {}
+    let mut watched = None;
+    let heard = async {
+        while messages.try_recv().is_err() {
+            let command = Command::Acquire {
+                identity: Identity::new(1),
+                ttl: TTL,
+                floor: Token::NONE,
+                watched: watched.clone(),
+                eager: None,
+                epoch: 1,
+            };
+            let request = Request {
+                id: 1,
+                sent_at: Time::ZERO,
+                bound: Duration::from_secs(5),
+                command,
+            };
+            match store.send(target, &request).await {
+                Ok(reply) => watched = reply.record.map(|record| record.version),
+                Err(Failure::Unknown { .. }) => {}
+                Err(other) => panic!("{other:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let patience = Duration::from_secs(20);
+    let heard = tokio::time::timeout(patience, heard).await;
+    heard.expect("no message came");
+}
+
+fn kill_clients(redis: &RedisServer) {
+    let mut client = redis.connect();
+    for kind in ["normal", "pubsub"] {
+        redis::cmd("CLIENT")
+            .arg(&["KILL", "TYPE", kind, "SKIPME", "yes"])
+            .exec(&mut client)
+            .unwrap();
+    }
 }

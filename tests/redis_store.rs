@@ -329,6 +329,37 @@ async fn forgotten_scripts_are_sent_again() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_busy_as_it_is_subscribed_to_is_subscribed_to_later() {
+    let server = RedisServer::start_with(&["--lua-time-limit", "1"]);
+    let mut endless = server.connect();
+    let busy = std::thread::spawn(move || {
+        let answer = redis::cmd("EVAL")
+            .arg("while true do end")
+            .arg(0)
+            .exec(&mut endless);
+        answer.expect_err("an endless script ended");
+    });
+    while redis::cmd("PING").exec(&mut server.connect()).is_ok() {}
+    let store = open(at(server.port));
+    let mut messages = store.subscribe(&target());
+    loop {
+        match ask(&store, PATIENCE, Command::Inspect).await {
+            Err(Failure::Refused { cause }) if cause.starts_with("BUSY") => break,
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+    redis::cmd("SCRIPT")
+        .arg("KILL")
+        .exec(&mut server.connect())
+        .unwrap();
+    busy.join().unwrap();
+    until_answered(&store, Command::Inspect).await;
+    // The subscription was sent before the next command.
+    until_answered(&store, acquire()).await;
+    next(&mut messages).await;
+}
+
+#[tokio::test]
 async fn the_last_receiver_ends_the_subscription_and_a_dropped_store_its_connection() {
     let server = RedisServer::start();
     let store = open(at(server.port));

@@ -18,11 +18,7 @@ export const term = (server: string, token: number, from: number, to: number): L
   ...samples(server, token, from, to),
 ]
 
-/**
- * A record of a fault run in which everything is as it should be, with a ttl of 1000 ms: A is killed,
- * B is frozen and superseded by C, which exits while Redis is away.
- */
-export const goodRecord = (): Line[] => [
+const opening = (): Line[] => [
   {
     at: 0,
     type: 'begin',
@@ -31,12 +27,21 @@ export const goodRecord = (): Line[] => [
     minutes: 1,
     names: NAMES,
     exitTimeout: 500,
+    stallTimeout: 4000,
     redis: '/usr/bin/redis-server',
   },
   ...NAMES.flatMap((server): Line[] => [
     {at: 10, server, type: 'started', pid: 1},
     {at: 20, server, type: 'standing'},
   ]),
+]
+
+/**
+ * A record of a fault run in which everything is as it should be, with a ttl of 1000 ms: A is killed,
+ * B is frozen and superseded by C, which exits while Redis is away.
+ */
+export const goodRecord = (): Line[] => [
+  ...opening(),
   ...term('A', 100, 1100, 3000),
   {at: 1200, type: 'write', order: 0, server: 'A', token: 100, accepted: true, woken: false},
   {at: 3000, type: 'fault', id: 1, kind: 'kill', scope: ['A'], lasts: 500},
@@ -66,4 +71,18 @@ export const goodRecord = (): Line[] => [
   ...term('A', 400, 12_000, 14_000),
   {at: 12_100, type: 'write', order: 4, server: 'A', token: 400, accepted: true, woken: false},
   {at: 14_000, type: 'finish'},
+]
+
+/** Another: the event loop of A hangs from 3000 to 9000, and B takes its place. */
+export const hungRecord = (): Line[] => [
+  ...opening(),
+  ...term('A', 100, 1100, 3000),
+  {at: 1200, type: 'write', order: 0, server: 'A', token: 100, accepted: true, woken: false},
+  {at: 3000, type: 'fault', id: 1, kind: 'hang', scope: ['A'], lasts: 6000},
+  ...term('B', 200, 7400, 12_000),
+  {at: 9000, server: 'A', type: 'woke', slept: 6000, token: 100, held: false},
+  {at: 9001, server: 'A', type: 'unheld', token: 100},
+  {at: 9002, server: 'A', type: 'ended', token: 100, reason: 'stalled', held: false},
+  {at: 9003, type: 'over', id: 1},
+  {at: 12_000, type: 'finish'},
 ]

@@ -8,8 +8,12 @@ export type Manner =
   | {how: 'delay'; ms: number}
   /** It ends after so many bytes, and with it the connection, or nothing follows at all. */
   | {how: 'cut'; after: number; hangUp: boolean}
+  /** What a script answers is replaced by an error with these words. */
+  | {how: 'refuse'; words: string}
+  /** Nothing comes through in either direction, and nobody hangs up. */
+  | {how: 'swallow'}
 
-/** Stands before a server and does something to its answers. */
+/** Stands before a server and does something to what passes. */
 export class Relay {
   manner: Manner = {how: 'pass'}
   connections = 0
@@ -23,7 +27,10 @@ export class Relay {
       const far = connect(to, '127.0.0.1')
       this.#keep(near, far)
       this.#keep(far, near)
-      near.pipe(far)
+      near.on('data', (request) => {
+        if (this.manner.how !== 'swallow') far.write(request)
+      })
+      near.on('end', () => far.end())
       far.on('data', (answer) => this.#answer(near, answer))
     })
   }
@@ -57,6 +64,10 @@ export class Relay {
     const {manner} = this
     if (manner.how === 'pass') near.write(answer)
     if (manner.how === 'delay') setTimeout(() => near.write(answer), manner.ms).unref()
+    // A push alone answers nobody.
+    if (manner.how === 'refuse' && !/^>.*\r\n[^*]*$/s.test(answer.toString('latin1'))) {
+      near.write(`-${manner.words}\r\n`)
+    }
     if (manner.how === 'cut') {
       this.cuts++
       near.write(answer.subarray(0, manner.after))

@@ -9,7 +9,9 @@ import {join} from 'node:path'
 import {createInterface} from 'node:readline'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {Worker} from 'node:worker_threads'
+import {Redis} from 'ioredis'
 import pg from 'pg'
+import {write} from '../../chaos/resource.mjs'
 import * as addon from '../../index.js'
 
 /** Milliseconds on the clock that all processes of one machine share. */
@@ -71,6 +73,14 @@ const commands = {
   },
   fence: (resource) => lease?.fence(resource),
   isHeld: () => lease?.isHeld ?? false,
+  /** Writes with the token of the lease, whoever is primary by now, to a resource that checks it. */
+  write: async (url) => {
+    const client = new Redis(url)
+    const token = Number(lease?.token)
+    const accepted = await write(client, {token, server: 'test', at: now(), woken: false})
+    client.disconnect()
+    return accepted
+  },
   status: (prefix) => addon.primaryStatus(prefix),
   /** Says when `isHeld` turns false and when the signal aborts, as seen every millisecond. */
   watch: () => {

@@ -60,4 +60,41 @@ mod tests {
         let earlier = now();
         assert!(now() >= earlier);
     }
+
+    /// No test can suspend the machine, but a time namespace can put the two clocks as far apart as
+    /// a suspend does: this test runs itself in one.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn it_counts_the_time_in_which_the_machine_slept() {
+        use std::process::Command;
+        use std::time::Duration;
+
+        use rustix::time::{ClockId, clock_gettime};
+
+        use crate::election::Time;
+
+        const WITHIN: &str = "PRIMARY_LEASE_TEST_SLEPT";
+        const SLEPT: u64 = 1_000_000;
+        if std::env::var_os(WITHIN).is_some() {
+            let monotonic = clock_gettime(ClockId::Monotonic).tv_sec as u64;
+            let awake = Time::from_micros(monotonic * 1_000_000);
+            assert!(now().since(awake) >= Duration::from_secs(SLEPT));
+            return;
+        }
+        let name = "driver::clock::tests::it_counts_the_time_in_which_the_machine_slept";
+        let seconds = SLEPT.to_string();
+        let output = Command::new("unshare")
+            .args(["--time", "--boottime", &seconds, "--"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .env(WITHIN, "1")
+            .output();
+        // Only root may make one, and not in every container.
+        match output {
+            Ok(output) if String::from_utf8_lossy(&output.stdout).contains("running 1 test") => {
+                assert!(output.status.success(), "{output:?}");
+            }
+            unable => eprintln!("skipped, no time namespace can be had: {unable:?}"),
+        }
+    }
 }

@@ -42,6 +42,11 @@ pub(super) fn classify(error: &RedisError) -> Verdict {
     }
 }
 
+/// A script of somebody keeps the server from doing anything else.
+pub(super) fn is_busy(error: &RedisError) -> bool {
+    error.code() == Some("BUSY")
+}
+
 /// An I/O error in plain words: `connection refused`.
 pub(super) fn plain(error: &io::Error) -> String {
     match error.kind() {

@@ -59,6 +59,8 @@ pub(super) struct Subscriptions {
     receivers: HashMap<Arc<str>, Vec<Receiver>>,
     /// Confirmed by the server, and not yet confirmed as ended.
     confirmed: HashSet<Arc<str>>,
+    /// What the server had no time for.
+    postponed: HashSet<Arc<str>>,
     /// One per receiver; ends with it.
     departures: FuturesUnordered<Pin<Box<dyn Future<Output = Arc<str>> + Send>>>,
 }
@@ -102,6 +104,17 @@ impl Subscriptions {
         self.receivers.is_empty()
     }
 
+    pub fn postpone(&mut self, channel: Arc<str>) {
+        self.postponed.insert(channel);
+    }
+
+    /// What was postponed over the present connection and still has a receiver.
+    pub fn take_postponed(&mut self) -> Vec<Arc<str>> {
+        let mut postponed = std::mem::take(&mut self.postponed);
+        postponed.retain(|channel| self.receivers.contains_key(channel));
+        postponed.into_iter().collect()
+    }
+
     pub fn channels(&self) -> Vec<Arc<str>> {
         self.receivers.keys().cloned().collect()
     }
@@ -117,6 +130,7 @@ impl Subscriptions {
     /// A new connection starts without any.
     pub fn disconnect(&mut self) {
         self.confirmed.clear();
+        self.postponed.clear();
     }
 
     pub fn is_confirmed(&self, channel: &str) -> bool {

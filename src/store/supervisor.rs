@@ -1,19 +1,21 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use redis::{RedisError, Value};
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::RedisSource;
 use super::backoff::Backoff;
 use super::connection::Connection;
-use super::error::{classify, no_answer};
+use super::error::{classify, is_busy, no_answer};
 use super::link::{Done, Link, LinkEvent, Open};
 use super::script::Invocation;
 use super::subscriptions::{Receiver, Subscriptions};
@@ -100,7 +102,33 @@ impl Supervisor {
         }
     }
 
+    /// A panic in here costs the connection and the answers that were due, and no campaign: the
+    /// subscriptions and whatever is ordered later go on over another connection.
     pub async fn run(mut self) {
+        let mut broken = false;
+        loop {
+            let life = async {
+                if broken {
+                    self.begin_anew();
+                }
+                self.serve().await;
+            };
+            if AssertUnwindSafe(life).catch_unwind().await.is_ok() {
+                return;
+            }
+            broken = true;
+            // What breaks at once each time must not fill the log, or the thread.
+            sleep(PAUSE_AFTER_PANIC).await;
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        tracing::error!(redis = %self.source, "the connection's task broke and begins anew");
+        let cause = format!("internal error ({})", self.source.address()).into();
+        self.lose(Failure::Unknown { cause });
+    }
+
+    async fn serve(&mut self) {
         let mut alarm = pin!(sleep_until(Instant::now()));
         let mut set_at = None;
         while !(self.closed && self.asks.is_empty()) {
@@ -216,6 +244,10 @@ impl Supervisor {
             Done::Asked(number, result) => self.handle_answer(number, result),
             Done::Subscribed(channel, Ok(_)) => self.subscriptions.confirm(channel),
             Done::Unsubscribed(channel, Ok(_)) => self.subscriptions.confirm_end(&channel),
+            // That passes: it is asked again when a command has been answered.
+            Done::Subscribed(channel, Err(error)) if is_busy(&error) => {
+                self.subscriptions.postpone(channel);
+            }
             Done::Subscribed(_, Err(error)) | Done::Unsubscribed(_, Err(error)) => {
                 let verdict = classify(&error);
                 if verdict.reconnect {
@@ -235,6 +267,7 @@ impl Supervisor {
         };
         let lost = match result {
             Ok(value) => {
+                self.subscribe_postponed();
                 let channel = ask.channel.as_deref();
                 let subscribed = channel.is_some_and(|c| self.subscriptions.is_confirmed(c));
                 (ask.answer)(Ok((value, subscribed)))
@@ -248,6 +281,14 @@ impl Supervisor {
         match lost {
             Some(failure) => self.lose(failure),
             None => self.backoff.reset(),
+        }
+    }
+
+    fn subscribe_postponed(&mut self) {
+        for channel in self.subscriptions.take_postponed() {
+            if let Link::Open(open) = &mut self.link {
+                open.subscribe(channel);
+            }
         }
     }
 
@@ -340,6 +381,8 @@ impl Supervisor {
         smallest_ttl.min(DEFAULT_TTL) / 6
     }
 }
+
+const PAUSE_AFTER_PANIC: Duration = Duration::from_millis(50);
 
 /// The server said so, whereas an unknown outcome may pass with the next attempt.
 fn is_answer(failure: &Failure) -> bool {

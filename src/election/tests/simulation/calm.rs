@@ -28,6 +28,9 @@ impl World {
             if candidate.frozen {
                 self.happen_later(Happening::Wake { to });
             }
+            if self.candidates[who].hung {
+                self.happen_later(Happening::Turn { to });
+            }
             self.happen_later(Happening::Heal(Heal::Route { who }));
             if !self.candidates[who].alive && !self.candidates[who].departed {
                 self.happen_later(Happening::Restart { who });
@@ -38,7 +41,7 @@ impl World {
             .filter(|who| !self.candidates[*who].departed)
             .collect();
         for &who in staying.iter().take(2) {
-            if self.candidates[who].alive && !self.candidates[who].frozen {
+            if self.candidates[who].users_run() {
                 self.stand_for_good(who);
             }
         }

@@ -20,6 +20,8 @@ pub struct Candidate {
     /// Requests without an answer yet.
     pub pending: Vec<Envelope>,
     pub frozen: bool,
+    /// Its event loop hangs: no user of it runs.
+    pub hung: bool,
     /// What arrived while it was frozen.
     pub inbox: Vec<Delivery>,
     pub timer: Option<Time>,
@@ -89,11 +91,15 @@ impl Candidate {
         self.alive && self.held.is_some_and(|held| now < held.step_down_at)
     }
 
+    /// Neither the process nor its event loop stands still.
+    pub fn users_run(&self) -> bool {
+        self.alive && !self.frozen && !self.hung
+    }
+
     /// It wants the lease and can act.
     pub fn wants(&self) -> bool {
         let user = &self.user;
-        self.alive
-            && !self.frozen
+        self.users_run()
             && user.campaigning
             && !user.resigning
             && (user.listening || user.answers_due > 0)

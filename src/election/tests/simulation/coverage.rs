@@ -4,7 +4,7 @@ use super::kind::Kind;
 use super::statistics::Statistics;
 
 /// What should happen sometimes, beside every kind of fault.
-const SOMETIMES: [&str; 17] = [
+const SOMETIMES: [&str; 18] = [
     "R6 deadlines checked",
     "campaigns ended and checked",
     "elections",
@@ -15,6 +15,7 @@ const SOMETIMES: [&str; 17] = [
     "grants repeated because the reply was lost",
     "looks at a lease that had run out",
     "lost: expired",
+    "lost: stalled",
     "lost: store lost",
     "lost: superseded",
     "records written again by their holder",
@@ -25,7 +26,7 @@ const SOMETIMES: [&str; 17] = [
 ];
 
 /// Every transition between two phases that the rules allow.
-const TRANSITIONS: [(&str, &str); 29] = [
+const TRANSITIONS: [(&str, &str); 37] = [
     ("idle", "standing"),
     ("idle, releasing", "idle"),
     ("idle, releasing", "standing"),
@@ -55,6 +56,14 @@ const TRANSITIONS: [(&str, &str); 29] = [
     ("lapsed", "standing"),
     ("lapsed", "watching"),
     ("lapsed", "idle, releasing"),
+    ("watching", "suspended"),
+    ("standing", "suspended"),
+    ("standing, perhaps granted", "suspended"),
+    ("primary", "suspended"),
+    ("primary, failing", "suspended"),
+    ("lapsed", "suspended"),
+    ("suspended", "watching"),
+    ("suspended", "standing"),
 ];
 
 /// What should have happened and did not.

@@ -24,6 +24,8 @@ pub enum Cause {
     Campaign,
     Listen,
     Resign,
+    Suspend,
+    Resume,
     /// A user was told that the lease is not held.
     Told,
 }
@@ -47,6 +49,8 @@ impl Cause {
             Cause::Campaign => "campaign",
             Cause::Listen => "listen",
             Cause::Resign => "resign",
+            Cause::Suspend => "suspend",
+            Cause::Resume => "resume",
             Cause::Told => "told",
         }
     }
@@ -292,14 +296,16 @@ impl World {
         self.disturb(0);
         self.trace
             .line(self.now, format!("c{who}"), || "wakes".into());
-        self.look_now(who);
+        if !self.candidates[who].hung {
+            self.look_now(who);
+        }
         let mut inbox = std::mem::take(&mut self.candidates[who].inbox);
         while !inbox.is_empty() {
             let next = self.users.below(inbox.len() as u64) as usize;
             let what = inbox.swap_remove(next);
             self.deliver(who, what);
         }
-        if self.calm {
+        if self.calm && !self.candidates[who].hung {
             self.stand_for_good(who);
         }
         let candidate = &self.candidates[who];

@@ -2,13 +2,14 @@
 
 use super::candidate::Envelope;
 use super::draw::Draw;
+use super::driving::Cause;
 use super::kind::Kind;
 use super::plan::{Scheduled, micros};
 use super::queue::{Happening, Heal};
 use super::redis::Data;
 use super::rules::{Rule, Write};
 use super::world::{COUNTED, World};
-use crate::election::{Message, Outcome, Random, Reason, Record, Token};
+use crate::election::{Election, Message, Outcome, Random, Reason, Record, Token};
 
 impl World {
     pub fn fault(&mut self, scheduled: Scheduled) {
@@ -37,6 +38,7 @@ impl World {
         match kind {
             Kind::Crash => self.crash(who, lasts),
             Kind::Freeze => self.freeze(who, lasts),
+            Kind::Hang => self.hang(who, lasts),
             Kind::CutOff => self.candidates[who].link.cut_until = self.now + lasts,
             Kind::NoMessages => {
                 let candidate = &mut self.candidates[who];
@@ -75,13 +77,13 @@ impl World {
             Kind::StepClockBack => self.redis.step_wall(-(draw.between(1, ttl * 4) as i64)),
             Kind::Split => self.split(lasts, &mut draw),
             Kind::Resign => {
-                if !self.candidates[who].frozen && self.candidates[who].alive {
+                if self.candidates[who].users_run() {
                     self.resign(who, Reason::Resigned);
                     self.return_later(who);
                 }
             }
             Kind::Listen => {
-                if !self.candidates[who].frozen && self.candidates[who].alive {
+                if self.candidates[who].users_run() {
                     let listening = !self.candidates[who].user.listening;
                     self.listen(who, listening);
                 }
@@ -131,6 +133,36 @@ impl World {
         candidate.stands = None;
         let to = candidate.address;
         self.queue.push(self.now + lasts, Happening::Wake { to });
+    }
+
+    /// From the moment at which the heartbeat has found it.
+    fn hang(&mut self, who: usize, lasts: u64) {
+        if !self.candidates[who].users_run() {
+            return;
+        }
+        self.candidates[who].hung = true;
+        let to = self.candidates[who].address;
+        self.act(who, Cause::Suspend, Election::suspend);
+        self.queue.push(self.now + lasts, Happening::Turn { to });
+    }
+
+    pub fn turn(&mut self, who: usize) {
+        let candidate = &mut self.candidates[who];
+        if !candidate.hung {
+            return;
+        }
+        if candidate.frozen {
+            // The process has to wake first.
+            let to = candidate.address;
+            let later = self.now + micros(&candidate.config.ttl) / 100;
+            return self.queue.push(later, Happening::Turn { to });
+        }
+        candidate.hung = false;
+        self.look_now(who);
+        self.act(who, Cause::Resume, Election::resume);
+        if self.calm {
+            self.stand_for_good(who);
+        }
     }
 
     fn restart(&mut self, down_for: u64, data: Data) {
@@ -184,7 +216,7 @@ impl World {
             .iter()
             .filter(|candidate| !candidate.departed)
             .count();
-        if staying <= 2 || !self.candidates[who].alive || self.candidates[who].frozen {
+        if staying <= 2 || !self.candidates[who].users_run() {
             return;
         }
         self.candidates[who].departed = true;

@@ -48,10 +48,12 @@ pub enum Kind {
     Listen,
     Join,
     Leave,
+    /// The event loop that a candidate serves hangs for a while, and is found hanging.
+    Hang,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 34] = [
+    pub const ALL: [Kind; 35] = [
         Kind::LoseRequest,
         Kind::LoseReply,
         Kind::DelayRequest,
@@ -86,6 +88,8 @@ impl Kind {
         Kind::Listen,
         Kind::Join,
         Kind::Leave,
+        // Last: the draws of the others stay what they were.
+        Kind::Hang,
     ];
 
     /// R6 binds although it occurs: what users do, and what messages suffer, which are but hints.
@@ -103,6 +107,7 @@ impl Kind {
                 | Resign
                 | Listen
                 | Join
+                | Hang
         )
     }
 

@@ -25,8 +25,14 @@ impl World {
                     Reason::StoreLost => "lost: store lost",
                     Reason::Expired => "lost: expired",
                     Reason::Superseded => "lost: superseded",
+                    Reason::Stalled => "lost: stalled",
                     _ => "lost: another reason",
                 });
+                if reason == Reason::Stalled {
+                    // As good as resigned: nobody uses it.
+                    let life = self.candidates[who].address.life;
+                    self.rules.exclusion.given_up(who, life);
+                }
                 let told = self.rules.windows[who].was_told(token);
                 let verdict = self.rules.deadlines[who].lost(now, told, reason);
                 self.hear(Rule::R4, verdict);

@@ -31,6 +31,10 @@ pub enum Happening {
     Wake {
         to: Address,
     },
+    /// An event loop that hung turns again.
+    Turn {
+        to: Address,
+    },
     Restart {
         who: usize,
     },

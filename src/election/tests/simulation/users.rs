@@ -12,7 +12,7 @@ use crate::election::{Reason, Token};
 
 impl World {
     pub fn campaign(&mut self, who: usize) {
-        if self.candidates[who].frozen {
+        if !self.candidates[who].users_run() {
             return self.return_later(who);
         }
         self.trace
@@ -108,7 +108,7 @@ impl World {
         if !self.is_there(to) {
             return;
         }
-        if !self.candidates[to.who].frozen {
+        if self.candidates[to.who].users_run() {
             self.look_now(to.who);
         }
         let at = self.now + self.look_after(to.who);
@@ -138,7 +138,7 @@ impl World {
         self.statistics.count("looks at a lease that had run out");
         self.rules.windows[who].told_expired(held.token);
         self.candidates[who].looked = true;
-        if self.users.one_in(2) && !self.candidates[who].frozen {
+        if self.users.one_in(2) && self.candidates[who].users_run() {
             // The driver hears of it at once, or before the next thing that it hands on.
             self.candidates[who].looked = false;
             self.act(who, Cause::Told, |election, now| {

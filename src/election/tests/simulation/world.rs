@@ -129,6 +129,7 @@ impl World {
             link: Link::default(),
             pending: Vec::new(),
             frozen: false,
+            hung: false,
             inbox: Vec::new(),
             timer: None,
             timer_generation: 0,
@@ -165,6 +166,7 @@ impl World {
         candidate.identities.clear();
         candidate.inbox.clear();
         candidate.frozen = false;
+        candidate.hung = false;
         candidate.timer = None;
         candidate.held = None;
         candidate.looked = false;
@@ -229,6 +231,11 @@ impl World {
                     self.wake(to.who);
                 }
             }
+            Happening::Turn { to } => {
+                if self.is_there(to) {
+                    self.turn(to.who);
+                }
+            }
             Happening::Restart { who } => {
                 if !self.candidates[who].alive && !self.candidates[who].departed {
                     let after = self.spawning.below(micros(&self.plan.ttls[0]) / 10);
@@ -241,7 +248,7 @@ impl World {
                 }
             }
             Happening::Resign { to } => {
-                if self.is_there(to) && !self.calm && !self.candidates[to.who].frozen {
+                if self.is_there(to) && !self.calm && self.candidates[to.who].users_run() {
                     self.resign(to.who, Reason::Resigned);
                     self.return_later(to.who);
                 }

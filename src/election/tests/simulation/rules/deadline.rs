@@ -13,12 +13,14 @@ impl Deadline {
         self.term = Some((token, deadline));
     }
 
-    /// `Lost` was sent. Before the deadline only a newer grant is a reason.
+    /// `Lost` was sent. Before the deadline only a newer grant or a hung event loop is a reason.
     pub fn lost(&mut self, now: Time, told_expired: bool, reason: Reason) -> Verdict {
         let term = self.term.take();
         match term {
             Some((token, deadline))
-                if now < deadline && reason != Reason::Superseded && !told_expired =>
+                if now < deadline
+                    && !matches!(reason, Reason::Superseded | Reason::Stalled)
+                    && !told_expired =>
             {
                 Err(format!(
                     "stepped down too early: token {token} lost as {reason:?}, {:?} before its \
