@@ -1,7 +1,7 @@
 // What the event loop does to a lease: nothing, while it is only busy; and when it hangs, or the
 // whole process stands still, the place is another's.
 
-import {now, ripeWatch} from '../scripts/record.mjs'
+import {now} from '../scripts/record.mjs'
 import {TTL, useRedis} from './support/redis'
 import {type Election, Server} from './support/servers'
 import {until} from './support/until'
@@ -56,35 +56,44 @@ describe('an event loop that hangs for longer than stallTimeout', () => {
     expect(await redis.record(prefix)).toMatchObject({token: again.token})
   })
 
-  test('lets the next one in far sooner than a ripe watch after it gave way', async () => {
-    const {primary, standby} = await pair({stallTimeout})
-    const blocked = primary.call('block', 2 * stallTimeout)
+  test('lets the next one in by a release, and not before stallTimeout is over', async () => {
+    const {prefix, primary, standby, token} = await pair({stallTimeout})
+    const changes = await redis.changes(prefix)
+    const blocked = primary.call('block', 3 * stallTimeout)
     const elected = await standby.change('elected')
     const began = await primary.line('the block began', ({doing}) => doing === 'block')
-    // The pings are an eighth of it apart; the rest is for a busy machine.
     expect(elected.at - began.at).toBeGreaterThan(stallTimeout)
-    expect(elected.at - began.at).toBeLessThan((stallTimeout * 9) / 8 + ripeWatch(TTL) / 2)
+    const [released, next] = changes.slice(changes.findIndex(({change}) => change !== 'renewed'))
+    expect(released).toMatchObject({change: 'released', token})
+    expect(next?.change).toBe('granted')
     await blocked
   })
 
   test('takes no place either while it hangs, and the freed one when it turns', async () => {
     const election = redis.election({stallTimeout})
     const primary = await Server.stand(election)
-    const {token} = await primary.change('elected')
     const standby = await Server.stand(election)
-    const hung = standby.call('block', 4 * stallTimeout)
-    await until('the standby counts as hung', async () => {
-      const began = standby.lines.find(({doing}) => doing === 'block')
-      return began && now() > began.at + 2 * stallTimeout
+    const changes = await redis.changes(election.prefix)
+    /** When each connection last called a script. */
+    const asked = new Map<string, number>()
+    const monitor = await redis.connect().monitor()
+    monitor.on('monitor', (_, [command], source) => {
+      if (/^eval/i.test(command)) asked.set(source, now())
     })
+    await until('both ask', () => asked.size === 2)
+    const ms = 6 * stallTimeout
+    const hung = standby.call('block', ms)
+    const began = await standby.line('the block began', ({doing}) => doing === 'block')
+    // Polls are half a ttl apart.
+    await until('the standby asks for nothing any more', () =>
+      [...asked.values()].some((at) => now() > at + 2 * TTL),
+    )
     await primary.call('release')
-    await until('a ripe watch is long past', async () => {
-      const line = primary.changes('resigned')[0]
-      return line && now() > line.at + 1.5 * ripeWatch(TTL)
-    })
-    expect((await redis.record(election.prefix))?.token).toBe(token)
     await hung
-    expect((await standby.change('elected')).token).toBeGreaterThan(Number(token))
+    const elected = await standby.change('elected')
+    monitor.disconnect()
+    const granted = changes.find(({token}) => token === elected.token)
+    expect(Number(granted?.at) - began.at).toBeGreaterThan(ms)
   })
 
   test('stays primary where stallTimeout is false', async () => {

@@ -1,6 +1,6 @@
 import Redis, {type RedisOptions} from 'ioredis'
 import type {ElectionOptions} from '../../index.js'
-import {keyOf} from '../../scripts/record.mjs'
+import {keyOf, now} from '../../scripts/record.mjs'
 import {RedisServer} from '../../scripts/redis.mjs'
 import {Server} from './servers'
 import {until} from './until'
@@ -61,6 +61,17 @@ export function useRedis(args: string[] = []) {
     async record(prefix: string) {
       const {token, seq} = await this.client.hgetall(keyOf(prefix))
       return token === undefined ? undefined : {token: Number(token), seq: Number(seq)}
+    },
+    /** What is published of an election from here on: a list that grows. */
+    async changes(prefix: string) {
+      const heard: {at: number; change: string; token: number}[] = []
+      const subscriber = connect()
+      subscriber.on('message', (_, text: string) => {
+        const [, change, , , , token] = text.split(' ')
+        heard.push({at: now(), change: String(change), token: Number(token)})
+      })
+      await subscriber.subscribe(`${keyOf(prefix)}:changes`)
+      return heard
     },
     /** Waits until the primary has renewed so often; three renewals take a ttl. */
     async renewals(prefix: string, count: number) {

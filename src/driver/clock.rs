@@ -65,6 +65,10 @@ mod tests {
     /// a suspend does: this test runs itself in one.
     #[cfg(target_os = "linux")]
     #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the clock that was not chosen, to compare"
+    )]
     fn it_counts_the_time_in_which_the_machine_slept() {
         use std::process::Command;
         use std::time::Duration;
