@@ -154,6 +154,10 @@ impl Job {
                 self.lose(env, environment, Loss::By("internal"));
                 self.stage.set(Stage::Cut);
             }
+            // The run ended with the deadline, which was over when its release was asked for.
+            (Stage::Releasing, RunChange::Lost(ScopedEnd { reason, .. })) => {
+                self.lost.set(Some(Loss::By(reason_word(reason))));
+            }
             (Stage::Releasing, RunChange::Released | RunChange::Failed) => {
                 self.finish(env, environment);
             }
