@@ -381,8 +381,9 @@ export declare class PrimaryLease {
   get remainingMs(): number
   /**
    * Aborted when the lease is lost or released, with a `PrimaryLeaseError` of the code
-   * `ERR_LEASE_LOST` as its reason. The event loop has to turn for that; `isHeld` does not need
-   * it.
+   * `ERR_LEASE_LOST` as its reason; where a drain waits for the work to stop, it is aborted as
+   * that begins, and the lease is held until it is over. The event loop has to turn to hear of a
+   * loss; `isHeld` does not need it.
    */
   get signal(): AbortSignal
   /** Throws `ERR_LEASE_LOST` unless the lease is held at this moment. */
@@ -415,10 +416,10 @@ export declare class PrimaryLease {
    */
   command(resource: string, args: (string | Uint8Array)[]): Promise<unknown>
   /**
-   * Resigns: `isHeld` is false and `signal` aborted before anything is sent, the campaign
-   * ends, and another server can take over at once. Resolves when Redis has confirmed it, or
-   * when the lease has run out without it; never rejects. A second call changes nothing. On an
-   * older lease of the same campaign it ends the campaign all the same.
+   * Resigns, without waiting for any work: `isHeld` is false and `signal` aborted before anything
+   * is sent, the campaign ends, and another server can take over at once. Resolves when Redis has
+   * confirmed it, or when the lease has run out without it; never rejects. A second call changes
+   * nothing. On an older lease of the same campaign it ends the campaign all the same.
    */
   release(): Promise<void>
   /** The same as `release()`, for `await using`. */
@@ -432,7 +433,7 @@ export declare class PrimaryLease {
  * While it is under way it keeps the process alive; nothing later does. The campaign goes on
  * in the background until `release()`, `resignPrimaryServer()` or the end of the process. It
  * takes over when the primary goes, and stands again after a loss, **while somebody listens** with
- * `onPrimaryChange`: a caller who looks at the answer alone never becomes primary unawares. A new
+ * `onPrimaryChange` or works with `whilePrimary`: a caller who looks at the answer alone never becomes primary unawares. A new
  * call stands again and has its own answer; one while a call is under way joins it.
  *
  * An unreachable Redis does not reject: after `establishTimeout` without an answer it resolves
@@ -466,13 +467,20 @@ export declare function onPrimaryChange(prefix: string, listener: (change: Prima
 export declare function primaryStatus(prefix: string): PrimaryStatus | undefined
 
 /**
- * Resigns the campaign of `prefix`, or every campaign of this process: no lease is held from here
- * on, and another server can take over at once. Resolves when Redis has confirmed it, or when the
- * lease has run out without it. Where there is no campaign it resolves at once.
+ * Resigns the campaign of `prefix`, or every campaign of this process: the signal of each lease is
+ * aborted, then the lease is let go, and another server can take over at once. Resolves when Redis
+ * has confirmed it, or when the lease has run out without it. Where there is no campaign it resolves
+ * at once.
+ *
+ * `drain` is how long the work of `whilePrimary` may take to stop, in ms: from 0 (the default). Until
+ * it has stopped, or the time is up, the lease is renewed, `isHeld` stays true, and no other server
+ * is let in. A later resign with a shorter drain and `release()` let go sooner; a longer drain
+ * changes nothing. A call of `establishPrimaryServer` meanwhile stands again after it.
+ * The end of the process waits for no work.
  *
  * Rejects with `ERR_INVALID_CONFIG`.
  */
-export declare function resignPrimaryServer(prefix?: string): Promise<void>
+export declare function resignPrimaryServer(prefix?: string, options?: {drain?: number}): Promise<void>
 
 /**
  * Sets where log lines go: each is a message and an object of fields, `prefix` among them. Without
@@ -481,6 +489,28 @@ export declare function resignPrimaryServer(prefix?: string): Promise<void>
  * Throws `ERR_INVALID_CONFIG`.
  */
 export declare function setLogger(logger: PrimaryLogger | null): void
+
+/**
+ * Calls `run` at every election of this server as the primary of `prefix`, at once (in the next
+ * turn) where it is primary already. It does not wait for more than that: `lease.signal` is aborted
+ * when the lease is lost, and *before* it is let go by `release()` or `resignPrimaryServer()`, which
+ * can wait for the work to stop (`drain`). While a prefix has such work, its campaign takes over
+ * when the primary goes. It keeps nothing alive.
+ *
+ * A `run` that returns a promise is running until that settles: the next run does not begin before,
+ * and begins then if this server is primary. It is called once per election, whenever it returns;
+ * what it throws or rejects with is logged and does not end the campaign, and is no error where it
+ * passes on that its signal was aborted (an `AbortError`, or `ERR_LEASE_LOST`). One that goes on
+ * after its signal was aborted is reported by a warning: when the drain is over, or `ttl / 5` after
+ * a loss or a resign without one, and when the next run waits for it.
+ *
+ * Returns a function after which no further run begins. The one that is running goes on, and is
+ * waited for by a drain: its signal is the lease's, which this server still has. Work that is to end
+ * sooner takes `AbortSignal.any([lease.signal, another])`.
+ *
+ * Throws `ERR_INVALID_CONFIG`.
+ */
+export declare function whilePrimary(prefix: string, run: (lease: PrimaryLease) => void | Promise<void>): () => void
 
 /**
  * Runs `run` while this server holds the lease of `resource`, and resolves with what it returned.

@@ -843,5 +843,6 @@ module.exports.onPrimaryChange = nativeBinding.onPrimaryChange
 module.exports.primaryStatus = nativeBinding.primaryStatus
 module.exports.resignPrimaryServer = nativeBinding.resignPrimaryServer
 module.exports.setLogger = nativeBinding.setLogger
+module.exports.whilePrimary = nativeBinding.whilePrimary
 module.exports.withLease = nativeBinding.withLease
 module.exports.postgresFence = nativeBinding.postgresFence

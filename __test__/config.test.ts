@@ -1,5 +1,10 @@
 import Redis, {Cluster} from 'ioredis'
-import {establishPrimaryServer, onPrimaryChange} from '../index.js'
+import {
+  establishPrimaryServer,
+  onPrimaryChange,
+  resignPrimaryServer,
+  whilePrimary,
+} from '../index.js'
 import {newPrefix} from './support/redis'
 
 // Nothing listens there: whatever is refused, is refused before Redis is asked.
@@ -61,7 +66,28 @@ describe('a prefix is 1 to 200 characters without control characters or braces',
 
   test('a listener is refused with one too', () => {
     expect(() => onPrimaryChange('', () => {})).toThrow(expect.objectContaining(refused(/prefix/)))
+    expect(() => whilePrimary('', () => {})).toThrow(expect.objectContaining(refused(/prefix/)))
   })
+})
+
+test.each<[unknown, RegExp]>([
+  [undefined, /run must be a function, got undefined/],
+  [{}, /run must be a function, got an object/],
+])('work that is %p is refused', (run, shown) => {
+  expect(() => whilePrimary('jobs', run as never)).toThrow(expect.objectContaining(refused(shown)))
+})
+
+test.each<[unknown, RegExp]>([
+  [{drain: -1}, /drain .*-1/],
+  [{drain: Number.NaN}, /drain .*NaN/],
+  [{drain: Number.POSITIVE_INFINITY}, /drain .*inf/],
+  [{drain: '5000'}, /drain .*a string/],
+  [{drian: 5000}, /"drian", known: drain/],
+  [5000, /options must be an object, got a number/],
+])('a resign with %p is refused', async (options, shown) => {
+  await expect(resignPrimaryServer(undefined, options as never)).rejects.toMatchObject(
+    refused(shown),
+  )
 })
 
 describe('a source that is not supported yet is refused by name', () => {

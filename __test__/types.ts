@@ -8,6 +8,8 @@ import {
   type PrimaryChange,
   type PrimaryLease,
   postgresFence,
+  resignPrimaryServer,
+  whilePrimary,
 } from '../index.js'
 
 /** Each variant has its own fields and no other, and `type` tells them apart. */
@@ -53,3 +55,14 @@ export async function used(redis: Redis, options: ElectionOptions) {
 
 /** It can be passed on as what it is: two strings. */
 export const fence: {schema: string; claim: string} = postgresFence
+
+export async function worked() {
+  const stop: () => void = whilePrimary('jobs', (lease: PrimaryLease) => lease.assertHeld())
+  whilePrimary('jobs', async ({signal}) => signal.throwIfAborted())
+  stop()
+  await resignPrimaryServer()
+  await resignPrimaryServer('jobs', {drain: 5000})
+  await resignPrimaryServer(undefined, {drain: 5000})
+  // @ts-expect-error: a number is no options object
+  await resignPrimaryServer('jobs', 5000)
+}

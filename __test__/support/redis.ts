@@ -9,9 +9,11 @@ import {until} from './until'
 export const TTL = 1000
 
 let elections = 0
+// Jest runs several files in one process, each with a counter of its own.
+const file = process.hrtime.bigint().toString(36)
 
 /** A name that no other test uses: the elections of one process live on in it. */
-export const newPrefix = () => `test-${process.pid}-${++elections}`
+export const newPrefix = () => `test-${process.pid}-${file}-${++elections}`
 
 /**
  * A Redis server of this test file's own, and a client to look into it. Whatever servers a test

@@ -56,6 +56,16 @@ const commands = {
   listen: (prefix) => {
     unsubscribe.push(addon.onPrimaryChange(prefix, heard))
   },
+  /** Work that never ends by itself, and says what happens to it. */
+  guard: (prefix) => {
+    const stop = addon.whilePrimary(prefix, (granted) => {
+      lease = granted
+      say({work: 'begun', token: granted.token})
+      granted.signal.addEventListener('abort', () => say({work: 'aborted', held: granted.isHeld}))
+      return new Promise(() => {})
+    })
+    unsubscribe.push(stop)
+  },
   unlisten: () => {
     for (const stop of unsubscribe.splice(0)) stop()
   },
@@ -151,9 +161,9 @@ const commands = {
     say({doing: 'release'})
     await lease?.[Symbol.asyncDispose]()
   },
-  async resign(prefix) {
+  async resign(prefix, options) {
     say({doing: 'release'})
-    await addon.resignPrimaryServer(prefix)
+    await addon.resignPrimaryServer(prefix, options)
   },
   /** A candidate of its own in a worker thread; resolves when it has been answered. */
   spawn: (name, election) => {

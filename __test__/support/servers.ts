@@ -24,6 +24,7 @@ export type Line = {
   fields?: Record<string, unknown>
   doing?: string
   seen?: string
+  work?: string
   remainingMs?: number
 }
 
@@ -138,9 +139,7 @@ export async function runScript(
   {switches = [] as string[], timeout = 20_000} = {},
 ) {
   const addon = JSON.stringify(join(__dirname, '../../index.js'))
-  const names =
-    'establishPrimaryServer, LeaderRunner, onPrimaryChange, primaryStatus, resignPrimaryServer, setLogger, withLease'
-  const source = `const {${names}} = require(${addon}); const url = '${url}'; ${script}`
+  const source = `Object.assign(globalThis, require(${addon})); const url = '${url}'; ${script}`
   return new Promise<{code: number; stdout: string; stderr: string; ms: number}>(
     (resolve, reject) => {
       const begun = performance.now()

@@ -9,13 +9,15 @@ use super::change::{Present, Telling, number, primary_to_js};
 use super::environment::{self, Environment};
 use super::error::{Code, PrimaryLeaseError};
 use super::fence::Fence;
-use super::js;
+use super::guarded;
+use super::js::{self, Value};
 use super::lease::Term;
 use super::listener::broadcast;
 use super::options::Options;
-use super::promise::{self, Deferred, Gathering};
+use super::promise::Deferred;
+use super::resigning::Ends;
 use crate::driver::{Change, Handle, LeaseCell, now, reason_word};
-use crate::election::{Answer, Primary, Reason, Token};
+use crate::election::{Answer, Primary, Token};
 use crate::store::Source;
 
 /// This environment's end of one campaign.
@@ -28,16 +30,12 @@ pub struct Campaign {
     pub fence: Fence,
     /// Callers who wait for an answer, with the number of their call.
     pub waiting: RefCell<Vec<(u64, Deferred)>>,
-    /// Callers who wait for the end, with the number of their resign.
-    leaving: RefCell<Vec<(u64, Rc<Gathering>)>>,
-    term: RefCell<Option<Term>>,
+    pub ends: Ends,
+    /// It campaigns: it was established, and neither resigned nor refused since.
+    pub active: Cell<bool>,
+    term: RefCell<Option<Rc<Term>>>,
     primary: RefCell<Option<Option<Primary>>>,
     unavailable: RefCell<Option<Arc<str>>>,
-    /// It campaigns: it was established, and neither resigned nor refused since.
-    active: Cell<bool>,
-    /// The number of the latest resign, and of the latest that has ended.
-    resigned: Cell<u64>,
-    ended: Cell<u64>,
 }
 
 impl Campaign {
@@ -57,13 +55,11 @@ impl Campaign {
             handle,
             fence,
             waiting: RefCell::default(),
-            leaving: RefCell::default(),
+            ends: Ends::default(),
+            active: Cell::new(false),
             term: RefCell::default(),
             primary: RefCell::default(),
             unavailable: RefCell::default(),
-            active: Cell::new(false),
-            resigned: Cell::new(0),
-            ended: Cell::new(0),
         }
     }
 
@@ -71,63 +67,37 @@ impl Campaign {
         self.active.get()
     }
 
-    /// Nothing of it is on its way any more.
-    fn has_ended(&self) -> bool {
-        !self.active.get() && self.ended.get() >= self.resigned.get()
-    }
-
-    pub fn era(&self) -> u64 {
-        self.resigned.get()
-    }
-
+    /// Stands, or stands again: at once, or when a resign that is under way has been sent.
     pub fn establish(&self, deferred: Deferred) {
-        self.active.set(true);
-        let number = self.handle.establish();
-        self.waiting.borrow_mut().push((number, deferred));
-    }
-
-    /// Resigns, unless that has been done already, and finishes the gathering at the end of it.
-    pub fn resign(&self, env: &Env, gathering: &Rc<Gathering>) {
-        if self.active.replace(false) {
-            self.handle.end_lease();
-            // Before anything is sent: the work stops before another server is let in.
-            self.abort(env);
-            self.resigned.set(self.handle.resign(Reason::Resigned));
-        }
-        let number = self.resigned.get();
-        if self.ended.get() < number {
-            let waiting = (number, gathering.add());
-            self.leaving.borrow_mut().push(waiting);
+        if let Some(deferred) = self.ends.keep_until_drained(deferred) {
+            self.active.set(true);
+            let number = self.handle.establish();
+            self.waiting.borrow_mut().push((number, deferred));
         }
     }
 
-    /// What `PrimaryLease.release()` does, for a lease of the campaign that began after the
-    /// resign `era`.
-    pub fn release(&self, env: &Env, era: u64) -> napi::Result<Object<'static>> {
-        let (deferred, promise) = promise::pending(env)?;
-        let gathering = Gathering::begin(deferred);
-        // A lease of an earlier campaign was released then; a new one is not its business.
-        if era == self.resigned.get() || !self.active.get() {
-            self.resign(env, &gathering);
-        }
-        gathering.finish();
-        Ok(promise)
+    pub fn is_held(&self) -> bool {
+        let term = self.term.borrow();
+        term.as_ref().is_some_and(|term| term.cell.is_held(now()))
     }
 
-    /// For the end of the environment: the number to wait for, if anything may be on its way.
-    pub fn exit(&self) -> Option<u64> {
-        if self.active.replace(false) {
-            self.resigned.set(self.handle.resign(Reason::Exit));
+    /// The lease that is held, and not about to be let go.
+    pub fn lease_to_work_under(&self, env: &Env) -> Option<(Arc<LeaseCell>, Value)> {
+        if self.is_draining() || !self.is_held() {
+            return None;
         }
-        let number = self.resigned.get();
-        (self.ended.get() < number).then_some(number)
+        let term = self.term.borrow();
+        let term = term.as_ref()?;
+        Some((term.cell.clone(), term.object(env).ok()?))
     }
 
     pub fn present(&self, env: &Env) -> Present {
         let term = self.term.borrow();
+        // One whose signal is aborted already is nothing to begin with.
+        let term = term.as_ref().filter(|_| !self.is_draining());
         Present {
             unavailable: self.unavailable.borrow().clone(),
-            lease: term.as_ref().and_then(|term| term.object(env).ok()),
+            lease: term.and_then(|term| term.object(env).ok()),
             primary: self.primary.borrow().clone(),
         }
     }
@@ -136,12 +106,13 @@ impl Campaign {
         let telling = match change {
             Change::Elected(cell) => self.begin_term(env, cell),
             Change::Lost { token, reason: why } => {
-                self.end_term(env);
+                self.end_term(env, environment);
+                self.stop_draining(env);
                 let reason = reason_word(why);
                 Some(Telling::Lost { token, reason })
             }
             Change::Resigned { token, reason: why } => {
-                self.end_term(env);
+                self.end_term(env, environment);
                 *self.primary.borrow_mut() = None;
                 *self.unavailable.borrow_mut() = None;
                 let reason = reason_word(why);
@@ -164,16 +135,16 @@ impl Campaign {
                 None
             }
             Change::Ended { resign } => {
-                self.end(resign);
+                self.ends.end(resign);
                 None
             }
-            Change::Failed { token } => self.fail(env, token),
+            Change::Failed { token } => self.fail(env, environment, token),
         };
         if let Some(telling) = telling {
             broadcast(env, environment, &self.prefix, &telling);
         }
         // With its last handle the loop ends, and with the last loop the connection.
-        if self.has_ended() {
+        if !self.active.get() && self.ends.are_over() {
             let mut campaigns = environment.campaigns.borrow_mut();
             campaigns.retain(|c| c.number != self.number);
         }
@@ -233,7 +204,7 @@ impl Campaign {
         });
         match begun {
             Ok((term, object)) => {
-                *self.term.borrow_mut() = Some(term);
+                *self.term.borrow_mut() = Some(Rc::new(term));
                 Some(Telling::Elected(object))
             }
             Err(thrown) => {
@@ -243,23 +214,27 @@ impl Campaign {
         }
     }
 
-    fn end_term(&self, env: &Env) {
+    fn end_term(&self, env: &Env, environment: &Environment) {
         self.abort(env);
         if let Some(term) = self.term.borrow_mut().take() {
             term.cell.end();
+            let config = &self.options.config;
+            // What the rules leave to work in flight.
+            let time = config.window().saturating_sub(config.term());
+            guarded::report_later(environment, &term.cell, time);
             term.drop_references(env);
         }
     }
 
-    fn abort(&self, env: &Env) {
-        // Taken while the listeners of the signal run: they may ask us anything.
-        let Some(term) = self.term.borrow_mut().take() else {
-            return;
-        };
-        if let Err(thrown) = term.abort(env, &self.prefix) {
+    /// Aborts the signal of the lease; that it was aborted before makes no difference.
+    pub fn abort(&self, env: &Env) {
+        // Not borrowed while the listeners of the signal run: they may ask us anything.
+        let term = self.term.borrow().clone();
+        if let Some(term) = term
+            && let Err(thrown) = term.abort(env, &self.prefix)
+        {
             tracing::error!(environment = environment::id(), prefix = %self.prefix, error = %thrown, "aborting the signal failed");
         }
-        *self.term.borrow_mut() = Some(term);
     }
 
     fn answer(&self, env: &Env, establish: u64, answer: Answer) {
@@ -291,21 +266,11 @@ impl Campaign {
         js::read(term.object(env).ok()?).ok()
     }
 
-    fn end(&self, resign: u64) {
-        self.ended.set(resign);
-        let mut leaving = self.leaving.borrow_mut();
-        let (gone, others): (Vec<_>, Vec<_>) = leaving.drain(..).partition(|(n, _)| *n <= resign);
-        *leaving = others;
-        drop(leaving);
-        for (_, gathering) in gone {
-            gathering.finish();
-        }
-    }
-
-    fn fail(&self, env: &Env, token: Option<Token>) -> Option<Telling> {
+    fn fail(&self, env: &Env, environment: &Environment, token: Option<Token>) -> Option<Telling> {
+        self.end_term(env, environment);
+        self.stop_draining(env);
         self.active.set(false);
-        self.end_term(env);
-        self.end(u64::MAX);
+        self.ends.end(u64::MAX);
         for (_, deferred) in self.waiting.take() {
             let message = format!("the campaign of {:?} broke", self.prefix);
             deferred.reject(PrimaryLeaseError::new(Code::Closed, message));

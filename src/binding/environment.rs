@@ -23,6 +23,7 @@ use super::campaign::Campaign;
 use super::error::Result;
 use super::exit;
 use super::fence;
+use super::guarded::Work;
 use super::inspector;
 use super::js::{self, Value};
 use super::listener::{self, Listener};
@@ -92,6 +93,8 @@ pub struct Environment {
     /// The present campaign of each prefix, and replaced ones that have not ended.
     pub campaigns: RefCell<Vec<Rc<Campaign>>>,
     pub listeners: RefCell<Vec<Rc<Listener>>>,
+    /// The guarded work that is going on.
+    pub work: RefCell<Vec<Rc<Work>>>,
     pub logger: RefCell<Logger>,
     /// The runs whose leases have not been released.
     pub jobs: RefCell<HashMap<u64, Rc<Job>>>,
@@ -213,6 +216,7 @@ pub fn present(env: &Env) -> napi::Result<Rc<Environment>> {
         channel: Channel(Arc::new(queue(env)?)),
         campaigns: RefCell::default(),
         listeners: RefCell::default(),
+        work: RefCell::default(),
         logger: RefCell::new(Logger::Console),
         jobs: RefCell::default(),
         runners: RefCell::default(),

@@ -75,6 +75,12 @@ impl PrimaryLeaseError {
         PrimaryLeaseError::new(Code::LeaseLost, message)
     }
 
+    /// For work that is to stop while the lease is still held for it.
+    pub fn lease_ending(prefix: &str, token: u64) -> Self {
+        let message = format!("the lease {token} of {prefix:?} is about to be released");
+        PrimaryLeaseError::new(Code::LeaseLost, message)
+    }
+
     /// A real `Error` with our name and code.
     pub fn to_js(&self, env: &Env) -> napi::Result<Object<'static>> {
         let mut error = named(env, "PrimaryLeaseError", &self.message)?;

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use napi::Env;
 use napi::bindgen_prelude::{Object, Unknown};
@@ -12,8 +13,9 @@ use super::environment::{self, Delivery, Environment};
 use super::error::{Code, PrimaryLeaseError, Result};
 use super::fence::Fence;
 use super::given::{Given, function, text};
+use super::guarded::Guard;
 use super::js::{self, Kind, Value};
-use super::listener;
+use super::listener::{self, Role};
 use super::logging::{self, Logger};
 use super::options::{self, Options};
 use super::promise::{self, Deferred, Gathering};
@@ -28,7 +30,7 @@ use crate::store::{Source, Target};
 /// While it is under way it keeps the process alive; nothing later does. The campaign goes on
 /// in the background until `release()`, `resignPrimaryServer()` or the end of the process. It
 /// takes over when the primary goes, and stands again after a loss, **while somebody listens** with
-/// `onPrimaryChange`: a caller who looks at the answer alone never becomes primary unawares. A new
+/// `onPrimaryChange` or works with `whilePrimary`: a caller who looks at the answer alone never becomes primary unawares. A new
 /// call stands again and has its own answer; one while a call is under way joins it.
 ///
 /// An unreachable Redis does not reject: after `establishTimeout` without an answer it resolves
@@ -161,15 +163,52 @@ pub fn on_primary_change(
     prefix: Unknown,
     listener: Unknown,
 ) -> napi::Result<Unknown<'static>> {
+    subscribe(env, prefix, ("listener", listener), Role::Told)
+}
+
+/// Calls `run` at every election of this server as the primary of `prefix`, at once (in the next
+/// turn) where it is primary already. It does not wait for more than that: `lease.signal` is aborted
+/// when the lease is lost, and *before* it is let go by `release()` or `resignPrimaryServer()`, which
+/// can wait for the work to stop (`drain`). While a prefix has such work, its campaign takes over
+/// when the primary goes. It keeps nothing alive.
+///
+/// A `run` that returns a promise is running until that settles: the next run does not begin before,
+/// and begins then if this server is primary. It is called once per election, whenever it returns;
+/// what it throws or rejects with is logged and does not end the campaign, and is no error where it
+/// passes on that its signal was aborted (an `AbortError`, or `ERR_LEASE_LOST`). One that goes on
+/// after its signal was aborted is reported by a warning: when the drain is over, or `ttl / 5` after
+/// a loss or a resign without one, and when the next run waits for it.
+///
+/// Returns a function after which no further run begins. The one that is running goes on, and is
+/// waited for by a drain: its signal is the lease's, which this server still has. Work that is to end
+/// sooner takes `AbortSignal.any([lease.signal, another])`.
+///
+/// Throws `ERR_INVALID_CONFIG`.
+#[napi(
+    catch_unwind,
+    ts_args_type = "prefix: string, run: (lease: PrimaryLease) => void | Promise<void>",
+    ts_return_type = "() => void"
+)]
+pub fn while_primary(env: &Env, prefix: Unknown, run: Unknown) -> napi::Result<Unknown<'static>> {
+    subscribe(env, prefix, ("run", run), Role::Works(Guard::default()))
+}
+
+/// Adds a function for an election, and returns one that removes it.
+fn subscribe(
+    env: &Env,
+    prefix: Unknown,
+    (name, given): (&str, Unknown),
+    role: Role,
+) -> napi::Result<Unknown<'static>> {
     let environment = environment::present(env)?;
     let add = || -> Result<u64> {
         let prefix = text("prefix", js::value(&prefix))?;
         check_name("prefix", &prefix)?;
-        let listener = function("listener", js::value(&listener))?;
-        Ok(listener::add(&environment, &prefix, listener)?)
+        let given = function(name, js::value(&given))?;
+        Ok(listener::add(&environment, &prefix, given, role)?)
     };
     let number = add().map_err(|error| error.into_napi(env))?;
-    let remove = js::function(env, "removeListener", move |env, _| {
+    let remove = js::function(env, "stop", move |env, _| {
         if let Some(environment) = environment::existing() {
             listener::remove(env, &environment, number);
         }
@@ -202,14 +241,21 @@ pub fn primary_status(env: &Env, prefix: Unknown) -> napi::Result<Unknown<'stati
     status().map_err(|error| error.into_napi(env))
 }
 
-/// Resigns the campaign of `prefix`, or every campaign of this process: no lease is held from here
-/// on, and another server can take over at once. Resolves when Redis has confirmed it, or when the
-/// lease has run out without it. Where there is no campaign it resolves at once.
+/// Resigns the campaign of `prefix`, or every campaign of this process: the signal of each lease is
+/// aborted, then the lease is let go, and another server can take over at once. Resolves when Redis
+/// has confirmed it, or when the lease has run out without it. Where there is no campaign it resolves
+/// at once.
+///
+/// `drain` is how long the work of `whilePrimary` may take to stop, in ms: from 0 (the default). Until
+/// it has stopped, or the time is up, the lease is renewed, `isHeld` stays true, and no other server
+/// is let in. A later resign with a shorter drain and `release()` let go sooner; a longer drain
+/// changes nothing. A call of `establishPrimaryServer` meanwhile stands again after it.
+/// The end of the process waits for no work.
 ///
 /// Rejects with `ERR_INVALID_CONFIG`.
 #[napi(
     catch_unwind,
-    ts_args_type = "prefix?: string",
+    ts_args_type = "prefix?: string, options?: {drain?: number}",
     ts_return_type = "Promise<void>"
 )]
 pub fn resign_primary_server(
@@ -219,14 +265,14 @@ pub fn resign_primary_server(
 ) -> napi::Result<Object<'static>> {
     let environment = environment::present(env)?;
     let (prefix, options) = (js::value(&prefix), js::value(&options));
-    let leaving = match to_resign(env, &environment, prefix, options) {
-        Ok(leaving) => leaving,
+    let (leaving, drain) = match to_resign(env, &environment, prefix, options) {
+        Ok(read) => read,
         Err(error) => return promise::rejected(env, error),
     };
     let (deferred, promise) = promise::pending(env)?;
     let gathering = Gathering::begin(deferred);
     for campaign in leaving {
-        campaign.resign(env, &gathering);
+        campaign.resign(env, &environment, drain, &gathering);
     }
     gathering.finish();
     Ok(promise)
@@ -237,15 +283,15 @@ fn to_resign(
     environment: &Environment,
     prefix: Value,
     options: Value,
-) -> Result<Vec<Rc<Campaign>>> {
-    Given::new(env, options, &[])?;
+) -> Result<(Vec<Rc<Campaign>>, Duration)> {
+    let drain = Given::new(env, options, &["drain"])?.millis("drain")?;
     let mut campaigns = environment.campaigns.borrow().clone();
     if !matches!(js::kind(prefix)?, Kind::Nothing) {
         let prefix = text("prefix", prefix)?;
         check_name("prefix", &prefix)?;
         campaigns.retain(|campaign| campaign.prefix == prefix);
     }
-    Ok(campaigns)
+    Ok((campaigns, drain.unwrap_or_default()))
 }
 
 /// Sets where log lines go: each is a message and an object of fields, `prefix` among them. Without

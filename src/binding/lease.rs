@@ -72,8 +72,9 @@ impl PrimaryLease {
     }
 
     /// Aborted when the lease is lost or released, with a `PrimaryLeaseError` of the code
-    /// `ERR_LEASE_LOST` as its reason. The event loop has to turn for that; `isHeld` does not need
-    /// it.
+    /// `ERR_LEASE_LOST` as its reason; where a drain waits for the work to stop, it is aborted as
+    /// that begins, and the lease is held until it is over. The event loop has to turn to hear of a
+    /// loss; `isHeld` does not need it.
     #[napi(getter, catch_unwind, ts_return_type = "AbortSignal")]
     pub fn signal(&self, env: &Env, this: This) -> napi::Result<Object<'static>> {
         let signal = js::get(env, js::value(&this.object), SIGNAL)?;
@@ -134,10 +135,10 @@ impl PrimaryLease {
         self.asker().ask(env, js::value(&resource), Some(args))
     }
 
-    /// Resigns: `isHeld` is false and `signal` aborted before anything is sent, the campaign
-    /// ends, and another server can take over at once. Resolves when Redis has confirmed it, or
-    /// when the lease has run out without it; never rejects. A second call changes nothing. On an
-    /// older lease of the same campaign it ends the campaign all the same.
+    /// Resigns, without waiting for any work: `isHeld` is false and `signal` aborted before anything
+    /// is sent, the campaign ends, and another server can take over at once. Resolves when Redis has
+    /// confirmed it, or when the lease has run out without it; never rejects. A second call changes
+    /// nothing. On an older lease of the same campaign it ends the campaign all the same.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn release(&self, env: &Env) -> napi::Result<Object<'static>> {
         self.cell.end();
@@ -189,7 +190,7 @@ impl Term {
             campaign: Rc::downgrade(campaign),
             prefix: campaign.prefix.clone(),
             server_id: campaign.options.server_id.clone(),
-            era: campaign.era(),
+            era: campaign.ends.era(),
         };
         let instance = lease.into_instance(env)?;
         let mut object = instance.as_object(env);
@@ -211,16 +212,23 @@ impl Term {
 
     /// Aborts the signal.
     pub fn abort(&self, env: &Env, prefix: &str) -> js::Result<()> {
-        let error = PrimaryLeaseError::lease_lost(prefix, self.cell.token().get()).to_js(env)?;
+        let token = self.cell.token().get();
+        let error = match self.cell.is_held(now()) {
+            true => PrimaryLeaseError::lease_ending(prefix, token),
+            false => PrimaryLeaseError::lease_lost(prefix, token),
+        };
+        let error = error.to_js(env)?;
         let controller = js::value(&self.controller.get_value(env)?);
         js::invoke(env, controller, "abort", &[js::value(&error)])?;
         Ok(())
     }
 
     /// Lets go of the JavaScript objects.
-    pub fn drop_references(self, env: &Env) {
-        // Nothing to be done about a reference that cannot be given back.
-        let _ = self.object.unref(env);
-        let _ = self.controller.unref(env);
+    pub fn drop_references(self: Rc<Self>, env: &Env) {
+        if let Some(term) = Rc::into_inner(self) {
+            // Nothing to be done about a reference that cannot be given back.
+            let _ = term.object.unref(env);
+            let _ = term.controller.unref(env);
+        }
     }
 }

@@ -5,23 +5,39 @@ use napi::{Env, UnknownRef};
 
 use super::change::{Present, Telling};
 use super::environment::{self, Delivery, Environment};
+use super::guarded::Guard;
 use super::js::{self, Value};
 
-/// A function that is told of the changes of one election.
+/// A function that one election calls.
 pub struct Listener {
     pub number: u64,
     pub prefix: String,
+    role: Role,
     function: Cell<Option<UnknownRef<false>>>,
     /// It was told the present, if there was one when it came.
     live: Cell<bool>,
 }
 
+/// What the function is for.
+pub enum Role {
+    /// To be told of every change.
+    Told,
+    /// To work while this server is primary.
+    Works(Guard),
+}
+
 /// Adds a listener; it returns its number.
-pub fn add(environment: &Environment, prefix: &str, function: Value) -> js::Result<u64> {
+pub fn add(
+    environment: &Environment,
+    prefix: &str,
+    function: Value,
+    role: Role,
+) -> js::Result<u64> {
     let campaign = environment.campaign(prefix);
     let listener = Rc::new(Listener {
         number: environment.next_number(),
         prefix: prefix.into(),
+        role,
         function: Cell::new(Some(js::read(function)?)),
         live: Cell::new(campaign.is_none()),
     });
@@ -74,7 +90,7 @@ pub fn broadcast(env: &Env, environment: &Environment, prefix: &str, telling: &T
         .cloned()
         .collect();
     for listener in listeners {
-        listener.tell(env, telling);
+        listener.tell(env, environment, telling);
     }
 }
 
@@ -91,13 +107,34 @@ pub fn tell_present(env: &Env, environment: &Environment, number: u64) {
         None => Present::default(),
     };
     for telling in present.tellings() {
-        listener.tell(env, &telling);
+        listener.tell(env, environment, &telling);
     }
 }
 
 impl Listener {
-    fn tell(&self, env: &Env, telling: &Telling) {
-        if let Err(thrown) = self.try_tell(env, telling) {
+    fn tell(&self, env: &Env, environment: &Environment, telling: &Telling) {
+        match self.role {
+            Role::Told => self.tell_all(env, telling),
+            Role::Works(_) if matches!(telling, Telling::Elected(_)) => {
+                self.begin_work(env, environment);
+            }
+            Role::Works(_) => {}
+        }
+    }
+
+    /// Begins what is to be done while this server is primary, if it is.
+    pub fn begin_work(&self, env: &Env, environment: &Environment) {
+        if let Role::Works(guard) = &self.role {
+            guard.begin(env, environment, self);
+        }
+    }
+
+    fn tell_all(&self, env: &Env, telling: &Telling) {
+        let told = telling
+            .to_js(env, &self.prefix)
+            .and_then(|change| self.call(env, js::value(&change)))
+            .and_then(|returned| returned.map_or(Ok(()), |value| self.observe(env, value)));
+        if let Err(thrown) = told {
             tracing::error!(
                 environment = environment::id(),
                 prefix = %self.prefix,
@@ -106,19 +143,18 @@ impl Listener {
         }
     }
 
-    fn try_tell(&self, env: &Env, telling: &Telling) -> js::Result<()> {
+    /// What the function returned; `None` where it was removed.
+    pub fn call(&self, env: &Env, argument: Value) -> js::Result<Option<Value>> {
         // Taken and put back: the listener may remove itself while it runs.
         let Some(reference) = self.function.take() else {
-            return Ok(());
+            return Ok(None);
         };
         let function = reference
             .get_value(env)
             .map(|function| js::value(&function));
         self.function.set(Some(reference));
-        let change = telling.to_js(env, &self.prefix)?;
         let nothing = js::make(env, ())?;
-        let returned = js::call(env, nothing, function?, &[js::value(&change)])?;
-        self.observe(env, returned)
+        js::call(env, nothing, function?, &[argument]).map(Some)
     }
 
     /// A promise that a listener returns must not be rejected unobserved.

@@ -215,7 +215,7 @@ impl Campaign {
                 }
                 Output::Notice(Notice::NobodyListens) => tracing::warn!(
                     "another server is primary and nobody listens here, so this server will not \
-                     take over: add a listener with onPrimaryChange"
+                     take over: add a listener with onPrimaryChange, or whilePrimary"
                 ),
                 Output::Ended => {
                     if !self.campaigning {
