@@ -272,14 +272,6 @@ export interface PrimaryLeaseError extends Error {
 }
 
 /**
- * Which binding artifact the generated loader actually loaded: `'native'` for
- * a native addon, otherwise the `platformArchABI` of the WASI flavor. Every
- * flavor napi-rs can build is listed, because `NAPI_RS_NATIVE_LIBRARY_PATH`
- * can point the loader at a WASI artifact this package does not build itself.
- */
-export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
-
-/**
  * Runs the jobs of a scheduler that every server has, each tick on one of them.
  *
  * Every server calls `runLocked` at every tick; the one that is granted the lease of the job's name

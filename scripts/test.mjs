@@ -2,7 +2,7 @@
 // real Redis and PostgreSQL servers. It reads the tracked files and writes none; what it makes lies
 // in target/.
 
-import {copyFile, readdir, readFile, rename, rm} from 'node:fs/promises'
+import {copyFile, readFile, rename, rm} from 'node:fs/promises'
 import {join} from 'node:path'
 import {explain, Refusal, root, run, step} from './run.mjs'
 import {setup} from './setup.mjs'
@@ -31,7 +31,7 @@ async function test() {
   await step('addon', () =>
     run('npm', ['run', 'addon', '--', '--no-dts-cache', '--output-dir', ADDON]),
   )
-  await step('index.js and index.d.ts are up to date', checkGenerated)
+  await step('index.mjs and index.d.ts are up to date', checkGenerated)
   await step('jest', jest)
   await step('a minute of faults', chaos)
 }
@@ -59,7 +59,7 @@ function countRust(output) {
 }
 
 async function checkGenerated() {
-  for (const name of ['index.js', 'index.d.ts']) {
+  for (const name of ['index.mjs', 'index.d.ts']) {
     const tracked = await readFile(join(root, name), 'utf8').catch(() => undefined)
     if (tracked !== (await readFile(join(root, ADDON, name), 'utf8'))) {
       throw new Refusal(`${name} is not what the Rust generates: npm run fix, then commit it`)
@@ -69,14 +69,12 @@ async function checkGenerated() {
 
 /**
  * Puts what was just built beside index.js, which git ignores; `npm run build` puts the release
- * there. (The loader knows a variable for another place, but swc's loader would heed it too.)
+ * there.
  */
 async function placeAddon() {
-  const name = (await readdir(join(root, ADDON))).find((name) => name.endsWith('.node'))
-  if (!name) throw new Refusal(`no .node file in ${ADDON}`)
   // In one step: a process may be running the old one.
-  await copyFile(join(root, ADDON, name), join(root, `${name}.new.node`))
-  await rename(join(root, `${name}.new.node`), join(root, name))
+  await copyFile(join(root, ADDON, 'primary-lease.node'), join(root, 'new.node'))
+  await rename(join(root, 'new.node'), join(root, 'primary-lease.node'))
 }
 
 async function chaos() {
