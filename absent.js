@@ -1,2 +1,2 @@
 // In the place of a platform's package that a bundler does not find; see index.js.
-module.exports = null
+module.exports = /** @type {object | null} */ (null)

@@ -4,7 +4,11 @@
 // (package.json, `imports`) falls back on absent.js where a bundler does not find the package, so that
 // it has nothing to warn of. Node itself takes the first entry or throws.
 
-/** The packages that were tried, with what went wrong. */
+/**
+ * The packages that were tried, with what went wrong.
+ *
+ * @type {{name: string, error: NodeJS.ErrnoException}[]}
+ */
 const tried = []
 
 const binding = load()
@@ -65,19 +69,31 @@ function load() {
   throw explained()
 }
 
-/** absent.js exports null. */
+/**
+ * absent.js exports null.
+ *
+ * @param {object | null} found
+ */
 function present(found) {
   if (found === null) throw Object.assign(new Error('not installed'), {code: 'MODULE_NOT_FOUND'})
   return found
 }
 
+/**
+ * @param {string} platform
+ * @param {unknown} error
+ */
 function failed(platform, error) {
-  tried.push({name: `primary-lease-${platform}`, error})
+  tried.push({
+    name: `primary-lease-${platform}`,
+    error: /** @type {NodeJS.ErrnoException} */ (error),
+  })
 }
 
 function explained() {
   const machine = `${process.platform} ${process.arch}`
-  if (tried.length === 0) {
+  const [first] = tried
+  if (!first) {
     return new Error(
       `primary-lease has no binary for ${machine}: there is one for Linux (glibc 2.28 or newer, or ` +
         'musl), macOS and Windows, each on x64 and arm64',
@@ -90,7 +106,8 @@ function explained() {
       {cause: broken.error},
     )
   }
-  const {name} = tried[tried.length > 1 && isMusl() ? 1 : 0]
+  // On Linux the second is for musl.
+  const {name} = (isMusl() && tried[1]) || first
   const {version} = require('./package.json')
   return new Error(
     `primary-lease needs the package ${name} on ${machine}, and it is not installed. ` +
@@ -102,13 +119,13 @@ function explained() {
       '- by yarn with --ignore-optional (version 1), and for platforms that `supportedArchitectures` ' +
       'in .yarnrc.yml does not name.\n' +
       'An image for another platform than that of the build needs its package too.',
-    {cause: tried[0].error},
   )
 }
 
 /** For the message alone: Node names the version of glibc where it runs on one. */
 function isMusl() {
-  return process.report?.getReport().header.glibcVersionRuntime === undefined
+  const report = /** @type {any} */ (process.report?.getReport())
+  return report?.header.glibcVersionRuntime === undefined
 }
 
 module.exports = binding

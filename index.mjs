@@ -7,6 +7,7 @@ export const {
   PrimaryLease,
   establishPrimaryServer,
   onPrimaryChange,
+  postgresFence,
   primaryStatus,
   resignPrimaryServer,
   setLogger,

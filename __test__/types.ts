@@ -8,7 +8,7 @@ import {
   type PrimaryChange,
   type PrimaryLease,
   postgresFence,
-} from '../index.js'
+} from 'primary-lease'
 
 /** Each variant has its own fields and no other, and `type` tells them apart. */
 export function narrowed(change: PrimaryChange): string {

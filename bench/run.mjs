@@ -44,7 +44,8 @@ async function bench() {
     () => true,
     () => false,
   )
-  if (!installed) await step('npm install, bench', () => run('npm', ['install', '--prefix', 'bench']))
+  if (!installed)
+    await step('npm install, bench', () => run('npm', ['install', '--prefix', 'bench']))
   if (!values['no-build']) await step('npm run build', () => run('npm', ['run', 'build']))
 
   const redis = await RedisServer.start(['--appendonly', 'no'])
@@ -74,7 +75,9 @@ function report(figures) {
       median((figures[name] ?? []).map((turn) => Number(turn[key])))
     for (const name of Object.keys(figures)) {
       const all = (figures[name] ?? []).map((turn) => Number(turn[key]).toFixed(digits))
-      console.log(`  ${name.padEnd(20)}${of(name).toFixed(digits).padStart(9)}   of ${all.join(', ')}`)
+      console.log(
+        `  ${name.padEnd(20)}${of(name).toFixed(digits).padStart(9)}   of ${all.join(', ')}`,
+      )
     }
     const best = (more ? Math.max : Math.min)(...PEERS.map(of))
     const ratio = of(OURS) / best

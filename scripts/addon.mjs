@@ -38,7 +38,9 @@ export async function writeModule(dir) {
  * @param {string} declarations the text of an index.d.ts
  */
 export function exportedValues(declarations) {
-  const found = declarations.matchAll(/^export (?:declare )?(?:const|function|class) (\w+)/gm)
+  const found = declarations.matchAll(
+    /^export (?:declare )?(?:const|function|class|namespace) (\w+)/gm,
+  )
   return [...new Set([...found].map(([, name]) => String(name)))].sort()
 }
 

@@ -14,28 +14,29 @@ const OUT = join(root, 'target/package')
 const BINARY = join(OUT, 'binary')
 /** What the registry gets: the package and, under npm/, those of the platforms. */
 const STAGE = join(OUT, 'stage')
-const TARBALLS = join(OUT, 'tarballs')
+export const TARBALLS = join(OUT, 'tarballs')
 
-/** Builds the release binary and packs all packages; returns the directory of the tarballs. */
+/** Builds the release binary and packs all packages. */
 export async function pack() {
-  await step('release build', build)
+  const host = /^host: (.*)$/m.exec(await run('rustc', ['-vV']))?.[1] ?? ''
+  const zig = host.endsWith('-linux-gnu') && (await zigEnvironment())
+  await step('release build', () =>
+    zig ? build(['--cross-compile', '--target', `${host}.${GLIBC}`], zig) : build([], {}),
+  )
   await step('npm pack', async () => {
     await stage()
     await packStage()
   })
-  return TARBALLS
 }
 
-async function build() {
+/**
+ * @param {string[]} args
+ * @param {Record<string, string>} env
+ */
+async function build(args, env) {
   await rm(BINARY, {recursive: true, force: true})
-  const args = ['napi', 'build', '--platform', '--release', '--no-js', '--no-const-enum']
-  const glibc = process.report?.getReport()
-  const onGlibc = /** @type {any} */ (glibc)?.header.glibcVersionRuntime !== undefined
-  if (process.platform === 'linux' && onGlibc) {
-    const arch = process.arch === 'arm64' ? 'aarch64' : 'x86_64'
-    args.push('--cross-compile', '--target', `${arch}-unknown-linux-gnu.${GLIBC}`)
-    await run('npx', [...args, '--output-dir', BINARY], {env: await zigEnvironment()})
-  } else await run('npx', [...args, '--output-dir', BINARY])
+  const napi = ['napi', 'build', '--platform', '--release', '--no-js', '--no-const-enum']
+  await run('npx', [...napi, ...args, '--output-dir', BINARY, '--', '--locked'], {env})
 }
 
 /** A copy of all that is published: `napi pre-publish` writes into the package.json. */
@@ -62,6 +63,7 @@ async function packStage() {
   await rm(TARBALLS, {recursive: true, force: true})
   await mkdir(TARBALLS, {recursive: true})
   const platforms = (await readdir(join(STAGE, 'npm'))).map((name) => join(STAGE, 'npm', name))
+  for (const platform of platforms) await cp(join(root, 'LICENSE'), join(platform, 'LICENSE'))
   await run('npm', ['pack', '--silent', '--pack-destination', TARBALLS, STAGE, ...platforms])
 }
 
@@ -69,7 +71,7 @@ if (isMain(import.meta.url)) {
   setup({redis: false})
     .then(pack)
     .then(
-      (dir) => console.log(dir),
+      () => console.log(TARBALLS),
       (error) => {
         explain(error)
         process.exitCode = 1
