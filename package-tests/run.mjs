@@ -1,10 +1,10 @@
 // `npm run test:package`: packs the package, installs it outside the repository as its user would, and
-// runs the tests in this directory there. `npm run test:package -- --packed` leaves out the packing.
+// runs the tests in this directory there. `--built` leaves out the build; other arguments go to Jest.
 
 import {cp, mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {pack, TARBALLS} from '../scripts/package.mjs'
+import {buildRelease, pack, TARBALLS} from '../scripts/package.mjs'
 import {explain, isMain, root, run, step} from '../scripts/run.mjs'
 import {installPackages, setup} from '../scripts/setup.mjs'
 import {startRegistry} from './registry.mjs'
@@ -62,10 +62,11 @@ async function addPackage(app, registry) {
 async function main() {
   const args = process.argv.slice(2)
   await setup({rust: [], browser: false})
-  if (!args.includes('--packed')) await pack()
+  if (!args.includes('--built')) await buildRelease()
+  await pack()
   await withInstalled((env) => {
     const jest = join(root, 'node_modules/jest/bin/jest.js')
-    const own = args.filter((arg) => arg !== '--packed')
+    const own = args.filter((arg) => arg !== '--built')
     return run(process.execPath, [jest, '--config', JEST_CONFIG, ...own], {env, show: true})
   })
 }

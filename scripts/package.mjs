@@ -1,7 +1,8 @@
-// `npm run package`: the packages of this machine as the registry would get them, in target/package.
+// `npm run package`: the packages as the registry would get them, in target/package, for the tests. Only
+// that of this machine's platform has its binary: what is published is built by the release workflow.
 
-import {cp, mkdir, readdir, readFile, rm} from 'node:fs/promises'
-import {basename, join} from 'node:path'
+import {cp, mkdir, readdir, readFile, rm, writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
 import {explain, isMain, root, run, step} from './run.mjs'
 import {setup} from './setup.mjs'
 import {zigEnvironment} from './zig.mjs'
@@ -16,13 +17,17 @@ const BINARY = join(OUT, 'binary')
 const STAGE = join(OUT, 'stage')
 export const TARBALLS = join(OUT, 'tarballs')
 
-/** Builds the release binary and packs all packages. */
-export async function pack() {
+/** Builds the release binary of this machine. */
+export async function buildRelease() {
   const host = /^host: (.*)$/m.exec(await run('rustc', ['-vV']))?.[1] ?? ''
   const zig = host.endsWith('-linux-gnu') && (await zigEnvironment())
   await step('release build', () =>
     zig ? build(['--cross-compile', '--target', `${host}.${GLIBC}`], zig) : build([], {}),
   )
+}
+
+/** Packs all packages, with the binary that was built. */
+export async function pack() {
   await step('npm pack', async () => {
     await stage()
     await packStage()
@@ -48,10 +53,14 @@ async function stage() {
   for (const path of [...files, ...others]) {
     await cp(join(root, path), join(STAGE, path), {recursive: true})
   }
-  for (const name of await readdir(BINARY)) {
-    if (!name.endsWith('.node')) continue
-    const [, platform] = basename(name, '.node').split(/\.(.*)/)
-    await cp(join(BINARY, name), join(STAGE, 'npm', String(platform), name))
+  const built = (await readdir(BINARY)).filter((name) => name.endsWith('.node'))
+  for (const platform of await readdir(join(STAGE, 'npm'))) {
+    const name = `primary-lease.${platform}.node`
+    const staged = join(STAGE, 'npm', platform, name)
+    if (built.includes(name)) await cp(join(BINARY, name), staged)
+    // napi refuses a platform without a binary.
+    else await writeFile(staged, 'built elsewhere')
+    await cp(join(root, 'LICENSE'), join(STAGE, 'npm', platform, 'LICENSE'))
   }
   // Names the packages of the platforms as optional dependencies. Not in the repository's own
   // package.json: `npm install` there would ask a registry that does not have this version yet.
@@ -63,12 +72,12 @@ async function packStage() {
   await rm(TARBALLS, {recursive: true, force: true})
   await mkdir(TARBALLS, {recursive: true})
   const platforms = (await readdir(join(STAGE, 'npm'))).map((name) => join(STAGE, 'npm', name))
-  for (const platform of platforms) await cp(join(root, 'LICENSE'), join(platform, 'LICENSE'))
   await run('npm', ['pack', '--silent', '--pack-destination', TARBALLS, STAGE, ...platforms])
 }
 
 if (isMain(import.meta.url)) {
   setup({redis: false})
+    .then(buildRelease)
     .then(pack)
     .then(
       () => console.log(TARBALLS),
