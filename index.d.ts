@@ -293,8 +293,11 @@ export declare class LeaderRunner {
    *
    * `skip` is called where another server runs the job or has just run it, and only there: not when
    * the job failed, not when Redis did, and never after `run` began.
+   *
+   * Where a promise of nothing is wanted, as by a scheduler's callback, its type is that; nobody has
+   * to say so.
    */
-  runLocked(name: string, run: (lease: Lease) => unknown, skip?: (() => unknown) | null, options?: RunOptions): Promise<RunOutcome>
+  runLocked<Outcome extends RunOutcome | void = RunOutcome>(name: string, run: (lease: Lease) => unknown, skip?: (() => unknown) | null, options?: RunOptions): Promise<Outcome>
   /**
    * Begins no more runs, and resolves when those that are under way have ended and their leases are
    * released: at the latest after `drain` ms (default `lockTTL`), when what still runs is told so by

@@ -1,8 +1,13 @@
+'use strict'
+
 // Finds the binary of this machine, which lies in a package of its own beside this one.
 //
-// Written to be bundled: a bundler can fold away the branches of other platforms, and each `#` name
-// (package.json, `imports`) falls back on absent.js where a bundler does not find the package, so that
-// it has nothing to warn of. Node itself takes the first entry or throws.
+// Written to be bundled: where `process.platform` and `process.arch` are literals, a bundler folds away
+// the branches of other platforms and has nothing to warn of. That is also why it does not see the
+// requires of musl: nothing tells it whether the C library will be glibc or musl, and where a build's
+// machine has one of the two packages, it does not have the other.
+
+const {createRequire} = require('node:module')
 
 /**
  * The packages that were tried, with what went wrong.
@@ -11,83 +16,79 @@
  */
 const tried = []
 
-const binding = load()
+module.exports = load()
 
 function load() {
   if (process.platform === 'linux' && process.arch === 'x64') {
-    // Whether the C library is glibc or musl is known by trying: each refuses the other's binary.
+    // Which C library it is shows by trying: neither loads the other's binary.
     try {
-      return present(require('#linux-x64-gnu'))
+      return require('primary-lease-linux-x64-gnu')
     } catch (error) {
-      failed('linux-x64-gnu', error)
+      failed('primary-lease-linux-x64-gnu', error)
     }
     try {
-      return present(require('#linux-x64-musl'))
+      return requireUnseen('primary-lease-linux-x64-musl')
     } catch (error) {
-      failed('linux-x64-musl', error)
+      failed('primary-lease-linux-x64-musl', error)
     }
   } else if (process.platform === 'linux' && process.arch === 'arm64') {
     try {
-      return present(require('#linux-arm64-gnu'))
+      return require('primary-lease-linux-arm64-gnu')
     } catch (error) {
-      failed('linux-arm64-gnu', error)
+      failed('primary-lease-linux-arm64-gnu', error)
     }
     try {
-      return present(require('#linux-arm64-musl'))
+      return requireUnseen('primary-lease-linux-arm64-musl')
     } catch (error) {
-      failed('linux-arm64-musl', error)
+      failed('primary-lease-linux-arm64-musl', error)
     }
   } else if (process.platform === 'darwin' && process.arch === 'x64') {
     try {
-      return present(require('#darwin-x64'))
+      return require('primary-lease-darwin-x64')
     } catch (error) {
-      failed('darwin-x64', error)
+      failed('primary-lease-darwin-x64', error)
     }
   } else if (process.platform === 'darwin' && process.arch === 'arm64') {
     try {
-      return present(require('#darwin-arm64'))
+      return require('primary-lease-darwin-arm64')
     } catch (error) {
-      failed('darwin-arm64', error)
+      failed('primary-lease-darwin-arm64', error)
     }
   } else if (process.platform === 'win32' && process.arch === 'x64') {
     try {
-      return present(require('#win32-x64-msvc'))
+      return require('primary-lease-win32-x64-msvc')
     } catch (error) {
-      failed('win32-x64-msvc', error)
+      failed('primary-lease-win32-x64-msvc', error)
     }
   } else if (process.platform === 'win32' && process.arch === 'arm64') {
     try {
-      return present(require('#win32-arm64-msvc'))
+      return require('primary-lease-win32-arm64-msvc')
     } catch (error) {
-      failed('win32-arm64-msvc', error)
+      failed('primary-lease-win32-arm64-msvc', error)
     }
   }
   // In the repository: what `npm run addon` or `npm run build` put beside this file.
   try {
-    return present(require('#built-here'))
+    return requireUnseen('./primary-lease.node')
   } catch {}
   throw explained()
 }
 
 /**
- * absent.js exports null.
+ * A require that no bundler follows. In a bundle there may be no file name to begin from.
  *
- * @param {object | null} found
+ * @param {string} name
  */
-function present(found) {
-  if (found === null) throw Object.assign(new Error('not installed'), {code: 'MODULE_NOT_FOUND'})
-  return found
+function requireUnseen(name) {
+  return createRequire(__filename)(name)
 }
 
 /**
- * @param {string} platform
+ * @param {string} name
  * @param {unknown} error
  */
-function failed(platform, error) {
-  tried.push({
-    name: `primary-lease-${platform}`,
-    error: /** @type {NodeJS.ErrnoException} */ (error),
-  })
+function failed(name, error) {
+  tried.push({name, error: /** @type {NodeJS.ErrnoException} */ (error)})
 }
 
 function explained() {
@@ -99,7 +100,7 @@ function explained() {
         'musl), macOS and Windows, each on x64 and arm64',
     )
   }
-  const broken = tried.find(({error}) => error.code !== 'MODULE_NOT_FOUND')
+  const broken = tried.find(({error}) => error.code === 'ERR_DLOPEN_FAILED')
   if (broken) {
     return new Error(
       `primary-lease found ${broken.name}, but could not load it on ${machine}: ${broken.error.message}`,
@@ -127,5 +128,3 @@ function isMusl() {
   const report = /** @type {any} */ (process.report?.getReport())
   return report?.header.glibcVersionRuntime === undefined
 }
-
-module.exports = binding

@@ -58,7 +58,7 @@ test('pnpm 10, which runs no scripts of dependencies', async () => {
   )
   expect(said).not.toMatch(/ignored build scripts/i)
   const installed = await ours(join(at.cwd, 'node_modules/.pnpm'))
-  expect(installed.map((name) => name.replace(/@.*/, ''))).toEqual([
+  expect(installed.map((name) => name.replace(/@.*/, '')).sort()).toEqual([
     'primary-lease',
     `primary-lease-${platform}`,
   ])
@@ -69,6 +69,7 @@ test.each(['pnp', 'node-modules'])('yarn 4 with the linker %s', async (nodeLinke
   const at = await project(`yarn-${nodeLinker}`)
   const settings = {
     nodeLinker,
+    pnpEnableEsmLoader: true,
     npmRegistryServer: registry,
     unsafeHttpWhitelist: ['127.0.0.1'],
     enableScripts: false,

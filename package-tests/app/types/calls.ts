@@ -1,5 +1,6 @@
 // Compiled and never run: the calls of the server that this package is for.
 
+import {CronJob} from 'cron'
 import {establishPrimaryServer, LeaderRunner, type RunOutcome, withLease} from 'primary-lease'
 import type {RedisInstance} from '../src/RedisInstance.js'
 
@@ -15,8 +16,9 @@ export async function embedder(redis: RedisInstance) {
 
 export function chronos(redis: RedisInstance, run: () => Promise<void> | void) {
   const leaderRunner = new LeaderRunner(redis, 'chronos', 20_000)
-  const onTick: () => Promise<unknown> = () => leaderRunner.runLocked('job', run, run)
+  const onTick: () => Promise<void> | void = () => leaderRunner.runLocked('job', run, run)
   const withoutSkip: Promise<RunOutcome> = leaderRunner.runLocked('job', run)
+  CronJob.from({cronTime: '* * * * * *', onTick: () => leaderRunner.runLocked('job', run, run)})
   // @ts-expect-error: the ttl is a number
   new LeaderRunner(redis, 'chronos', '20 s')
   return [onTick, withoutSkip]
@@ -27,6 +29,11 @@ export async function sequential(redis: RedisInstance) {
     imported: 3,
   }))
   return result.imported
+}
+
+export async function awaited(leaderRunner: LeaderRunner) {
+  const outcome = await leaderRunner.runLocked('job', () => {})
+  return outcomes(outcome)
 }
 
 export function outcomes(outcome: RunOutcome): string {
