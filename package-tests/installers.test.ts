@@ -1,11 +1,12 @@
 // Each installer takes the package and, of those of the platforms, the one for this machine; none runs a
 // script.
 
-import {cp, mkdir, readdir, rm, writeFile} from 'node:fs/promises'
+import {cp, mkdir, readdir, rename, rm, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {app, dir, ended, output, platform, registry, tool} from './support/installed'
 
 const node = process.execPath
+const MUSL = `primary-lease-linux-${process.arch}-musl`
 
 /** A new directory that wants primary-lease and has a home of its own, so that nothing is cached. */
 async function project(name: string, manifest = {}) {
@@ -99,6 +100,15 @@ describe('where the package of the platform is missing', () => {
       for (const installer of ['npm', 'pnpm', 'yarn'])
         expect(output).toContain(`- by ${installer} `)
     }
+  })
+
+  const onLinux = process.platform === 'linux' ? test : test.skip
+  onLinux('the one for musl is tried too', async () => {
+    const at = await project('musl')
+    await output(node, [tool('npm/bin/npm-cli.js'), 'install', '--no-audit'], at)
+    const modules = join(at.cwd, 'node_modules')
+    await rename(join(modules, `primary-lease-${platform}`), join(modules, MUSL))
+    await expectToLoad(at)
   })
 
   test('a platform that has none is named', async () => {

@@ -1,6 +1,6 @@
 // Proves the tree: formatting, lints, types, the Rust tests, the generated files, Jest against real
-// Redis and PostgreSQL servers, and the packed package. It reads the tracked files and writes none; what it makes lies
-// in target/.
+// Redis and PostgreSQL servers, and the packed package. It reads the tracked files and writes none;
+// what it makes lies in target/.
 
 import {copyFile, readFile, rename, rm} from 'node:fs/promises'
 import {join} from 'node:path'
