@@ -272,14 +272,6 @@ export interface PrimaryLeaseError extends Error {
 }
 
 /**
- * Which binding artifact the generated loader actually loaded: `'native'` for
- * a native addon, otherwise the `platformArchABI` of the WASI flavor. Every
- * flavor napi-rs can build is listed, because `NAPI_RS_NATIVE_LIBRARY_PATH`
- * can point the loader at a WASI artifact this package does not build itself.
- */
-export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
-
-/**
  * Runs the jobs of a scheduler that every server has, each tick on one of them.
  *
  * Every server calls `runLocked` at every tick; the one that is granted the lease of the job's name
@@ -301,8 +293,11 @@ export declare class LeaderRunner {
    *
    * `skip` is called where another server runs the job or has just run it, and only there: not when
    * the job failed, not when Redis did, and never after `run` began.
+   *
+   * Where a promise of nothing is wanted, as by a scheduler's callback, its type is that; nobody has
+   * to say so.
    */
-  runLocked(name: string, run: (lease: Lease) => unknown, skip?: (() => unknown) | null, options?: RunOptions): Promise<RunOutcome>
+  runLocked<Outcome extends RunOutcome | void = RunOutcome>(name: string, run: (lease: Lease) => unknown, skip?: (() => unknown) | null, options?: RunOptions): Promise<Outcome>
   /**
    * Begins no more runs, and resolves when those that are under way have ended and their leases are
    * released: at the latest after `drain` ms (default `lockTTL`), when what still runs is told so by

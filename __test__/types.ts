@@ -10,7 +10,7 @@ import {
   postgresFence,
   resignPrimaryServer,
   whilePrimary,
-} from '../index.js'
+} from 'primary-lease'
 
 /** Each variant has its own fields and no other, and `type` tells them apart. */
 export function narrowed(change: PrimaryChange): string {

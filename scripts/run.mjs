@@ -1,7 +1,7 @@
 import {spawn} from 'node:child_process'
 import {fileURLToPath} from 'node:url'
 
-/** The repository's root, where every command runs. */
+/** The repository's root, where commands run. */
 export const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** A command that failed, with all that it printed. */
@@ -22,15 +22,16 @@ export class CommandError extends Error {
  *
  * @param {string} command
  * @param {string[]} [args]
- * @param {{env?: NodeJS.ProcessEnv, show?: boolean, timeout?: number}} [options] `show` passes the
- *   output on as it comes; `timeout` in ms kills a command that hangs.
+ * @param {{cwd?: string, env?: NodeJS.ProcessEnv, show?: boolean, timeout?: number}} [options] `cwd`
+ *   instead of the root; `show` passes the output on as it comes; `timeout` in ms kills a command that
+ *   hangs.
  * @returns {Promise<string>}
  */
-export function run(command, args = [], {env, show = false, timeout} = {}) {
+export function run(command, args = [], {cwd = root, env, show = false, timeout} = {}) {
   const shown = [command, ...args].join(' ')
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
-      cwd: root,
+      cwd,
       env: {...process.env, ...env},
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout,

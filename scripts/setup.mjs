@@ -17,7 +17,7 @@ import {explain, isMain, Refusal, root, run, step, which} from './run.mjs'
  */
 export async function setup({rust = [], redis = true, postgres = false, browser = false} = {}) {
   checkNode()
-  if (await packagesAreStale()) await installPackages()
+  await installPackages(root, 'npm install')
   await checkRust(rust)
   if (redis && !(await findRedisServer())) await installRedis()
   if (postgres && !(await findPostgres())) await installPostgres()
@@ -30,22 +30,25 @@ function checkNode() {
 }
 
 /**
- * The versions of the lock file, which is not written to. Not `npm ci`: that refuses a lock file
- * without the optional packages of other platforms, which a registry need not have.
+ * Installs the versions of the directory's lock file, which is not written to, unless they are there.
+ * Not `npm ci`: that refuses a lock file without the optional packages of other platforms, which a
+ * registry need not have.
+ *
+ * @param {string} dir
+ * @param {string} title
  */
-async function installPackages() {
-  await step('npm install', () => run('npm', ['install', '--no-save']))
-}
-
-/** npm writes its own copy of the lock file last, so its age is that of the installation. */
-async function packagesAreStale() {
-  const installed = await modified('node_modules/.package-lock.json')
-  return installed === undefined || installed < ((await modified('package-lock.json')) ?? 0)
+export async function installPackages(dir, title) {
+  // npm writes its own copy of the lock file last, so its age is that of the installation.
+  const installed = await modified(join(dir, 'node_modules/.package-lock.json'))
+  const wanted = (await modified(join(dir, 'package-lock.json'))) ?? 0
+  if (installed !== undefined && installed >= wanted) return
+  const quick = ['--prefer-offline', '--no-audit', '--no-fund']
+  await step(title, () => run('npm', ['install', '--no-save', ...quick], {cwd: dir}))
 }
 
 /** @param {string} path */
 async function modified(path) {
-  return stat(join(root, path)).then(
+  return stat(path).then(
     ({mtimeMs}) => mtimeMs,
     () => undefined,
   )

@@ -1,9 +1,11 @@
-// Proves the tree: formatting, lints, types, the Rust tests, the generated files, and Jest against
-// real Redis and PostgreSQL servers. It reads the tracked files and writes none; what it makes lies
-// in target/.
+// Proves the tree: formatting, lints, types, the Rust tests, the generated files, Jest against real
+// Redis and PostgreSQL servers, and the packed package. It reads the tracked files and writes none;
+// what it makes lies in target/.
 
-import {copyFile, readdir, readFile, rename, rm} from 'node:fs/promises'
+import {copyFile, readFile, rename, rm} from 'node:fs/promises'
 import {join} from 'node:path'
+import {JEST_CONFIG as PACKAGE_JEST_CONFIG, withInstalled} from '../package-tests/run.mjs'
+import {buildRelease, pack} from './package.mjs'
 import {explain, Refusal, root, run, step} from './run.mjs'
 import {setup} from './setup.mjs'
 
@@ -31,9 +33,22 @@ async function test() {
   await step('addon', () =>
     run('npm', ['run', 'addon', '--', '--no-dts-cache', '--output-dir', ADDON]),
   )
-  await step('index.js and index.d.ts are up to date', checkGenerated)
-  await step('jest', jest)
+  await step('index.mjs and index.d.ts are up to date', checkGenerated)
+  await step('jest', async () => {
+    await placeAddon()
+    await jest()
+  })
   await step('a minute of faults', chaos)
+  await testPackage()
+}
+
+/** What its user would get, outside the repository. One release build serves all of these tests. */
+async function testPackage() {
+  await buildRelease()
+  await pack()
+  await withInstalled((env) =>
+    step('jest, on the installed package', () => jest(['--config', PACKAGE_JEST_CONFIG], env)),
+  )
 }
 
 async function tsc() {
@@ -59,7 +74,7 @@ function countRust(output) {
 }
 
 async function checkGenerated() {
-  for (const name of ['index.js', 'index.d.ts']) {
+  for (const name of ['index.mjs', 'index.d.ts']) {
     const tracked = await readFile(join(root, name), 'utf8').catch(() => undefined)
     if (tracked !== (await readFile(join(root, ADDON, name), 'utf8'))) {
       throw new Refusal(`${name} is not what the Rust generates: npm run fix, then commit it`)
@@ -69,14 +84,12 @@ async function checkGenerated() {
 
 /**
  * Puts what was just built beside index.js, which git ignores; `npm run build` puts the release
- * there. (The loader knows a variable for another place, but swc's loader would heed it too.)
+ * there.
  */
 async function placeAddon() {
-  const name = (await readdir(join(root, ADDON))).find((name) => name.endsWith('.node'))
-  if (!name) throw new Refusal(`no .node file in ${ADDON}`)
   // In one step: a process may be running the old one.
-  await copyFile(join(root, ADDON, name), join(root, `${name}.new.node`))
-  await rename(join(root, `${name}.new.node`), join(root, name))
+  await copyFile(join(root, ADDON, 'primary-lease.node'), join(root, 'new.node'))
+  await rename(join(root, 'new.node'), join(root, 'primary-lease.node'))
 }
 
 async function chaos() {
@@ -84,16 +97,17 @@ async function chaos() {
   passed++
 }
 
-async function jest() {
-  await placeAddon()
+/**
+ * @param {string[]} [args]
+ * @param {Record<string, string>} [env]
+ */
+async function jest(args = [], env = {}) {
   await rm(join(root, JEST_REPORT), {force: true})
   try {
     // Not through npx: a timeout has to end Jest itself.
     const jest = join(root, 'node_modules/jest/bin/jest.js')
-    await run(process.execPath, [jest, '--ci', '--json', '--outputFile', JEST_REPORT], {
-      show: true,
-      timeout: JEST_TIMEOUT,
-    })
+    const all = [jest, '--ci', '--json', '--outputFile', join(root, JEST_REPORT), ...args]
+    await run(process.execPath, all, {env, show: true, timeout: JEST_TIMEOUT})
   } finally {
     const report = await readFile(join(root, JEST_REPORT), 'utf8').catch(() => '{}')
     const {numPassedTests = 0, numFailedTests = 0} = JSON.parse(report)

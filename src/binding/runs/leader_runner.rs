@@ -72,10 +72,14 @@ impl LeaderRunner {
     ///
     /// `skip` is called where another server runs the job or has just run it, and only there: not when
     /// the job failed, not when Redis did, and never after `run` began.
+    ///
+    /// Where a promise of nothing is wanted, as by a scheduler's callback, its type is that; nobody has
+    /// to say so.
     #[napi(
         catch_unwind,
+        ts_generic_types = "Outcome extends RunOutcome | void = RunOutcome",
         ts_args_type = "name: string, run: (lease: Lease) => unknown, skip?: (() => unknown) | null, options?: RunOptions",
-        ts_return_type = "Promise<RunOutcome>"
+        ts_return_type = "Promise<Outcome>"
     )]
     pub fn run_locked(
         &self,

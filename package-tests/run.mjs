@@ -1,0 +1,79 @@
+// `npm run test:package`: packs the package, installs it outside the repository as its user would, and
+// runs the tests in this directory there. `--built` leaves out the build; other arguments go to Jest.
+
+import {cp, mkdtemp, rm} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {buildRelease, pack, TARBALLS} from '../scripts/package.mjs'
+import {explain, isMain, root, run, step} from '../scripts/run.mjs'
+import {installPackages, setup} from '../scripts/setup.mjs'
+import {startRegistry} from './registry.mjs'
+
+const HERE = join(root, 'package-tests')
+export const JEST_CONFIG = join(HERE, 'jest.config.js')
+const TOOLS = join(root, 'target/package/tools')
+
+/**
+ * Installs what was packed in an app outside the repository, calls `use` with the environment that
+ * the tests want, and removes everything.
+ *
+ * @template T
+ * @param {(env: Record<string, string>) => Promise<T>} use
+ */
+export async function withInstalled(use) {
+  await installTools()
+  const registry = await startRegistry(TARBALLS)
+  const dir = await mkdtemp(join(tmpdir(), 'primary-lease-package-'))
+  try {
+    const app = join(dir, 'app')
+    await cp(join(HERE, 'app'), app, {recursive: true})
+    await installPackages(app, 'npm install in a new app')
+    await step('npm install primary-lease', () => addPackage(app, registry.url))
+    return await use({
+      PACKAGE_TESTS_DIR: dir,
+      PACKAGE_TESTS_REGISTRY: registry.url,
+      PACKAGE_TESTS_TARBALLS: TARBALLS,
+      PACKAGE_TESTS_TOOLS: TOOLS,
+    })
+  } finally {
+    registry.close()
+    await rm(dir, {recursive: true, force: true})
+  }
+}
+
+/** They are kept from run to run: several hundred megabytes. */
+async function installTools() {
+  await cp(join(HERE, 'tools'), TOOLS, {recursive: true, preserveTimestamps: true})
+  await installPackages(TOOLS, 'npm install of the tools')
+}
+
+/**
+ * @param {string} app
+ * @param {string} registry
+ */
+async function addPackage(app, registry) {
+  // A cache of its own: every run packs another primary-lease of the same version.
+  const from = ['--registry', registry, '--cache', join(app, '../npm-cache')]
+  await run('npm', ['install', '--no-save', '--no-audit', '--no-fund', ...from, 'primary-lease'], {
+    cwd: app,
+  })
+}
+
+async function main() {
+  const args = process.argv.slice(2)
+  await setup({rust: [], browser: false})
+  if (!args.includes('--built')) await buildRelease()
+  await pack()
+  await withInstalled((env) => {
+    const jest = join(root, 'node_modules/jest/bin/jest.js')
+    const own = args.filter((arg) => arg !== '--built')
+    return run(process.execPath, [jest, '--config', JEST_CONFIG, ...own], {env, show: true})
+  })
+}
+
+if (isMain(import.meta.url)) {
+  main().catch((error) => {
+    explain(error)
+    process.exitCode = 1
+  })
+}

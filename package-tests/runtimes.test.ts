@@ -1,0 +1,42 @@
+// The same binary in every runtime, and the package with what runs TypeScript.
+
+import {access} from 'node:fs/promises'
+import {join} from 'node:path'
+import {app, ended, output, tool} from './support/installed'
+
+const node = process.execPath
+const program = (name: string) => join(app, 'node_modules', name)
+const LOADED = 'primary: true\n'
+
+/** Those of npm's packages that exist for this platform. */
+const onLinuxX64 = process.platform === 'linux' && process.arch === 'x64' ? test : test.skip
+
+onLinuxX64.each(['20', '22', '24'])('Node %s loads it', async (major) => {
+  const other = tool(`node-${major}/bin/node`)
+  expect(await output(other, ['-p', 'process.versions.node'])).toMatch(`${major}.`)
+  expect(await output(other, ['load/required.cjs'])).toBe(LOADED)
+  expect(await output(other, ['load/by-name.mjs'])).toBe(LOADED)
+})
+
+onLinuxX64('Node 24 strips the types itself', async () => {
+  const switches = ['--experimental-strip-types', '--no-warnings']
+  expect(await output(tool('node-24/bin/node'), [...switches, 'load/typed.ts'])).toBe(LOADED)
+})
+
+test('tsx runs it', async () => {
+  expect(await output(node, [program('tsx/dist/cli.mjs'), 'load/typed.ts'])).toBe(LOADED)
+})
+
+test.each(['cjs', 'esm'])('esbuild leaves it outside of a bundle in %s', async (format) => {
+  const bundle = `bundled/esbuild.${format === 'cjs' ? 'cjs' : 'mjs'}`
+  const args = ['load/typed.ts', '--bundle', '--platform=node', '--external:primary-lease']
+  await output(program('.bin/esbuild'), [...args, `--format=${format}`, `--outfile=${bundle}`])
+  expect(await output(node, [bundle])).toBe(LOADED)
+})
+
+// docs/compatibility.md says what this one says.
+onLinuxX64('Bun loads it', async () => {
+  const bun = tool('@oven/bun-linux-x64/bin/bun')
+  await access(bun)
+  expect(await ended(bun, ['load/typed.ts'])).toEqual({status: 0, output: LOADED})
+})

@@ -1,0 +1,108 @@
+// What the registry would get, file by file.
+
+import {readFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {exportedValues} from '../scripts/addon.mjs'
+import {GLIBC} from '../scripts/package.mjs'
+import {root} from '../scripts/run.mjs'
+import {app, output, platform, tarballs} from './support/installed'
+
+const VERSION = '0.1.0'
+const path = (name: string) => join(tarballs, `${name}-${VERSION}.tgz`)
+const read = (file: string) => readFile(join(root, file), 'utf8')
+
+async function files(name: string) {
+  const list = await output('tar', ['-tzf', path(name)])
+  return list
+    .trim()
+    .split('\n')
+    .map((file) => file.replace(/^package\//, ''))
+    .sort()
+}
+
+async function manifest(name: string) {
+  return JSON.parse(await output('tar', ['-xzOf', path(name), 'package/package.json']))
+}
+
+/** The platforms that package.json has built, in the words of its packages. */
+async function platforms() {
+  const {napi} = JSON.parse(await read('package.json'))
+  const words: Record<string, string> = {x86_64: 'x64', aarch64: 'arm64', windows: 'win32'}
+  return (napi.targets as string[]).map((target) => {
+    const [arch = '', , system = '', abi] = target.split('-')
+    return [words[system] ?? system, words[arch] ?? arch, abi].filter(Boolean).join('-')
+  })
+}
+
+test('the package holds what its user needs and nothing else', async () => {
+  expect(await files('primary-lease')).toEqual([
+    'LICENSE',
+    'README.md',
+    'index.d.mts',
+    'index.d.ts',
+    'index.js',
+    'index.mjs',
+    'package.json',
+  ])
+})
+
+test('the package of the platform holds the binary', async () => {
+  expect(await files(`primary-lease-${platform}`)).toEqual([
+    'LICENSE',
+    'README.md',
+    'package.json',
+    `primary-lease.${platform}.node`,
+  ])
+})
+
+test('each platform has a package, an optional dependency and a branch of the loader', async () => {
+  const names = await platforms()
+  expect(names).toHaveLength(8)
+  const {optionalDependencies} = await manifest('primary-lease')
+  const loader = await read('index.js')
+  const wanted = Object.fromEntries(names.map((name) => [`primary-lease-${name}`, VERSION]))
+  expect(optionalDependencies).toEqual(wanted)
+  for (const name of names) {
+    expect(loader).toMatch(new RegExp(`require(Unseen)?\\('primary-lease-${name}'\\)`))
+    const [os = '', cpu, abi] = name.split('-')
+    const own = await manifest(`primary-lease-${name}`)
+    expect(own).toMatchObject({
+      version: VERSION,
+      main: `primary-lease.${name}.node`,
+      os: [os],
+      cpu: [cpu],
+    })
+    expect(own.libc).toEqual(os === 'linux' ? [abi === 'gnu' ? 'glibc' : 'musl'] : undefined)
+  }
+})
+
+test('no package has a script that an installation would run', async () => {
+  for (const name of ['', ...(await platforms()).map((name) => `-${name}`)]) {
+    const {scripts = {}, dependencies = {}} = await manifest(`primary-lease${name}`)
+    expect(Object.keys(scripts).filter((script) => /install|prepare/.test(script))).toEqual([])
+    expect(dependencies).toEqual({})
+  }
+})
+
+test('CommonJS, ES modules and the types know the same names', async () => {
+  const names = exportedValues(await read('index.d.ts'))
+  expect(names).toContain('establishPrimaryServer')
+  const script = `
+    import {createRequire} from 'node:module'
+    const required = createRequire(import.meta.url)('primary-lease')
+    console.log(JSON.stringify([Object.keys(required).sort(), Object.keys(await import('primary-lease'))]))`
+  const said = await output(process.execPath, ['--input-type=module', '--eval', script])
+  expect(JSON.parse(said)).toEqual([names, names])
+})
+
+test('the binary is small, stripped, and asks for no younger a glibc than it says', async () => {
+  const file = join(app, `node_modules/primary-lease-${platform}/primary-lease.${platform}.node`)
+  const binary = await readFile(file)
+  expect(binary.length).toBeLessThan(6e6)
+  expect(binary.includes('.symtab')).toBe(false)
+  if (process.platform !== 'linux') return
+  const versions = binary.toString('latin1').match(/GLIBC_2\.\d+/g) ?? []
+  const newest = Math.max(...versions.map((version) => Number(version.split('.')[1])))
+  expect(newest).toBeGreaterThan(0)
+  expect(newest).toBeLessThanOrEqual(Number(GLIBC.split('.')[1]))
+})

@@ -1,0 +1,52 @@
+// Bundled by webpack 5 in the two modes of a server such as Parabol's.
+
+import {cp, mkdtemp, readdir} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {RedisServer} from '../scripts/redis.mjs'
+import {AppServer} from './support/app-server'
+import {app, output, platform} from './support/installed'
+
+let redis: RedisServer
+
+beforeAll(async () => {
+  redis = await RedisServer.start()
+})
+afterEach(AppServer.killAll)
+afterAll(() => redis?.close())
+
+/** Bundles the app, and returns the warnings. */
+async function bundle(noDeps: boolean) {
+  const script = `
+    const config = require('./webpack.config.cjs')({noDeps: ${noDeps}})
+    require('webpack')(config, (error, stats) => {
+      const {errors, warnings} = error ? {errors: [error]} : stats.toJson({all: false, errors: true, warnings: true})
+      console.log(JSON.stringify({errors, warnings}))
+    })`
+  const {errors, warnings} = JSON.parse(await output(process.execPath, ['-e', script]))
+  expect(errors).toEqual([])
+  return JSON.stringify(warnings)
+}
+
+test('with externals, the bundle finds the package in node_modules', async () => {
+  expect(await bundle(false)).toBe('[]')
+  const server = new AppServer('bundled/externals/server.js', redis.url)
+  expect(await server.isPrimary()).toBe(true)
+  expect(await server.terminate()).toBe(0)
+})
+
+test('without node_modules, the bundle and the binary beside it hold an election', async () => {
+  expect(await bundle(true)).not.toContain('primary-lease')
+  const image = await mkdtemp(join(tmpdir(), 'primary-lease-image-'))
+  await cp(join(app, 'bundled/noDeps'), image, {recursive: true})
+  expect((await readdir(image, {recursive: true})).sort()).toEqual([
+    'node',
+    'node/binaries',
+    `node/binaries/primary-lease.${platform}.node`,
+    'server.js',
+  ])
+  const server = new AppServer('server.js', redis.url, image)
+  expect(await server.isPrimary()).toBe(true)
+  await server.tells('ran')
+  expect(await server.terminate()).toBe(0)
+})

@@ -1,0 +1,42 @@
+// Zig as a linker, which can link against an older glibc than this machine's.
+
+import {access} from 'node:fs/promises'
+import {join} from 'node:path'
+import {Refusal, root, run, step, which} from './run.mjs'
+
+const VERSIONS = ['ziglang==0.17.1', 'cargo-zigbuild==0.24.1']
+/** One directory per set of versions: a new one is installed beside the old. */
+const DIR = join(root, 'target/zig', VERSIONS.join('-'))
+
+/**
+ * The environment in which `cargo zigbuild` works; installs it from PyPI where it is missing.
+ *
+ * @returns {Promise<Record<string, string>>}
+ */
+export async function zigEnvironment() {
+  const env = {
+    PATH: `${join(DIR, 'bin')}:${join(DIR, 'ziglang')}:${process.env.PATH}`,
+    PYTHONPATH: DIR,
+  }
+  const installed = await access(join(DIR, 'bin/cargo-zigbuild')).then(
+    () => true,
+    () => false,
+  )
+  if (!installed) await step('pip install ziglang cargo-zigbuild', install)
+  return env
+}
+
+async function install() {
+  const python = await which('python3')
+  if (
+    !python ||
+    (await run(python, ['-m', 'pip', '--version']).catch(() => undefined)) === undefined
+  ) {
+    throw new Refusal(
+      'Python 3 with pip is needed, for zig, which links against the glibc that the package promises. ' +
+        'Debian, Ubuntu: sudo apt-get install python3-pip.',
+    )
+  }
+  // Not a virtual environment: Debian has that module in a package of its own.
+  await run(python, ['-m', 'pip', 'install', '--quiet', '--target', DIR, ...VERSIONS])
+}
