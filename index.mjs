@@ -11,5 +11,6 @@ export const {
   primaryStatus,
   resignPrimaryServer,
   setLogger,
+  whilePrimary,
   withLease,
 } = binding

@@ -319,8 +319,6 @@ describe('trouble', () => {
   test('a thenable whose then throws is an error of the run', async () => {
     const {run} = resource()
     const thenable = {
-      // biome-ignore lint/suspicious/noThenProperty: that is what is tested
-      // biome-ignore lint/suspicious/useGetterReturn: it throws
       get then() {
         throw new Error('no then')
       },
