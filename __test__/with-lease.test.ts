@@ -159,7 +159,7 @@ describe('a lease that is lost', () => {
 
 describe('waiting', () => {
   test('ends with the release, in the order in which the callers came', async () => {
-    const {run} = resource({ttl: LONG})
+    const {key, run} = resource({ttl: LONG})
     const done = lock()
     const order: number[] = []
     const first = run(() => done.opened)
@@ -171,7 +171,10 @@ describe('waiting', () => {
         {wait: LONG},
       ),
     )
-    await until('the first waits', async () => (await redis.client.pubsub('NUMSUB'), true))
+    await until('one of them listens', async () => {
+      const [, listeners] = await redis.client.pubsub('NUMSUB', `${key}:released`)
+      return Number(listeners) > 0
+    })
     done.open()
     await Promise.all([first, ...others])
     expect(order).toEqual([1, 2, 3, 4])
@@ -319,6 +322,7 @@ describe('trouble', () => {
   test('a thenable whose then throws is an error of the run', async () => {
     const {run} = resource()
     const thenable = {
+      // biome-ignore lint/suspicious/noThenProperty: that is what is tested
       get then() {
         throw new Error('no then')
       },
