@@ -286,9 +286,12 @@ impl Run {
             Happening::Input(Some(Input::Release)) => self.lease.release(now),
             Happening::Input(Some(Input::Abandon)) => self.lease.abandon(now),
             Happening::Input(None) => {
-                // It is kept until the run is over.
                 self.dropped = true;
-                self.lease.abandon(now);
+                // Nobody says any more whether a run had begun: the tick is not given back.
+                match self.cell.get() {
+                    Some(_) => self.lease.release(now),
+                    None => self.lease.abandon(now),
+                }
             }
             Happening::Input(Some(Input::Stall)) => self.lease.stall(now),
             Happening::Input(Some(Input::Tell(sender))) => self.waiting.push(sender),
