@@ -185,13 +185,14 @@ async fn a_restart_is_survived_and_the_messages_come_again() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_that_is_closed_is_opened_again_without_a_command() {
+async fn an_idle_connection_that_is_closed_is_opened_again_for_its_subscriptions() {
     let server = RedisServer::start();
     let proxy = Proxy::to(server.port).await;
     let store = open(at(proxy.port));
+    let _messages = store.subscribe(&target());
     ask(&store, PATIENCE, acquire()).await.unwrap();
     let mut kill = redis::cmd("CLIENT");
-    kill.arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    kill.arg(&["KILL", "TYPE", "pubsub", "SKIPME", "yes"]);
     kill.exec(&mut server.connect()).unwrap();
     let reopened = async {
         while proxy.connections.load(Ordering::SeqCst) < 2 {
@@ -199,6 +200,22 @@ async fn an_idle_connection_that_is_closed_is_opened_again_without_a_command() {
         }
     };
     tokio::time::timeout(PATIENCE, reopened).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_uses_rests_until_the_next_command() {
+    let mut server = RedisServer::start();
+    let proxy = Proxy::to(server.port).await;
+    let store = open(at(proxy.port));
+    ask(&store, PATIENCE, acquire()).await.unwrap();
+    let connections = || proxy.connections.load(Ordering::SeqCst);
+    assert_eq!(connections(), 1);
+    server.restart_empty();
+    // Another store finds it up again, by trying for as long as it takes.
+    until_answered(&open(at(server.port)), acquire()).await;
+    assert_eq!(connections(), 1);
+    until_answered(&store, acquire()).await;
+    assert_eq!(connections(), 2);
 }
 
 #[tokio::test]

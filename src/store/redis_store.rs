@@ -6,8 +6,9 @@ use std::time::Duration;
 use redis::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
+use super::error::no_answer;
 use super::keys::{Keys, ScopedKeys};
 use super::reply::decode_reply;
 use super::script::Invocation;
@@ -70,12 +71,13 @@ impl RedisStore {
         bound: Duration,
         decode: impl FnOnce(&Value, bool) -> Result<T, Failure> + Send + 'static,
     ) -> Answering<T> {
+        let deadline = Instant::now() + bound;
         let (sender, answered) = oneshot::channel();
         let order = Order::Ask(Ask {
             invocation: Arc::new(invocation),
             channel,
             bound,
-            deadline: Instant::now() + bound,
+            deadline: deadline - MARGIN.min(bound / 10),
             answer: Box::new(move |result| {
                 let answer = result.and_then(|(value, subscribed)| decode(&value, subscribed));
                 let odd = match &answer {
@@ -89,13 +91,19 @@ impl RedisStore {
         });
         // Refused only when the runtime of the task has ended; then nobody answers either.
         let _ = self.orders.send(order);
+        let source = self.source.clone();
         Box::pin(async move {
-            // The connection's task answers everything by its deadline.
-            answered.await.unwrap_or_else(|_| {
+            let unknown = |cause: String| {
                 Err(Failure::Unknown {
-                    cause: "the store was closed".into(),
+                    cause: cause.into(),
                 })
-            })
+            };
+            // The task is a little earlier and says why; but it may be gone or busy.
+            match timeout_at(deadline, answered).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(_)) => unknown("the store was closed".into()),
+                Err(_) => unknown(no_answer(bound, &source.address())),
+            }
         })
     }
 
@@ -158,6 +166,9 @@ impl fmt::Debug for RedisStore {
             .finish_non_exhaustive()
     }
 }
+
+/// How much earlier than the caller the connection's task gives up: it knows the cause.
+const MARGIN: Duration = Duration::from_millis(5);
 
 /// Only for jitter: without the system's randomness the hasher's, seeded once, does.
 fn random() -> Random {
