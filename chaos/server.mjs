@@ -5,7 +5,7 @@
 import {openSync, writeSync} from 'node:fs'
 import {createInterface} from 'node:readline'
 import {Redis} from 'ioredis'
-import {establishPrimaryServer, onPrimaryChange, resignPrimaryServer, setLogger} from '../index.js'
+import {establishPrimaryServer, onPrimaryChange, resignPrimaryServer, setLogger} from '../index.mjs'
 import {now} from '../scripts/record.mjs'
 import {ENDS, PLANTED} from './kinds.mjs'
 import {write} from './resource.mjs'
@@ -31,7 +31,7 @@ client.on('error', (error) =>
   say('log', {level: 'error', message: `the resource: ${error.message}`}),
 )
 
-/** @type {import('../index.js').PrimaryLease | undefined} */
+/** @type {import('../index.mjs').PrimaryLease | undefined} */
 let lease
 /** Whether `isHeld` was true when it was last asked. */
 let held = false

@@ -3,7 +3,7 @@
 
 import {writeSync} from 'node:fs'
 import {createInterface} from 'node:readline'
-import {establishPrimaryServer, onPrimaryChange, setLogger} from '../index.js'
+import {establishPrimaryServer, onPrimaryChange, setLogger} from '../index.mjs'
 import {now} from '../scripts/record.mjs'
 
 const [url, prefix, name, ttl] = /** @type {[string, string, string, string]} */ (
@@ -15,7 +15,7 @@ const SAMPLE_EVERY = 5
 const say = (/** @type {string} */ type, /** @type {object} */ rest = {}) =>
   writeSync(1, `${JSON.stringify({at: now(), server: name, type, ...rest})}\n`)
 
-/** @type {import('../index.js').PrimaryLease | undefined} */
+/** @type {import('../index.mjs').PrimaryLease | undefined} */
 let lease
 
 onPrimaryChange(prefix, (change) => {

@@ -6,7 +6,7 @@
 import {appendFileSync} from 'node:fs'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {CronJob} from 'cron'
-import {LeaderRunner} from '../../index.js'
+import {LeaderRunner} from '../../index.mjs'
 
 const {url, prefix, names, period, late, record} = JSON.parse(String(process.argv[2]))
 

@@ -12,7 +12,7 @@ import {Worker} from 'node:worker_threads'
 import {Redis} from 'ioredis'
 import pg from 'pg'
 import {write} from '../../chaos/resource.mjs'
-import * as addon from '../../index.js'
+import * as addon from '../../index.mjs'
 
 /** Milliseconds on the clock that all processes of one machine share. */
 const now = () => Number(process.hrtime.bigint()) / 1e6

@@ -2,7 +2,7 @@
 
 import {writeSync} from 'node:fs'
 import {parentPort, workerData} from 'node:worker_threads'
-import * as addon from '../../index.js'
+import * as addon from '../../index.mjs'
 
 const {name, url, prefix, options} = workerData
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort)
