@@ -17,7 +17,7 @@ const TTL = 10_000
  */
 const libraries = {
   'primary-lease': async () => {
-    const {withLease} = await import('../index.js')
+    const {withLease} = await import('../index.mjs')
     const nothing = () => {}
     return (key) => withLease(url, key, {ttl: TTL}, nothing)
   },

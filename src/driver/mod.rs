@@ -7,6 +7,7 @@ mod fence;
 mod handle;
 mod heartbeat;
 mod lease_cell;
+mod mailbox;
 mod run;
 mod runtime;
 mod stores;

@@ -4,17 +4,18 @@ use std::future::pending;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, OnceLock, mpsc as blocking};
+use std::sync::{Arc, Weak, mpsc as blocking};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::OwnedMutexGuard;
-use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, WeakUnboundedSender};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::heartbeat::Served;
+use super::mailbox::{Mailbox, Sender, mailbox};
 use super::waiters::turn;
 use super::{Heartbeat, LeaseCell, now, runtime};
 use crate::election::scoped::{
@@ -52,9 +53,7 @@ pub struct RunStart {
 
 /// The outside's end of the lease of one run.
 #[derive(Clone, Debug)]
-pub struct RunHandle {
-    inputs: UnboundedSender<Input>,
-}
+pub struct RunHandle(Sender<Input>);
 
 #[derive(Debug)]
 enum Input {
@@ -65,7 +64,7 @@ enum Input {
     Tell(blocking::Sender<()>),
 }
 
-impl Served for WeakUnboundedSender<Input> {
+impl Served for Weak<Mailbox<Input>> {
     fn has_ended(&self) -> bool {
         self.strong_count() == 0
     }
@@ -73,7 +72,7 @@ impl Served for WeakUnboundedSender<Input> {
     fn tell(&self, hangs: bool) {
         // Once it is given up, a loop that turns again finds it lost.
         if hangs && let Some(inputs) = self.upgrade() {
-            let _ = inputs.send(Input::Stall);
+            inputs.put(Input::Stall);
         }
     }
 }
@@ -86,10 +85,34 @@ impl RunHandle {
     /// When the runtime or the source of randomness cannot be had.
     pub fn start(start: RunStart) -> io::Result<RunHandle> {
         let random = random()?;
-        let (inputs, received) = mpsc::unbounded_channel();
-        let served = inputs.downgrade();
-        runtime()?.spawn(supervise(start, random, received, served));
-        Ok(RunHandle { inputs })
+        let (sender, inputs) = mailbox();
+        let mut run = Run {
+            lease: ScopedLease::new(start.config.clone(), random.clone()),
+            config: start.config,
+            random,
+            store: start.store,
+            resource: start.resource,
+            max_run: start.max_run,
+            overrun_at: None,
+            alarm_at: None,
+            stall: start.stall,
+            inputs,
+            dropped: false,
+            released: None,
+            turn: None,
+            waiting: Vec::new(),
+            replies: FuturesUnordered::new(),
+            cell: None,
+            sink: start.sink,
+            ended: false,
+        };
+        runtime()?.spawn(async move {
+            if AssertUnwindSafe(run.run()).catch_unwind().await.is_err() {
+                run.end_term();
+                (run.sink)(RunChange::Failed);
+            }
+        });
+        Ok(RunHandle(sender))
     }
 
     /// The run is over. [`RunChange::Released`] follows.
@@ -104,7 +127,7 @@ impl RunHandle {
 
     fn send(&self, input: Input) {
         // A loop that has ended needs to hear nothing any more.
-        let _ = self.inputs.send(input);
+        self.0.send(input);
     }
 }
 
@@ -137,44 +160,11 @@ pub fn wait_runs_ended(runs: &[RunHandle], timeout: Duration) -> bool {
     ended.recv_timeout(timeout) == Err(blocking::RecvTimeoutError::Disconnected)
 }
 
-async fn supervise(
-    start: RunStart,
-    random: Random,
-    inputs: UnboundedReceiver<Input>,
-    served: WeakUnboundedSender<Input>,
-) {
-    let sink: Arc<dyn Fn(RunChange) + Send + Sync> = Arc::from(start.sink);
-    let cell = Arc::new(OnceLock::new());
-    let run = Run {
-        lease: ScopedLease::new(start.config.clone(), random.clone()),
-        store: start.store,
-        resource: start.resource,
-        max_run: start.max_run,
-        overrun_at: None,
-        alarm_at: None,
-        stall: start.stall.map(|stall| (stall, served)),
-        inputs,
-        dropped: false,
-        released: None,
-        turn: None,
-        waiting: Vec::new(),
-        replies: FuturesUnordered::new(),
-        cell: cell.clone(),
-        sink: sink.clone(),
-        ended: false,
-    };
-    let broke = AssertUnwindSafe(run.run(start.config, random)).catch_unwind();
-    if broke.await.is_err() {
-        if let Some(cell) = cell.get() {
-            LeaseCell::end(cell);
-        }
-        sink(RunChange::Failed);
-    }
-}
-
 /// The loop around the lease of one run.
 struct Run {
     lease: ScopedLease,
+    config: ScopedConfig,
+    random: Random,
     store: Arc<dyn ScopedStore>,
     resource: Arc<str>,
     max_run: Option<Duration>,
@@ -182,8 +172,8 @@ struct Run {
     /// When the alarm rings, if it is set.
     alarm_at: Option<Time>,
     /// Until it is watched.
-    stall: Option<((Heartbeat, Duration), WeakUnboundedSender<Input>)>,
-    inputs: UnboundedReceiver<Input>,
+    stall: Option<(Heartbeat, Duration)>,
+    inputs: Arc<Mailbox<Input>>,
     /// The handle is gone.
     dropped: bool,
     /// The messages of releases, while there is something to wait for.
@@ -193,8 +183,8 @@ struct Run {
     /// Dropped with the loop, for those who wait for its end.
     waiting: Vec<blocking::Sender<()>>,
     replies: FuturesUnordered<BoxFuture<'static, Reply>>,
-    cell: Arc<OnceLock<Arc<LeaseCell>>>,
-    sink: Arc<dyn Fn(RunChange) + Send + Sync>,
+    cell: Option<Arc<LeaseCell>>,
+    sink: Box<dyn Fn(RunChange) + Send + Sync>,
     ended: bool,
 }
 
@@ -208,17 +198,18 @@ enum Happening {
 }
 
 impl Run {
-    async fn run(mut self, mut config: ScopedConfig, random: Random) {
-        if !config.wait.is_zero() {
+    async fn run(&mut self) {
+        let wait = self.config.wait;
+        if !wait.is_zero() {
             // Before the first question: a release in between must not be missed.
             self.released = Some(self.store.subscribe_releases(&self.resource));
-            let until = now() + config.wait;
-            self.turn = self.queue(config.wait).await;
+            let until = now() + wait;
+            self.turn = self.queue(wait).await;
             if self.turn.is_none() {
                 return;
             }
-            config.wait = until.since(now());
-            self.lease = ScopedLease::new(config, random);
+            self.config.wait = until.since(now());
+            self.lease = ScopedLease::new(self.config.clone(), self.random.clone());
         }
         self.lease.acquire(now());
         let mut alarm = pin!(sleep(Duration::ZERO));
@@ -246,7 +237,7 @@ impl Run {
         let refusal = tokio::select! {
             turn = turn(&self.store, &self.resource) => return Some(turn),
             () = sleep(wait) => Refusal::Held,
-            () = left(&mut self.inputs, &mut self.waiting) => Refusal::Abandoned,
+            () = left(&self.inputs, &mut self.waiting) => Refusal::Abandoned,
         };
         (self.sink)(RunChange::Refused(refusal));
         None
@@ -271,7 +262,7 @@ impl Run {
         };
         tokio::select! {
             biased;
-            input = self.inputs.recv(), if !self.dropped => Happening::Input(input),
+            input = self.inputs.next(), if !self.dropped => Happening::Input(input),
             () = alarm, if alarm_is_set => {
                 self.alarm_at = None;
                 Happening::Timeout
@@ -288,7 +279,7 @@ impl Run {
             Happening::Input(None) => {
                 self.dropped = true;
                 // Nobody says any more whether a run had begun: the tick is not given back.
-                match self.cell.get() {
+                match &self.cell {
                     Some(_) => self.lease.release(now),
                     None => self.lease.abandon(now),
                 }
@@ -322,8 +313,8 @@ impl Run {
                     self.turn = None;
                     self.overrun_at = self.max_run.map(|max_run| now() + max_run);
                     let cell = Arc::new(LeaseCell::new(grant.token, grant.step_down_at));
-                    let cell = self.cell.get_or_init(|| cell);
-                    (self.sink)(RunChange::Granted(cell.clone()));
+                    self.cell = Some(cell.clone());
+                    (self.sink)(RunChange::Granted(cell));
                 }
                 ScopedOutput::Refused(refusal) => (self.sink)(RunChange::Refused(refusal)),
                 ScopedOutput::Extended { step_down_at } => self.extend(step_down_at),
@@ -342,12 +333,12 @@ impl Run {
 
     fn extend(&mut self, step_down_at: Time) {
         // A run that has lived for so long could outlive a hang.
-        if let Some(((heartbeat, timeout), served)) = self.stall.take() {
-            heartbeat.watch(timeout, served);
+        if let Some((heartbeat, timeout)) = self.stall.take() {
+            heartbeat.watch(timeout, Arc::downgrade(&self.inputs));
         }
         let kept = self
             .cell
-            .get()
+            .as_ref()
             .is_some_and(|cell| cell.extend(now(), step_down_at));
         if !kept {
             self.lease.handle_expired();
@@ -356,16 +347,16 @@ impl Run {
 
     fn end_term(&mut self) {
         self.overrun_at = None;
-        if let Some(cell) = self.cell.get() {
+        if let Some(cell) = &self.cell {
             cell.end();
         }
     }
 }
 
 /// Waits until the caller wants the lease no more, whoever wants to know of the end.
-async fn left(inputs: &mut UnboundedReceiver<Input>, waiting: &mut Vec<blocking::Sender<()>>) {
+async fn left(inputs: &Mailbox<Input>, waiting: &mut Vec<blocking::Sender<()>>) {
     loop {
-        match inputs.recv().await {
+        match inputs.next().await {
             Some(Input::Tell(sender)) => waiting.push(sender),
             Some(Input::Stall) => {}
             Some(Input::Release | Input::Abandon) | None => return,
