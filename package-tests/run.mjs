@@ -1,5 +1,6 @@
 // `npm run test:package`: packs the package, installs it outside the repository as its user would, and
-// runs the tests in this directory there. `--built` leaves out the build; other arguments go to Jest.
+// runs the tests in this directory there. `--built` takes the binary that is in target/package/binary;
+// other arguments go to Jest.
 
 import {cp, mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
@@ -61,8 +62,10 @@ async function addPackage(app, registry) {
 
 async function main() {
   const args = process.argv.slice(2)
-  await setup({rust: [], browser: false})
-  if (!args.includes('--built')) await buildRelease()
+  if (!args.includes('--built')) {
+    await setup()
+    await buildRelease()
+  }
   await pack()
   await withInstalled((env) => {
     const jest = join(root, 'node_modules/jest/bin/jest.js')

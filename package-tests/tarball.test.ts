@@ -5,14 +5,12 @@ import {join} from 'node:path'
 import {exportedValues} from '../scripts/addon.mjs'
 import {GLIBC} from '../scripts/package.mjs'
 import {root} from '../scripts/run.mjs'
-import {app, output, platform, tarballs} from './support/installed'
+import {app, output, platform, tarball, version} from './support/installed'
 
-const VERSION = '0.1.0'
-const path = (name: string) => join(tarballs, `${name}-${VERSION}.tgz`)
 const read = (file: string) => readFile(join(root, file), 'utf8')
 
 async function files(name: string) {
-  const list = await output('tar', ['-tzf', path(name)])
+  const list = await output('tar', ['-tzf', tarball(name)])
   return list
     .trim()
     .split('\n')
@@ -21,7 +19,7 @@ async function files(name: string) {
 }
 
 async function manifest(name: string) {
-  return JSON.parse(await output('tar', ['-xzOf', path(name), 'package/package.json']))
+  return JSON.parse(await output('tar', ['-xzOf', tarball(name), 'package/package.json']))
 }
 
 /** The platforms that package.json has built, in the words of its packages. */
@@ -60,14 +58,14 @@ test('each platform has a package, an optional dependency and a branch of the lo
   expect(names).toHaveLength(8)
   const {optionalDependencies} = await manifest('primary-lease')
   const loader = await read('index.js')
-  const wanted = Object.fromEntries(names.map((name) => [`primary-lease-${name}`, VERSION]))
+  const wanted = Object.fromEntries(names.map((name) => [`primary-lease-${name}`, version]))
   expect(optionalDependencies).toEqual(wanted)
   for (const name of names) {
     expect(loader).toMatch(new RegExp(`require(Unseen)?\\('primary-lease-${name}'\\)`))
     const [os = '', cpu, abi] = name.split('-')
     const own = await manifest(`primary-lease-${name}`)
     expect(own).toMatchObject({
-      version: VERSION,
+      version,
       main: `primary-lease.${name}.node`,
       os: [os],
       cpu: [cpu],

@@ -1,11 +1,10 @@
 // Bundled by webpack 5 in the two modes of a server such as Parabol's.
 
 import {cp, mkdtemp, readdir} from 'node:fs/promises'
-import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {RedisServer} from '../scripts/redis.mjs'
 import {AppServer} from './support/app-server'
-import {app, output, platform} from './support/installed'
+import {app, dir, output, platform} from './support/installed'
 
 let redis: RedisServer
 
@@ -37,7 +36,7 @@ test('with externals, the bundle finds the package in node_modules', async () =>
 
 test('without node_modules, the bundle and the binary beside it hold an election', async () => {
   expect(await bundle(true)).not.toContain('primary-lease')
-  const image = await mkdtemp(join(tmpdir(), 'primary-lease-image-'))
+  const image = await mkdtemp(join(dir, 'image-'))
   await cp(join(app, 'bundled/noDeps'), image, {recursive: true})
   expect((await readdir(image, {recursive: true})).sort()).toEqual([
     'node',

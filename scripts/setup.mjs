@@ -105,12 +105,12 @@ async function installBrowser() {
 }
 
 /** Whether packages of the system can be installed without asking anybody. */
-async function canInstall() {
+export async function canInstall() {
   return process.getuid?.() === 0 && (await which('apt-get')) !== undefined
 }
 
 /** @param {string} name a package of Debian's */
-async function install(name) {
+export async function install(name) {
   await step('apt-get update', () => run('apt-get', ['update']))
   await step(`apt-get install ${name}`, () =>
     withoutStartingServices(() =>

@@ -1,8 +1,9 @@
 // Zig as a linker, which can link against an older glibc than this machine's.
 
-import {access} from 'node:fs/promises'
+import {access, rename, rm} from 'node:fs/promises'
 import {join} from 'node:path'
-import {Refusal, root, run, step, which} from './run.mjs'
+import {Refusal, root, run, step} from './run.mjs'
+import {canInstall, install as installPackage} from './setup.mjs'
 
 const VERSIONS = ['ziglang==0.17.1', 'cargo-zigbuild==0.24.1']
 /** One directory per set of versions: a new one is installed beside the old. */
@@ -22,21 +23,33 @@ export async function zigEnvironment() {
     () => true,
     () => false,
   )
-  if (!installed) await step('pip install ziglang cargo-zigbuild', install)
+  if (!installed) await install()
   return env
 }
 
 async function install() {
-  const python = await which('python3')
-  if (
-    !python ||
-    (await run(python, ['-m', 'pip', '--version']).catch(() => undefined)) === undefined
-  ) {
-    throw new Refusal(
-      'Python 3 with pip is needed, for zig, which links against the glibc that the package promises. ' +
-        'Debian, Ubuntu: sudo apt-get install python3-pip.',
-    )
+  if (!(await hasPip())) {
+    if (!(await canInstall())) {
+      throw new Refusal(
+        'Python 3 with pip is needed, for zig, which links against the glibc that the package ' +
+          'promises. Debian, Ubuntu: sudo apt-get install python3-pip.',
+      )
+    }
+    await installPackage('python3-pip')
   }
-  // Not a virtual environment: Debian has that module in a package of its own.
-  await run(python, ['-m', 'pip', 'install', '--quiet', '--target', DIR, ...VERSIONS])
+  // Not a virtual environment: Debian has that module in a package of its own. And not in place: what
+  // was interrupted must not look installed.
+  const unfinished = `${DIR}.unfinished`
+  await rm(unfinished, {recursive: true, force: true})
+  await step('pip install ziglang cargo-zigbuild', () =>
+    run('python3', ['-m', 'pip', 'install', '--quiet', '--target', unfinished, ...VERSIONS]),
+  )
+  await rename(unfinished, DIR)
+}
+
+function hasPip() {
+  return run('python3', ['-m', 'pip', '--version']).then(
+    () => true,
+    () => false,
+  )
 }

@@ -1,5 +1,7 @@
 import {execFile} from 'node:child_process'
+import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
+import {root} from '../../scripts/run.mjs'
 
 const given = (name: string) => {
   const value = process.env[name]
@@ -13,7 +15,6 @@ export const dir = given('PACKAGE_TESTS_DIR')
 export const app = join(dir, 'app')
 /** The URL of a registry that has the packed packages alone. */
 export const registry = given('PACKAGE_TESTS_REGISTRY')
-export const tarballs = given('PACKAGE_TESTS_TARBALLS')
 
 /** A file in the `node_modules` of the tools. */
 export const tool = (path: string) => join(given('PACKAGE_TESTS_TOOLS'), 'node_modules', path)
@@ -39,6 +40,15 @@ export async function output(program: string, args: string[], options?: Options)
   if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${status}\n${output}`)
   return output
 }
+
+/** The version that is tested, which every package has. */
+export const {version} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  version: string
+}
+
+/** The packed package of this name. */
+export const tarball = (name: string) =>
+  join(given('PACKAGE_TESTS_TARBALLS'), `${name}-${version}.tgz`)
 
 /** The platform of the one package that this machine needs. */
 export const platform =
