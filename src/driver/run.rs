@@ -10,8 +10,9 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use once_cell::sync::OnceCell;
 use tokio::sync::OwnedMutexGuard;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::heartbeat::Served;
@@ -86,31 +87,11 @@ impl RunHandle {
     pub fn start(start: RunStart) -> io::Result<RunHandle> {
         let random = random()?;
         let (sender, inputs) = mailbox();
-        let mut run = Run {
-            lease: ScopedLease::new(start.config.clone(), random.clone()),
-            config: start.config,
+        // Refused only when the runtime has ended; then nobody waits either.
+        let _ = beginnings()?.send(Beginning {
+            start,
             random,
-            store: start.store,
-            resource: start.resource,
-            max_run: start.max_run,
-            overrun_at: None,
-            alarm_at: None,
-            stall: start.stall,
             inputs,
-            dropped: false,
-            released: None,
-            turn: None,
-            waiting: Vec::new(),
-            replies: FuturesUnordered::new(),
-            cell: None,
-            sink: start.sink,
-            ended: false,
-        };
-        runtime()?.spawn(async move {
-            if AssertUnwindSafe(run.run()).catch_unwind().await.is_err() {
-                run.end_term();
-                (run.sink)(RunChange::Failed);
-            }
         });
         Ok(RunHandle(sender))
     }
@@ -128,6 +109,44 @@ impl RunHandle {
     fn send(&self, input: Input) {
         // A loop that has ended needs to hear nothing any more.
         self.0.send(input);
+    }
+}
+
+/// A run on its way to the background.
+struct Beginning {
+    start: RunStart,
+    random: Random,
+    inputs: Arc<Mailbox<Input>>,
+}
+
+/// The way to the one task that all runs share: a task for each would be allocated by the thread of the
+/// event loop, whose time is dear, and freed by another.
+fn beginnings() -> io::Result<&'static UnboundedSender<Beginning>> {
+    static BEGINNINGS: OnceCell<UnboundedSender<Beginning>> = OnceCell::new();
+    BEGINNINGS.get_or_try_init(|| {
+        let (sender, beginnings) = mpsc::unbounded_channel();
+        runtime()?.spawn(serve(beginnings));
+        Ok(sender)
+    })
+}
+
+async fn serve(mut beginnings: UnboundedReceiver<Beginning>) {
+    let mut runs = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            beginning = beginnings.recv() => match beginning {
+                Some(beginning) => runs.push(Box::pin(live(Run::new(beginning)))),
+                None => return,
+            },
+            Some(()) = runs.next(), if !runs.is_empty() => {}
+        }
+    }
+}
+
+async fn live(mut run: Run) {
+    if AssertUnwindSafe(run.run()).catch_unwind().await.is_err() {
+        run.end_term();
+        (run.sink)(RunChange::Failed);
     }
 }
 
@@ -198,6 +217,34 @@ enum Happening {
 }
 
 impl Run {
+    fn new(beginning: Beginning) -> Self {
+        let Beginning {
+            start,
+            random,
+            inputs,
+        } = beginning;
+        Run {
+            lease: ScopedLease::new(start.config.clone(), random.clone()),
+            config: start.config,
+            random,
+            store: start.store,
+            resource: start.resource,
+            max_run: start.max_run,
+            overrun_at: None,
+            alarm_at: None,
+            stall: start.stall,
+            inputs,
+            dropped: false,
+            released: None,
+            turn: None,
+            waiting: Vec::new(),
+            replies: FuturesUnordered::new(),
+            cell: None,
+            sink: start.sink,
+            ended: false,
+        }
+    }
+
     async fn run(&mut self) {
         let wait = self.config.wait;
         if !wait.is_zero() {
