@@ -18,6 +18,12 @@ import {until} from './support/until'
 const redis = useRedis()
 afterEach(() => resignPrimaryServer())
 
+// What is done to Redis here is worth a warning, and so is a server that refuses to subscribe us.
+const {warn, error} = console
+const quiet = () => {}
+beforeAll(() => setLogger(null))
+afterAll(() => setLogger({debug: quiet, info: quiet, warn, error}))
+
 /** Renewed so seldom that its holder learns of nothing that happens to Redis in a test. */
 const HOUR = 3_600_000
 
@@ -66,11 +72,6 @@ test('a resource remembers the token of each election that has shown it', async 
 describe('a primary that does not know that it has a successor', () => {
   // Without messages it does not hear that its record is gone. A restart finds what was saved last.
   const redis = useRedis(['--appendonly', 'no', '--rename-command', 'SUBSCRIBE', ''])
-  // Which is said once, as a warning.
-  const {warn, error} = console
-  const quiet = () => {}
-  beforeAll(() => setLogger(null))
-  afterAll(() => setLogger({debug: quiet, info: quiet, warn, error}))
 
   /** The next primary, in a process of its own, over a record that is missing or not renewed. */
   async function succeed(prefix: string) {
