@@ -1,5 +1,5 @@
 import {CronJob} from 'cron'
-import {LeaderRunner, withLease} from 'primary-lease'
+import {LeaderRunner} from 'primary-lease'
 import {useRedis} from '../support/redis'
 import {until} from '../support/until'
 
@@ -39,17 +39,4 @@ test('a scheduler sends mail, and closing it ends that', async () => {
   exit.mockRestore()
   const outcome = await runner.runLocked('send-mail', sendMail)
   expect(outcome).toEqual({outcome: 'skipped', reason: 'closed'})
-})
-
-test('a report is made under a lease', async () => {
-  const redisUrl = redis.url
-  const collect = async (signal: AbortSignal) => (signal.aborted ? [] : ['a row'])
-  const store = (rows: string[], token: number) => ({rows, token})
-  const report = await withLease(redisUrl, 'report', {ttl: 10_000, wait: 5_000}, async (lease) => {
-    const rows = await collect(lease.signal)
-    lease.assertHeld()
-    return store(rows, lease.token)
-  })
-
-  expect(report).toEqual({rows: ['a row'], token: expect.any(Number)})
 })
