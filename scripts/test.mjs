@@ -12,7 +12,7 @@ import {setup} from './setup.mjs'
 const ADDON = 'target/addon'
 const JEST_REPORT = 'target/jest.json'
 /** An open handle keeps Jest from ending: that is a failure too, not a wait for ever. */
-const JEST_TIMEOUT = 300_000
+const JEST_TIMEOUT = 600_000
 /** A seed whose minute has nearly every kind of fault in it. */
 const CHAOS = ['--minutes', '1', '--seed', '7652']
 const CHAOS_TIMEOUT = 180_000
