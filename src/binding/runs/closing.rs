@@ -5,7 +5,7 @@ use std::rc::Rc;
 use napi::Env;
 use napi::bindgen_prelude::Object;
 
-use super::job::Ending;
+use super::ending::Ending;
 use super::leader_runner::Runner;
 use crate::binding::environment::Environment;
 use crate::binding::given::Given;

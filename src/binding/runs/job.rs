@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use napi::Env;
 
+use super::ending::{Caller, Ending, Loss};
 use super::lease::{Lease, abort};
 use super::options::RunOptions;
 use crate::binding::async_context::AsyncContext;
@@ -55,60 +56,6 @@ enum Stage {
     /// The lease was released under a run that goes on.
     Cut,
     Over,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Loss {
-    /// With the word that the outside has for the reason.
-    By(&'static str),
-    /// It took longer than `maxRun`.
-    Overrun,
-}
-
-impl Loss {
-    /// The word that the outside has for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Loss::By(reason) => reason,
-            Loss::Overrun => "overrun",
-        }
-    }
-}
-
-/// How a run ended, or why it never began.
-pub enum Ending {
-    Refused(Refusal),
-    /// Its runner was closed.
-    Closed,
-    Returned {
-        token: f64,
-        value: Value,
-    },
-    Threw {
-        token: f64,
-        error: Value,
-    },
-    /// The lease was lost during the run, which ended all the same: with a value or with an error.
-    Lost {
-        token: f64,
-        loss: Loss,
-        result: Option<Result<Value, Value>>,
-    },
-    /// Something of ours broke.
-    Broke,
-}
-
-/// Who is told the end of a run, once.
-pub trait Caller {
-    fn answer(self: Box<Self>, env: &Env, environment: &Rc<Environment>, ending: Ending);
-
-    /// Whether the process is to live until it is told.
-    fn keep_alive(&self, keep: bool);
-
-    /// What stands in the log beside the resource.
-    fn prefix(&self) -> Option<&str> {
-        None
-    }
 }
 
 impl Job {

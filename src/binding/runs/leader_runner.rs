@@ -9,7 +9,8 @@ use napi::bindgen_prelude::{Object, Unknown};
 use napi_derive::napi;
 
 use super::closing::close;
-use super::job::{Caller, Ending, Job};
+use super::ending::{Caller, Ending};
+use super::job::Job;
 use super::options::RunOptions;
 use super::outcome::{failed, outcome_of, start_job};
 use crate::binding::environment::{self, Environment};

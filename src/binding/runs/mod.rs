@@ -1,6 +1,7 @@
 //! Runs of jobs under a lease: `withLease` and `LeaderRunner`.
 
 mod closing;
+mod ending;
 mod job;
 mod leader_runner;
 mod lease;

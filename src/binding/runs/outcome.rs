@@ -6,7 +6,8 @@ use std::sync::Arc;
 use napi::Env;
 use napi::bindgen_prelude::Object;
 
-use super::job::{Caller, Ending, Job, Loss};
+use super::ending::{Caller, Ending, Loss};
+use super::job::Job;
 use super::options::RunOptions;
 use crate::binding::async_context::AsyncContext;
 use crate::binding::environment::{Delivery, Environment};

@@ -8,7 +8,8 @@ use napi::Env;
 use napi::bindgen_prelude::{Object, Unknown};
 use napi_derive::napi;
 
-use super::job::{Caller, Ending, Job};
+use super::ending::{Caller, Ending};
+use super::job::Job;
 use super::options::RunOptions;
 use super::outcome::{lost, refused, start_job};
 use crate::binding::environment::{self, Environment};
