@@ -173,11 +173,15 @@ test('P10: the loss of a lease is told to the job and to its caller', async () =
 
 describe('P13: a runner that is closed', () => {
   test('lets the job in flight finish, and then releases its lease', async () => {
-    const {server, key} = runners(LONG, {minHold: 0})
+    const {server} = runners(LONG, {minHold: 0})
     const runner = server()
     const done = lock()
-    const running = runner.runLocked('job', () => done.opened)
-    await until('it runs', () => redis.client.exists(key('job')))
+    const began = lock()
+    const running = runner.runLocked('job', () => {
+      began.open()
+      return done.opened
+    })
+    await began.opened
     let closed = false
     const closing = runner.close().then(() => {
       closed = true

@@ -332,6 +332,26 @@ describe('trouble', () => {
   })
 })
 
+test('a server whose event loop hangs for longer than stallTimeout gives the lease up', async () => {
+  const {name, run} = resource({ttl: LONG})
+  const script = `withLease(url, '${name}', {ttl: 500, stallTimeout: 1_000}, async (lease) => {
+    console.log('running')
+    const end = performance.now() + 6_000
+    while (performance.now() < end);
+    await new Promise(setImmediate)
+    return lease.isHeld
+  }).catch(({code, message, result}) => console.log(code, message.split(': ')[1], result))`
+  const hung = runScript(redis.url, script)
+  let turned = false
+  hung.then(() => {
+    turned = true
+  })
+  await until('it runs there', () => redis.client.exists(`lease:{${name}}`))
+  // Renewed until then, and nobody would be let in before the loop turns.
+  expect(await run(() => turned, {wait: LONG})).toBe(false)
+  expect((await hung).stdout).toBe('running\nERR_LEASE_LOST stalled false\n')
+})
+
 describe('the end of the process', () => {
   const ending = {
     'process.exit in the run': 'process.exit()',
