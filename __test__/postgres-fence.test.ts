@@ -269,7 +269,7 @@ describe('the schema', () => {
 })
 
 test('the statements are strings for import and for require', async () => {
-  const addon = JSON.stringify(join(__dirname, '../index.js'))
+  const addon = JSON.stringify(join(__dirname, '../index.mjs'))
   const source = `import {postgresFence} from ${addon}; console.log(JSON.stringify(postgresFence))`
   const printed = await run(process.execPath, ['--input-type=module', '-e', source])
   expect(JSON.parse(printed)).toEqual({schema: postgresFence.schema, claim: postgresFence.claim})
