@@ -25,6 +25,9 @@ pub struct Deferred {
     keeps_alive: Cell<bool>,
 }
 
+/// The promise of one call: whoever settles it takes it.
+pub type Promised = Rc<RefCell<Option<Deferred>>>;
+
 pub fn pending(env: &Env) -> napi::Result<(Deferred, Object<'static>)> {
     let (mut raw, mut promise) = (ptr::null_mut(), ptr::null_mut());
     // SAFETY: the environment is the one that we were called from.

@@ -17,7 +17,7 @@ use crate::binding::environment::{self, Environment};
 use crate::binding::error::{PrimaryLeaseError, Result};
 use crate::binding::given::{function, text};
 use crate::binding::js::{self, Kind, Value};
-use crate::binding::promise::{self, Deferred};
+use crate::binding::promise::{self, Promised};
 use crate::binding::shelf::Place;
 use crate::election::check_name;
 use crate::store::Backend;
@@ -122,9 +122,6 @@ impl LeaderRunner {
         close(env, &environment, &self.runner, js::value(&options))
     }
 }
-
-/// The promise of one call: whoever settles it takes it.
-type Promised = Rc<RefCell<Option<Deferred>>>;
 
 fn resolve(promised: &Promised, outcome: Value) {
     if let Some(deferred) = promised.take() {

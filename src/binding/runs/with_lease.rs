@@ -16,7 +16,7 @@ use crate::binding::environment::{self, Environment};
 use crate::binding::error::{Code, PrimaryLeaseError, Result};
 use crate::binding::given::{function, text};
 use crate::binding::js::{self, Value};
-use crate::binding::promise::{self, Deferred};
+use crate::binding::promise::{self, Deferred, Promised};
 use crate::binding::shelf::Place;
 use crate::election::check_name;
 use crate::election::scoped::Refusal;
@@ -55,9 +55,6 @@ pub fn with_lease(
     }
     Ok(promise)
 }
-
-/// The promise of one call: whoever settles it takes it.
-type Promised = Rc<RefCell<Option<Deferred>>>;
 
 fn begin(
     env: &Env,
