@@ -180,6 +180,30 @@ describe('waiting', () => {
     expect(order).toEqual([1, 2, 3, 4])
   })
 
+  test('is done by one of a process at a time, so that the others need not ask', async () => {
+    const {run} = resource({ttl: LONG})
+    const asked = async () => {
+      const stats = await redis.client.info('commandstats')
+      const calls = [...stats.matchAll(/^cmdstat_eval(?:sha)?:calls=(\d+)/gm)]
+      return calls.reduce((sum, [, count]) => sum + Number(count), 0)
+    }
+    const done = lock()
+    const began = lock()
+    const first = run(() => {
+      began.open()
+      return done.opened
+    })
+    await began.opened
+    const before = await asked()
+    const others = Array.from({length: 20}, () => run(() => {}, {wait: LONG}))
+    // Asked behind them, and answered: by now they have asked too, those who do.
+    await resource().run(() => {})
+    // Of the twenty one, and this last one's lease and its release.
+    expect((await asked()) - before).toBe(3)
+    done.open()
+    await Promise.all([first, ...others])
+  })
+
   test('is told of a release by another process', async () => {
     const {name, run} = resource({ttl: LONG})
     const script = `withLease(url, '${name}', {ttl: ${LONG}}, () => new Promise((done) => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use napi::Env;
 
-use super::error::{Code, PrimaryLeaseError, Result};
+use super::error::{PrimaryLeaseError, Result};
 use super::js::{self, Kind, Value};
 use super::source;
 use crate::driver::store;
@@ -39,10 +39,7 @@ impl Backends {
             return Ok(latest.store.clone());
         }
         let source = source::read(env, redis)?;
-        let store = store(&source, ttl).map_err(|error| {
-            let message = format!("the background thread could not be started: {error}");
-            PrimaryLeaseError::new(Code::Closed, message)
-        })?;
+        let store = store(&source, ttl).map_err(|error| PrimaryLeaseError::no_thread(&error))?;
         *latest = Some(Latest {
             url,
             ttl,

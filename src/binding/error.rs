@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, io};
 
 use napi::bindgen_prelude::{JsObjectValue, Object};
 use napi::{Env, JsValue, Property, PropertyAttributes};
@@ -68,6 +68,12 @@ impl PrimaryLeaseError {
 
     pub fn invalid(message: impl Into<String>) -> Self {
         PrimaryLeaseError::new(Code::InvalidConfig, message)
+    }
+
+    /// The operating system refused the background thread, or its randomness.
+    pub fn no_thread(error: &io::Error) -> Self {
+        let message = format!("the background thread could not be started: {error}");
+        PrimaryLeaseError::new(Code::Closed, message)
     }
 
     pub fn lease_lost(prefix: &str, token: u64) -> Self {

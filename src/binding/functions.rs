@@ -114,10 +114,7 @@ fn start(
 ) -> Result<Campaign> {
     let number = environment.next_number();
     let channel = environment.channel.clone();
-    let broken = |error: std::io::Error| {
-        let message = format!("the background thread could not be started: {error}");
-        PrimaryLeaseError::new(Code::Closed, message)
-    };
+    let broken = |error| PrimaryLeaseError::no_thread(&error);
     let store = store(&source, options.config.ttl).map_err(broken)?;
     let name = options::name(&prefix, options.scope.as_deref());
     let fence = Fence::of_election(store.clone(), &name, options.config.ttl);

@@ -93,17 +93,11 @@ impl Config {
 
     /// From the send of a confirmed request to the end of the validity window (DESIGN R5).
     pub fn window(&self) -> Duration {
-        if planted!(NoDriftMargins) {
-            return self.ttl;
-        }
         drift_margins(self.ttl)
     }
 
     /// From the send of a confirmed request to the step-down deadline (DESIGN R4).
     pub fn term(&self) -> Duration {
-        if planted!(NoStepDownMargin) {
-            return self.window();
-        }
         self.window().saturating_sub(step_down_margin(self.ttl))
     }
 
@@ -169,11 +163,17 @@ pub fn check_stall_timeout(ttl: Duration, timeout: Option<Duration>) -> Result<(
 
 /// What is left of a ttl for whoever holds the lease, when clocks run at different speeds (DESIGN R5).
 pub(super) fn drift_margins(ttl: Duration) -> Duration {
+    if planted!(NoDriftMargins) {
+        return ttl;
+    }
     (ttl * 98 / 100).saturating_sub(DRIFT_CONSTANT)
 }
 
 /// How long before the window's end a lease is not held any more: for work in flight to stop.
 pub(super) fn step_down_margin(ttl: Duration) -> Duration {
+    if planted!(NoStepDownMargin) {
+        return Duration::ZERO;
+    }
     ttl / 5
 }
 

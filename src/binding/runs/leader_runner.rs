@@ -14,12 +14,13 @@ use super::job::Job;
 use super::options::RunOptions;
 use super::outcome::{failed, outcome_of, start_job};
 use crate::binding::environment::{self, Environment};
-use crate::binding::error::{PrimaryLeaseError, Result};
+use crate::binding::error::Result;
 use crate::binding::given::{function, text};
 use crate::binding::js::{self, Kind, Value};
 use crate::binding::promise::{self, Promised};
 use crate::binding::shelf::Place;
 use crate::election::check_name;
+use crate::election::scoped::Refusal;
 use crate::store::Backend;
 
 /// Runs the jobs of a scheduler that every server has, each tick on one of them.
@@ -290,7 +291,6 @@ impl Scheduled {
                 tracing::error!(environment = id, resource, error, "a job failed");
             }
             Ending::Refused(refusal) => {
-                use crate::election::scoped::Refusal;
                 if let Refusal::Unavailable { cause } | Refusal::Denied { cause } = refusal {
                     tracing::error!(environment = id, resource, %cause, "a job was not run: redis is unavailable");
                 }
@@ -330,11 +330,5 @@ impl std::fmt::Debug for Runner {
         f.debug_struct("Runner")
             .field("prefix", &self.prefix)
             .finish_non_exhaustive()
-    }
-}
-
-impl From<PrimaryLeaseError> for js::Thrown {
-    fn from(error: PrimaryLeaseError) -> Self {
-        js::Thrown(error.to_string())
     }
 }

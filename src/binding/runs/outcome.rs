@@ -28,10 +28,7 @@ pub fn start_job(
     caller: Box<dyn Caller>,
 ) -> Result<Rc<Job>> {
     let number = environment.next_number();
-    let broken = |error: std::io::Error| {
-        let message = format!("the background thread could not be started: {error}");
-        PrimaryLeaseError::new(Code::Closed, message)
-    };
+    let broken = |error| PrimaryLeaseError::no_thread(&error);
     if environment.closed.get() {
         return Err(PrimaryLeaseError::new(
             Code::Closed,

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::election::config::{drift_margins, step_down_margin};
-use crate::election::{ConfigError, MAX_TTL, planted};
+use crate::election::{ConfigError, MAX_TTL};
 
 /// What one run's lease is asked for with. Everything else follows from the ttl.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,17 +72,11 @@ impl ScopedConfig {
 
     /// From the send of a confirmed request to the end of the validity window.
     pub fn window(&self) -> Duration {
-        if planted!(NoDriftMargins) {
-            return self.ttl;
-        }
         drift_margins(self.ttl)
     }
 
     /// From the send of a confirmed request to the step-down deadline.
     pub fn term(&self) -> Duration {
-        if planted!(NoStepDownMargin) {
-            return self.window();
-        }
         self.window().saturating_sub(step_down_margin(self.ttl))
     }
 
