@@ -211,10 +211,9 @@ impl ScopedLease {
             };
             self.lose(hold, reason, Some(hold));
         }
+        let give_up = self.timers.give_up;
         if take_due(&mut self.timers.give_up, now) {
-            let cause = self.cause.clone();
-            let cause = cause.unwrap_or_else(|| "no answer from the store".into());
-            self.refuse(now, Refusal::Unavailable { cause });
+            self.give_up(now, give_up.unwrap_or(now));
         }
         if take_due(&mut self.timers.moot, now) {
             self.tell_released();
@@ -299,6 +298,21 @@ impl ScopedLease {
         }
     }
 
+    /// The store has had its time, since `due`, and did not answer.
+    fn give_up(&mut self, now: Time, due: Time) {
+        if let State::Asking { wait_until } = self.state
+            && now >= due + STANDSTILL
+        {
+            // It was this process that stood still. The answer may lie unread, and the tick may have
+            // been taken for us: given up here, nobody would run it.
+            self.doubtful |= self.in_flight.is_some();
+            return self.ask(now, wait_until);
+        }
+        let cause = self.cause.clone();
+        let cause = cause.unwrap_or_else(|| "no answer from the store".into());
+        self.refuse(now, Refusal::Unavailable { cause });
+    }
+
     /// Answers the caller without a lease.
     pub(super) fn refuse(&mut self, now: Time, refusal: Refusal) {
         self.run = Run::Answered;
@@ -373,3 +387,7 @@ impl ScopedLease {
         }));
     }
 }
+
+/// A timer that is late by so much was not late alone: all of the process stood still. Where that is
+/// wrong, a store without an answer is borne for longer, no more.
+const STANDSTILL: Duration = Duration::from_millis(100);

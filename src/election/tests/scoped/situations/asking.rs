@@ -162,3 +162,55 @@ fn an_answer_that_comes_with_the_end_of_the_acquire_timeout_is_too_late() {
     );
     assert_eq!(scene.reply(3010, 2, Ok(ScopedOutcome::Released)), ["ended"]);
 }
+
+#[test]
+fn a_process_that_stood_still_beyond_the_acquire_timeout_asks_again() {
+    let mut late = Scene::asking_for_tick();
+    assert_eq!(
+        late.timeout(3099),
+        [
+            "refused: unavailable: no answer from the store",
+            "withdraw for tick 5000 #2 within 1000"
+        ],
+        "a timer is late by so much now and then"
+    );
+    let mut stood = Scene::asking_for_tick();
+    assert_eq!(
+        stood.timeout(3100),
+        ["acquire for tick 5000 #2 within 1000"]
+    );
+    assert_eq!(
+        stood.reply(3100, 1, granted(7)),
+        NOTHING,
+        "what lay unread may be too old"
+    );
+    assert_eq!(stood.reply(3110, 2, granted(8)), ["granted 8 until 7760"]);
+}
+
+#[test]
+fn what_was_asked_before_a_standstill_is_taken_back_with_the_rest() {
+    let mut scene = Scene::asking();
+    assert_eq!(scene.reply(9000, 1, unknown()), ["acquire #2 within 1000"]);
+    assert_eq!(
+        scene.reply(9010, 2, held_for(4000)),
+        ["refused: held", "withdraw #3 within 1000"]
+    );
+}
+
+#[test]
+fn a_store_that_does_not_answer_after_a_standstill_either_is_given_up() {
+    let mut scene = Scene::asking();
+    scene.timeout(9000);
+    assert_eq!(
+        scene.wakes_at(),
+        Some(12_000),
+        "it has all of its time again"
+    );
+    assert_eq!(
+        scene.timeout(12_000),
+        [
+            "refused: unavailable: no answer from the store",
+            "withdraw #3 within 1000"
+        ]
+    );
+}
