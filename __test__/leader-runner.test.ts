@@ -1,5 +1,11 @@
 // The drop-in for Parabol's class of this name: what each of its faults (P5 to P15) is here.
 
+import {spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {mkdtemp, rm, writeFile} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {text} from 'node:stream/consumers'
 import {LeaderRunner, type Lease, setLogger} from 'primary-lease'
 import {lock} from './support/lock'
 import {newPrefix, useRedis} from './support/redis'
@@ -140,6 +146,37 @@ test('a tick that is named by its period is one for servers that are late by les
     outcomes.push(await server().runLocked('each', () => {}, never, {tickEvery: period}))
   }
   expect(outcomes.map(({outcome}) => outcome)).toEqual(['ran', 'ran', 'ran', 'ran'])
+})
+
+test('a server that was frozen before it saw its grant runs the tick all the same', async () => {
+  const {prefix, server, key} = runners(500)
+  const dir = await mkdtemp(join(tmpdir(), 'primary-lease-frozen-'))
+  const go = join(dir, 'go')
+  const at = 1_795_000_000_000
+  const script = `const {LeaderRunner} = require(${JSON.stringify(join(__dirname, '../index.js'))})
+    const runner = new LeaderRunner('${redis.url}', '${prefix}', 500)
+    runner.runLocked('job', ({isHeld}) => console.log('held', isHeld), undefined, {tick: new Date(${at})})
+      .then(({outcome}) => console.log(outcome))
+    while (!require('node:fs').existsSync(${JSON.stringify(go)}));`
+  const child = spawn(process.execPath, ['-e', script], {stdio: ['ignore', 'pipe', 'inherit']})
+  try {
+    const said = text(child.stdout)
+    const granted = async () => (await redis.client.exists(key('job'))) === 1
+    await until('it is granted', granted)
+    child.kill('SIGSTOP')
+    await until('the lease has run out', async () => !(await granted()))
+    expect(await server().runLocked('job', never, undefined, {tick: new Date(at)})).toEqual({
+      outcome: 'skipped',
+      reason: 'ran',
+    })
+    await writeFile(go, '')
+    child.kill('SIGCONT')
+    expect(await said).toBe('held true\nran\n')
+    await (child.exitCode ?? once(child, 'exit'))
+  } finally {
+    child.kill('SIGKILL')
+    await rm(dir, {recursive: true, force: true})
+  }
 })
 
 test('P9: an event loop that stands still near the end of the lease does not lose it', async () => {

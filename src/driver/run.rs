@@ -182,6 +182,11 @@ impl Run {
                     None => self.lease.abandon(now),
                 }
             }
+            Happening::Input(Some(Input::Miss)) => {
+                self.end_term();
+                self.cell = None;
+                self.lease.miss(now);
+            }
             Happening::Input(Some(Input::Stall)) => self.lease.stall(now),
             Happening::Input(Some(Input::Tell(sender))) => self.waiting.push(sender),
             Happening::Reply((request, reply)) => self.lease.handle_reply(now, request, reply),
@@ -256,7 +261,7 @@ async fn left(inputs: &Mailbox<Input>, waiting: &mut Vec<blocking::Sender<()>>) 
     loop {
         match inputs.next().await {
             Some(Input::Tell(sender)) => waiting.push(sender),
-            Some(Input::Stall) => {}
+            Some(Input::Stall | Input::Miss) => {}
             Some(Input::Release | Input::Abandon) | None => return,
         }
     }

@@ -50,6 +50,7 @@ pub struct RunHandle(Sender<Input>);
 pub(super) enum Input {
     Release,
     Abandon,
+    Miss,
     Stall,
     /// Somebody waits until nothing is on its way any more.
     Tell(blocking::Sender<()>),
@@ -94,6 +95,12 @@ impl RunHandle {
     /// No run has begun, and none will.
     pub fn abandon(&self) {
         self.send(Input::Abandon);
+    }
+
+    /// No run has begun, because the grant had run out when it was noticed. A second
+    /// [`RunChange::Granted`] or [`RunChange::Refused`] follows.
+    pub fn miss(&self) {
+        self.send(Input::Miss);
     }
 
     fn send(&self, input: Input) {

@@ -17,7 +17,7 @@ use crate::binding::promise::Gathering;
 use crate::binding::shelf::Place;
 use crate::driver::{LeaseCell, RunChange, RunHandle, now, reason_word};
 use crate::election::Reason;
-use crate::election::scoped::{Refusal, ScopedEnd};
+use crate::election::scoped::ScopedEnd;
 use crate::store::Backend;
 
 pub struct Job {
@@ -160,9 +160,9 @@ impl Job {
 
     fn granted(self: &Rc<Self>, env: &Env, environment: &Rc<Environment>, cell: Arc<LeaseCell>) {
         if !cell.is_held(now()) {
-            let cause = "the event loop stood still until the lease had run out".into();
-            let refusal = Refusal::Unavailable { cause };
-            return self.abandon(env, environment, Ending::Refused(refusal));
+            // This loop, or all of the process, stood still until now. Given up here, a tick that
+            // was granted to us would be run by nobody.
+            return self.handle.miss();
         }
         *self.cell.borrow_mut() = Some(cell);
         self.stage.set(Stage::Running);

@@ -16,7 +16,7 @@ use crate::election::{Failure, Identity, Random, Reason, Time, Token, planted};
 ///
 /// First comes `Granted` or `Refused`. After `Granted`, `Lost` at most once; `Released` once, when
 /// [`ScopedLease::release`] or [`ScopedLease::abandon`] was called. `Ended` is the last of all, and
-/// comes after a grant only when one of the two was called.
+/// comes after a grant only when one of the two was called. With [`ScopedLease::miss`] all begins anew.
 #[derive(Clone, Debug)]
 pub struct ScopedLease {
     pub(super) config: ScopedConfig,
@@ -124,6 +124,30 @@ impl ScopedLease {
                 self.leave(now, self.withdrawal());
             }
             Run::Over | Run::Answered => {}
+        }
+    }
+
+    /// The grant was noticed only when it had run out, and no run has begun: asked for once more.
+    /// [`ScopedOutput::Granted`] or [`ScopedOutput::Refused`] follows, as to the first question.
+    pub fn miss(&mut self, now: Time) {
+        self.handle_timeout(now);
+        if self.run != Run::Begun {
+            return;
+        }
+        self.doubtful = true;
+        match self.state {
+            State::Holding(_) | State::Overrun(_) | State::Lost { .. } => {
+                self.run = Run::NotBegun;
+                self.timers.clear();
+                self.failures = 0;
+                // Whoever waited for it has done so.
+                self.ask(now, now);
+            }
+            // Given up already, for a loop that hung: its release may yet come to the store.
+            _ => {
+                let cause = "the event loop stood still".into();
+                self.refuse(now, Refusal::Unavailable { cause });
+            }
         }
     }
 

@@ -132,6 +132,10 @@ impl Scene {
         self.act(|l| l.abandon(at(now)))
     }
 
+    pub fn miss(&mut self, now: u64) -> Vec<String> {
+        self.act(|l| l.miss(at(now)))
+    }
+
     pub fn stall(&mut self, now: u64) -> Vec<String> {
         self.act(|l| l.stall(at(now)))
     }

@@ -155,3 +155,53 @@ fn a_store_that_refuses_the_caller_refuses_the_withdrawal_too() {
     );
     assert_eq!(scene.reply(1020, 3, denied()), ["ended"]);
 }
+
+#[test]
+fn a_grant_that_ran_out_before_its_run_began_is_asked_for_again() {
+    let mut scene = Scene::asking_for_tick();
+    scene.reply(10, 1, granted(7));
+    assert_eq!(
+        scene.miss(9000),
+        ["lost 7: expired", "acquire for tick 5000 #2 within 1000"]
+    );
+    assert_eq!(scene.reply(9010, 2, granted(8)), ["granted 8 until 13660"]);
+    assert_eq!(scene.release(9020), ["release 8 #3 within 1000"]);
+}
+
+#[test]
+fn a_grant_that_was_missed_and_is_anothers_by_now_is_refused_and_its_tick_given_back() {
+    let mut scene = Scene::asking_for_tick();
+    scene.reply(10, 1, granted(7));
+    scene.miss(9000);
+    assert_eq!(
+        scene.reply(9010, 2, held_for(4000)),
+        ["refused: held", "withdraw for tick 5000 #3 within 1000"]
+    );
+}
+
+#[test]
+fn a_grant_that_was_missed_is_not_asked_for_twice() {
+    let mut scene = Scene::asking();
+    assert_eq!(scene.miss(5), NOTHING, "nothing was granted");
+    scene.reply(10, 1, granted(7));
+    scene.miss(9000);
+    assert_eq!(scene.miss(9001), NOTHING);
+    scene.reply(9010, 2, granted(8));
+    scene.release(9020);
+    assert_eq!(scene.miss(9030), NOTHING, "its run is over");
+}
+
+#[test]
+fn a_missed_grant_that_was_given_up_for_a_stall_is_refused() {
+    let mut scene = Scene::asking_for_tick();
+    scene.reply(10, 1, granted(7));
+    scene.stall(500);
+    assert_eq!(
+        scene.miss(510),
+        [
+            "refused: unavailable: the event loop stood still",
+            "withdraw for tick 5000 #3 within 1000"
+        ]
+    );
+    assert_eq!(scene.reply(520, 3, Ok(ScopedOutcome::NotMine)), ["ended"]);
+}
