@@ -31,8 +31,8 @@ async function onTick(name) {
     undefined,
     {tickEvery: period},
   )
-  const error = 'error' in outcome ? String(outcome.error) : undefined
-  if (outcome.outcome !== 'skipped') write({did: outcome.outcome, name, tick, error})
+  const why = 'error' in outcome ? String(outcome.error) : 'reason' in outcome && outcome.reason
+  write({did: outcome.outcome, name, tick, why})
 }
 
 const jobs = names.map((/** @type {string} */ name) =>
