@@ -182,11 +182,7 @@ impl Run {
                     None => self.lease.abandon(now),
                 }
             }
-            Happening::Input(Some(Input::Miss)) => {
-                self.end_term();
-                self.cell = None;
-                self.lease.miss(now);
-            }
+            Happening::Input(Some(Input::Miss)) => self.lease.miss(now),
             Happening::Input(Some(Input::Stall)) => self.lease.stall(now),
             Happening::Input(Some(Input::Tell(sender))) => self.waiting.push(sender),
             Happening::Reply((request, reply)) => self.lease.handle_reply(now, request, reply),

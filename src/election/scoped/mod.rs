@@ -6,6 +6,7 @@
 
 mod config;
 mod hearing;
+mod leaving;
 mod message;
 mod scoped_lease;
 mod timer;

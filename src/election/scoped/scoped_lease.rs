@@ -21,7 +21,7 @@ use crate::election::{Failure, Identity, Random, Reason, Time, Token, planted};
 pub struct ScopedLease {
     pub(super) config: ScopedConfig,
     pub(super) random: Random,
-    identity: Identity,
+    pub(super) identity: Identity,
     pub(super) state: State,
     pub(super) run: Run,
     pub(super) timers: Timers,
@@ -315,13 +315,6 @@ impl ScopedLease {
             .push_back(ScopedOutput::Lost(ScopedEnd { token, reason }));
     }
 
-    pub(super) fn tell_released(&mut self) {
-        if self.run == Run::Over {
-            self.run = Run::Answered;
-            self.outputs.push_back(ScopedOutput::Released);
-        }
-    }
-
     /// The store has had its time, since `due`, and did not answer.
     fn give_up(&mut self, now: Time, due: Time) {
         if let State::Asking { wait_until } = self.state
@@ -337,66 +330,15 @@ impl ScopedLease {
         self.refuse(now, Refusal::Unavailable { cause });
     }
 
-    /// Answers the caller without a lease.
-    pub(super) fn refuse(&mut self, now: Time, refusal: Refusal) {
-        self.run = Run::Answered;
-        let doubtful = self.doubtful || self.in_flight.is_some();
-        self.outputs.push_back(ScopedOutput::Refused(refusal));
-        if doubtful && !planted!(WithdrawNotSent) {
-            return self.leave(now, self.withdrawal());
-        }
-        self.end();
-    }
-
-    fn withdrawal(&self) -> ScopedCommand {
-        ScopedCommand::Withdraw {
-            identity: self.identity,
-            tick: self.config.tick,
-        }
-    }
-
-    fn leave_hold(&mut self, now: Time, hold: Hold) {
-        let command = ScopedCommand::Release {
-            identity: self.identity,
-            token: hold.token,
-            min_hold: self.config.min_hold,
-        };
-        self.leave(now, command);
-    }
-
-    fn leave(&mut self, now: Time, command: ScopedCommand) {
-        self.rest(State::Leaving {
-            command: command.clone(),
-        });
-        self.failures = 0;
-        // By then whatever was granted or renewed until now has run out.
-        let moot = now + self.config.ttl;
-        self.timers.moot = Some(moot);
-        self.send(now, command, Some(moot));
-    }
-
-    /// Nothing is on its way any more. The run may still go on.
-    pub(super) fn leave_off(&mut self) {
-        match self.run {
-            Run::Begun => self.rest(State::Lost { kept: None }),
-            _ => self.end(),
-        }
-    }
-
-    fn end(&mut self) {
-        self.rest(State::Ended);
-        self.outputs.push_back(ScopedOutput::Ended);
-    }
-
     /// Goes to a state that waits for no answer and no time.
-    fn rest(&mut self, state: State) {
+    pub(super) fn rest(&mut self, state: State) {
         self.timers.clear();
         self.in_flight = None;
         self.state = state;
     }
 
     /// Sends a command, which has until `deadline` at most; past it the deadline's own timer acts.
-    fn send(&mut self, now: Time, command: ScopedCommand, deadline: Option<Time>) {
+    pub(super) fn send(&mut self, now: Time, command: ScopedCommand, deadline: Option<Time>) {
         let remaining = deadline.map_or(Duration::MAX, |deadline| deadline.since(now));
         if remaining.is_zero() {
             return;

@@ -1,0 +1,65 @@
+//! How a lease is given back, or an acquire that nobody heard the answer of is taken back.
+
+use super::scoped_lease::{Hold, Run, State};
+use super::{Refusal, ScopedCommand, ScopedLease, ScopedOutput};
+use crate::election::{Time, planted};
+
+impl ScopedLease {
+    pub(super) fn tell_released(&mut self) {
+        if self.run == Run::Over {
+            self.run = Run::Answered;
+            self.outputs.push_back(ScopedOutput::Released);
+        }
+    }
+
+    /// Answers the caller without a lease.
+    pub(super) fn refuse(&mut self, now: Time, refusal: Refusal) {
+        self.run = Run::Answered;
+        let doubtful = self.doubtful || self.in_flight.is_some();
+        self.outputs.push_back(ScopedOutput::Refused(refusal));
+        if doubtful && !planted!(WithdrawNotSent) {
+            return self.leave(now, self.withdrawal());
+        }
+        self.end();
+    }
+
+    pub(super) fn withdrawal(&self) -> ScopedCommand {
+        ScopedCommand::Withdraw {
+            identity: self.identity,
+            tick: self.config.tick,
+        }
+    }
+
+    pub(super) fn leave_hold(&mut self, now: Time, hold: Hold) {
+        let command = ScopedCommand::Release {
+            identity: self.identity,
+            token: hold.token,
+            min_hold: self.config.min_hold,
+        };
+        self.leave(now, command);
+    }
+
+    pub(super) fn leave(&mut self, now: Time, command: ScopedCommand) {
+        self.rest(State::Leaving {
+            command: command.clone(),
+        });
+        self.failures = 0;
+        // By then whatever was granted or renewed until now has run out.
+        let moot = now + self.config.ttl;
+        self.timers.moot = Some(moot);
+        self.send(now, command, Some(moot));
+    }
+
+    /// Nothing is on its way any more. The run may still go on.
+    pub(super) fn leave_off(&mut self) {
+        match self.run {
+            Run::Begun => self.rest(State::Lost { kept: None }),
+            _ => self.end(),
+        }
+    }
+
+    pub(super) fn end(&mut self) {
+        self.rest(State::Ended);
+        self.outputs.push_back(ScopedOutput::Ended);
+    }
+}
