@@ -136,10 +136,8 @@ impl ScopedLease {
         }
         self.doubtful = true;
         match self.state {
-            State::Holding(_) | State::Overrun(_) | State::Lost { .. } => {
+            State::Overrun(_) | State::Lost { .. } => {
                 self.run = Run::NotBegun;
-                self.timers.clear();
-                self.failures = 0;
                 // Whoever waited for it has done so.
                 self.ask(now, now);
             }

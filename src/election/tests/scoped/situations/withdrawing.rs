@@ -205,3 +205,12 @@ fn a_missed_grant_that_was_given_up_for_a_stall_is_refused() {
     );
     assert_eq!(scene.reply(520, 3, Ok(ScopedOutcome::NotMine)), ["ended"]);
 }
+
+#[test]
+fn a_missed_grant_whose_run_would_have_had_its_time_is_asked_for_again_too() {
+    let mut scene = Scene::asking();
+    scene.reply(10, 1, granted(7));
+    scene.act(|l| l.overrun());
+    assert_eq!(scene.miss(9000), ["acquire #2 within 1000"]);
+    assert_eq!(scene.wakes_at(), Some(12_000));
+}
