@@ -261,14 +261,19 @@ export type PrimaryLeaseErrorCode =
   | 'ERR_STORE_DENIED'
   | 'ERR_CLOSED'
 
-/** What is thrown and rejected here: an `Error` with this name and a stable `code`. */
-export interface PrimaryLeaseError extends Error {
-  name: 'PrimaryLeaseError'
-  code: PrimaryLeaseErrorCode
+/**
+ * What is thrown and rejected here. `instanceof` holds for errors of another copy of this package, or of
+ * another realm, too.
+ */
+export declare class PrimaryLeaseError extends Error {
+  constructor(code: PrimaryLeaseErrorCode, message: string, more?: ErrorOptions)
+  readonly code: PrimaryLeaseErrorCode
   /** With `ERR_STALE_TOKEN`: the token that was refused. */
   token?: number
   /** With `ERR_STALE_TOKEN`: the highest token that the resource has seen. */
   highest?: number
+  /** With `ERR_LEASE_LOST` of a run that finished all the same: what it returned. */
+  result?: unknown
 }
 
 /**

@@ -1,6 +1,7 @@
 'use strict'
 
-// Finds the binary of this machine, which lies in a package of its own beside this one.
+// Finds the binary of this machine, which lies in a package of its own beside this one, and hands it on to
+// the layer of JavaScript over it.
 //
 // Written to be bundled: where `process.platform` and `process.arch` are literals, a bundler folds away
 // the branches of other platforms and has nothing to warn of. That is also why it does not see the
@@ -16,12 +17,14 @@ const {createRequire} = require('node:module')
  */
 const tried = []
 
-module.exports = load()
+require('./src/js/binary.js').addon = load()
+module.exports = require('./src/js/main.js')
 
 function load() {
   if (process.platform === 'linux' && process.arch === 'x64') {
     // Which C library it is shows by trying: neither loads the other's binary.
     try {
+      // @ts-ignore: installed beside this package
       return require('primary-lease-linux-x64-gnu')
     } catch (error) {
       failed('primary-lease-linux-x64-gnu', error)
@@ -33,6 +36,7 @@ function load() {
     }
   } else if (process.platform === 'linux' && process.arch === 'arm64') {
     try {
+      // @ts-ignore: installed beside this package
       return require('primary-lease-linux-arm64-gnu')
     } catch (error) {
       failed('primary-lease-linux-arm64-gnu', error)
@@ -44,24 +48,28 @@ function load() {
     }
   } else if (process.platform === 'darwin' && process.arch === 'x64') {
     try {
+      // @ts-ignore: installed beside this package
       return require('primary-lease-darwin-x64')
     } catch (error) {
       failed('primary-lease-darwin-x64', error)
     }
   } else if (process.platform === 'darwin' && process.arch === 'arm64') {
     try {
+      // @ts-ignore: installed beside this package
       return require('primary-lease-darwin-arm64')
     } catch (error) {
       failed('primary-lease-darwin-arm64', error)
     }
   } else if (process.platform === 'win32' && process.arch === 'x64') {
     try {
+      // @ts-ignore: installed beside this package
       return require('primary-lease-win32-x64-msvc')
     } catch (error) {
       failed('primary-lease-win32-x64-msvc', error)
     }
   } else if (process.platform === 'win32' && process.arch === 'arm64') {
     try {
+      // @ts-ignore: installed beside this package
       return require('primary-lease-win32-arm64-msvc')
     } catch (error) {
       failed('primary-lease-win32-arm64-msvc', error)

@@ -356,7 +356,7 @@ describe('bad input', () => {
 
   test.each<[unknown[], string]>([
     [['p', 99], 'lockTTL must be from 100 to 86400000 ms, got 99 ms'],
-    [['p', Number.POSITIVE_INFINITY], 'lockTTL must be a number of milliseconds, got inf'],
+    [['p', Number.POSITIVE_INFINITY], 'lockTTL must be a number of milliseconds, got Infinity'],
     [['p', '20'], 'lockTTL must be a number of milliseconds, got a string'],
     [['p\n', 1000], 'prefix must be 1 to 200 characters'],
     [['p', 1000, {minHold: 1001}], 'minHold must be from 0 to 1000 ms (the lockTTL), got 1001 ms'],

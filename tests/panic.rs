@@ -132,10 +132,7 @@ async fn a_panic_in_the_loop_ends_the_lease_that_it_renewed_and_no_other() {
         // Nobody waits for what is dead, at the exit least of all.
         let number = handle.resign(Reason::Exit);
         let begun = now();
-        assert!(primary_lease::driver::wait_ended(
-            &[(handle, number)],
-            TTL * 10
-        ));
+        assert!(handle.wait_ended(number, begun + TTL * 10));
         assert!(now().since(begun) < TTL);
     }
     let Some(Change::Elected(cell)) = undisturbed.recv().await else {

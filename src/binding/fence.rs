@@ -1,64 +1,29 @@
-//! What a lease asks of a resource: `fence` and `command`.
+//! What a lease asks of a resource.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::cell::RefCell;
+use std::collections::HashMap;
 
-use napi::bindgen_prelude::{BufferSlice, JsObjectValue, Null, Object, Uint8ArraySlice};
-use napi::{Env, JsValue};
+use napi::Env;
+use napi::bindgen_prelude::{BufferSlice, Either, Null, Object, Uint8Array, Unknown};
+use napi_derive::napi;
 
-use super::change::number;
-use super::environment::{self, Delivery, Environment};
-use super::error::{self, Code, PrimaryLeaseError, Result};
-use super::given::text;
-use super::js::{self, Kind, Value};
-use super::promise::{self, Deferred};
-use crate::driver::{self, LeaseCell, now};
-use crate::election::{Config, Failure, Token, check_name};
-use crate::store::{Answer, FenceOutcome, FenceRequest, FenceStore, MAX_ARGUMENTS};
+use super::campaign::Campaign;
+use super::environment::{Environment, Feature};
+use super::error::{Cause, Code, Result, denied, invalid, new};
+use super::exit::present;
+use super::listener::number;
+use super::node;
+use super::promise::Deferred;
+use super::run::Run;
+use crate::driver::{Fence, now};
+use crate::election::{Failure, Token, check_name};
+use crate::store::{Answer, FenceOutcome, MAX_ARGUMENTS};
 
-/// Where the resources of one kind of lease are, and by which name they know it.
-#[derive(Clone, Debug)]
-pub struct Fence {
-    store: Arc<dyn FenceStore>,
-    lease: Arc<str>,
-    /// How long an answer may take, where the lease is held for so long.
-    bound: Duration,
-}
+/// Those who wait for the answer of a resource.
+#[derive(Default)]
+struct Waiting(RefCell<HashMap<u64, (Deferred, Question)>>);
 
-impl Fence {
-    /// Of an election: its name is the prefix, with the scope where there is one.
-    pub fn of_election(store: Arc<dyn FenceStore>, name: &str, ttl: Duration) -> Self {
-        Fence::named(store, format!("primary:{name}"), ttl)
-    }
-
-    /// Of a scoped lease.
-    pub fn of_lease(store: Arc<dyn FenceStore>, resource: &str, ttl: Duration) -> Self {
-        Fence::named(store, format!("lease:{resource}"), ttl)
-    }
-
-    fn named(store: Arc<dyn FenceStore>, lease: String, ttl: Duration) -> Self {
-        Fence {
-            store,
-            lease: lease.into(),
-            bound: Config::new(ttl).command_bound(),
-        }
-    }
-}
-
-/// A lease that asks.
-pub struct Asker<'a> {
-    /// `None` where nothing is left of what the lease belonged to.
-    pub fence: Option<Fence>,
-    pub cell: &'a LeaseCell,
-    /// What it is the lease of, for people.
-    pub of: &'a str,
-}
-
-/// A caller who waits for an answer.
-pub struct Waiting {
-    deferred: Deferred,
-    question: Question,
-}
+impl Feature for Waiting {}
 
 struct Question {
     of: String,
@@ -67,75 +32,87 @@ struct Question {
     has_command: bool,
 }
 
-impl Asker<'_> {
-    /// `fence(resource)`, or with arguments `command(resource, args)`.
-    pub fn ask(
-        self,
-        env: &Env,
-        resource: Value,
-        args: Option<Value>,
-    ) -> napi::Result<Object<'static>> {
-        let environment = environment::present(env)?;
-        match self.request(env, resource, args) {
-            Ok((fence, request)) => {
-                let (deferred, promise) = promise::pending(env)?;
-                let question = Question {
-                    of: self.of.to_owned(),
-                    resource: request.resource.to_string(),
-                    token: request.token,
-                    has_command: request.command.is_some(),
-                };
-                let waiting = Waiting { deferred, question };
-                send(env, &environment, &fence, &request, waiting);
-                Ok(promise)
-            }
-            Err(error) => promise::rejected(env, error),
+/// Asks a resource whether it has seen a newer token than that of a lease of a campaign or a run (`owner`), which is
+/// one of `of`; and with a command, applies it in the same step.
+#[napi(
+    catch_unwind,
+    ts_args_type = "owner: number, lease: number, of: string, resource: string, command?: (string | Uint8Array)[]",
+    ts_return_type = "Promise<unknown>"
+)]
+pub fn fence(
+    env: &Env,
+    owner: f64,
+    lease: f64,
+    of: String,
+    resource: String,
+    command: Option<Vec<Either<String, Uint8Array>>>,
+) -> Result<Object<'static>> {
+    let environment = present(env).map_err(Cause::from)?;
+    let (caller, promise) = Deferred::pending(env, &environment).map_err(Cause::from)?;
+    let number = environment.next_number();
+    let waiting = environment.feature::<Waiting>();
+    match ask(&environment, number, (owner, lease), of, resource, command) {
+        Ok(question) => {
+            waiting.0.borrow_mut().insert(number, (caller, question));
         }
+        Err(error) => caller.reject(error),
     }
-
-    fn request(
-        &self,
-        env: &Env,
-        resource: Value,
-        args: Option<Value>,
-    ) -> Result<(Fence, FenceRequest)> {
-        let resource = text("resource", resource)?;
-        check_name("resource", &resource)?;
-        let command = args.map(|args| read_command(env, args)).transpose()?;
-        let token = self.cell.token();
-        let left = self.cell.remaining(now());
-        let held = self.fence.as_ref().filter(|_| !left.is_zero());
-        let fence = held.ok_or_else(|| PrimaryLeaseError::lease_lost(self.of, token.get()))?;
-        let request = FenceRequest {
-            resource: resource.into(),
-            lease: fence.lease.clone(),
-            token,
-            command,
-            bound: fence.bound.min(left),
-        };
-        Ok((fence.clone(), request))
-    }
+    Ok(promise)
 }
 
-fn send(
-    env: &Env,
+fn ask(
     environment: &Environment,
-    fence: &Fence,
-    request: &FenceRequest,
-    waiting: Waiting,
-) {
-    let number = environment.next_number();
-    environment.fences.borrow_mut().insert(number, waiting);
+    number: u64,
+    (owner, lease): (f64, f64),
+    of: String,
+    resource: String,
+    command: Option<Vec<Either<String, Uint8Array>>>,
+) -> std::result::Result<Question, Cause> {
+    check_name("resource", &resource)?;
+    let command = command.map(bytes).transpose()?;
+    let cell = environment.lease(lease as u64);
+    let (Some(fence), Some(cell)) = (
+        fence_of(environment, owner as u64),
+        cell.filter(|cell| cell.is_held(now())),
+    ) else {
+        return Err(new(
+            Code::LeaseLost,
+            format!("the lease of {of:?} is not held any more"),
+        ));
+    };
+    let question = Question {
+        of,
+        resource,
+        token: cell.token(),
+        has_command: command.is_some(),
+    };
     let channel = environment.channel.clone();
-    let sent = driver::fence(&*fence.store, request, move |answer| {
-        channel.send(Delivery::Due(Box::new(move |env, environment| {
-            settle(env, environment, number, answer);
-        })));
-    });
-    if let Err(error) = sent {
-        let cause = format!("the background thread could not be started: {error}").into();
-        settle(env, environment, number, Err(Failure::Refused { cause }));
+    fence.ask(&cell, &question.resource, command, move |answer| {
+        channel.send(move |env, environment| settle(env, environment, number, answer));
+    })?;
+    Ok(question)
+}
+
+fn fence_of(environment: &Environment, owner: u64) -> Option<Fence> {
+    let campaign = environment.member::<Campaign>(owner);
+    let of_run = || Some(environment.member::<Run>(owner)?.fence.clone());
+    campaign
+        .map(|campaign| campaign.fence.clone())
+        .or_else(of_run)
+}
+
+fn bytes(command: Vec<Either<String, Uint8Array>>) -> std::result::Result<Vec<Vec<u8>>, Cause> {
+    if !(1..=MAX_ARGUMENTS).contains(&command.len()) {
+        return Err(invalid(format!(
+            "args must have 1 to {MAX_ARGUMENTS} elements, the command first, got {}",
+            command.len()
+        )));
     }
+    let bytes = |argument: Either<String, Uint8Array>| match argument {
+        Either::A(text) => String::into_bytes(text),
+        Either::B(bytes) => bytes.to_vec(),
+    };
+    Ok(command.into_iter().map(bytes).collect())
 }
 
 fn settle(
@@ -144,33 +121,29 @@ fn settle(
     number: u64,
     answer: std::result::Result<FenceOutcome, Failure>,
 ) {
-    let waiting = environment.fences.borrow_mut().remove(&number);
-    let Some(Waiting { deferred, question }) = waiting else {
+    let waiting = environment
+        .feature::<Waiting>()
+        .0
+        .borrow_mut()
+        .remove(&number);
+    let Some((caller, question)) = waiting else {
         return;
     };
-    let settled = match answer {
-        Ok(FenceOutcome::Passed(_)) if !question.has_command => Ok(None),
-        Ok(FenceOutcome::Passed(answer)) => answer_to_js(env, answer).map(Some),
-        Ok(FenceOutcome::Failed { words }) => {
-            return match reply_error(env, &words) {
-                Ok(error) => deferred.reject_with(error),
-                Err(thrown) => deferred.reject(thrown.into()),
-            };
-        }
-        Ok(FenceOutcome::Stale { highest }) => return deferred.reject(question.stale(highest)),
-        Ok(FenceOutcome::Unfit { why }) => {
-            return deferred.reject(PrimaryLeaseError::invalid(&*why));
-        }
-        Err(failure) => return deferred.reject(question.failed(&failure)),
-    };
-    match settled {
-        Ok(value) => deferred.resolve_with(value),
-        Err(thrown) => deferred.reject(thrown.into()),
+    match answer {
+        Ok(FenceOutcome::Passed(_)) if !question.has_command => caller.resolve(()),
+        Ok(FenceOutcome::Passed(answer)) => match to_js(env, answer) {
+            Ok(answer) => caller.resolve(answer),
+            Err(error) => caller.reject(error.into()),
+        },
+        Ok(FenceOutcome::Failed { words }) => caller.reject(new(Code::Reply, &*words)),
+        Ok(FenceOutcome::Stale { highest }) => question.stale(caller, highest),
+        Ok(FenceOutcome::Unfit { why }) => caller.reject(invalid(&*why)),
+        Err(failure) => caller.reject(question.failed(&failure)),
     }
 }
 
 impl Question {
-    fn stale(&self, highest: Token) -> PrimaryLeaseError {
+    fn stale(&self, caller: Deferred, highest: Token) {
         let Question {
             of,
             resource,
@@ -179,96 +152,45 @@ impl Question {
         } = self;
         let message =
             format!("the token {token} of {of:?} is stale: {resource:?} has seen {highest}");
-        PrimaryLeaseError::new(Code::StaleToken, message)
-            .with_number("token", number(*token))
-            .with_number("highest", number(highest))
+        let tokens = [("token", number(*token)), ("highest", number(highest))];
+        caller.reject_with(new(Code::StaleToken, message), &tokens);
     }
 
-    fn failed(&self, failure: &Failure) -> PrimaryLeaseError {
+    fn failed(&self, failure: &Failure) -> Cause {
         let cause = failure.cause().trim_end_matches('.');
         let (what, done) = match self.has_command {
             true => ("the command", "applied"),
             false => ("the token", "recorded"),
         };
-        let unavailable = |message: String| PrimaryLeaseError::new(Code::StoreUnavailable, message);
         match failure {
-            Failure::Unknown { .. } => unavailable(format!(
-                "redis does not answer: {cause}; {what} may or may not have been {done}"
-            )),
-            Failure::Refused { .. } => unavailable(format!(
-                "redis refuses for now: {cause}; {what} was not {done}"
-            )),
-            Failure::Denied { .. } => PrimaryLeaseError::denied(cause),
+            Failure::Unknown { .. } => new(
+                Code::StoreUnavailable,
+                format!("redis does not answer: {cause}; {what} may or may not have been {done}"),
+            ),
+            Failure::Refused { .. } => new(
+                Code::StoreUnavailable,
+                format!("redis refuses for now: {cause}; {what} was not {done}"),
+            ),
+            Failure::Denied { .. } => denied(cause),
         }
     }
-}
-
-/// The command's name and arguments, as bytes.
-fn read_command(env: &Env, args: Value) -> Result<Vec<Vec<u8>>> {
-    let length = match js::kind(args)? {
-        Kind::Object(object) if object.is_array().unwrap_or(false) => {
-            js::read::<u32>(js::get(env, args, "length")?)? as usize
-        }
-        _ => {
-            return Err(PrimaryLeaseError::invalid(format!(
-                "args must be an array of strings and Buffers, got {}",
-                js::describe(args)
-            )));
-        }
-    };
-    if !(1..=MAX_ARGUMENTS).contains(&length) {
-        return Err(PrimaryLeaseError::invalid(format!(
-            "args must have 1 to {MAX_ARGUMENTS} elements, the command first, got {length}"
-        )));
-    }
-    let read = |index: usize| {
-        let argument = js::get(env, args, &index.to_string())?;
-        match js::kind(argument)? {
-            Kind::Text(text) => Ok(text.into_bytes()),
-            Kind::Object(object) if object.is_typedarray().unwrap_or(false) => {
-                let bytes = js::read::<Uint8ArraySlice>(argument);
-                bytes.map(|bytes| bytes.to_vec()).map_err(|_| {
-                    PrimaryLeaseError::invalid(format!(
-                        "args[{index}] must be a string or a Buffer, got an array of another type"
-                    ))
-                })
-            }
-            _ => Err(PrimaryLeaseError::invalid(format!(
-                "args[{index}] must be a string or a Buffer, got {}",
-                js::describe(argument)
-            ))),
-        }
-    };
-    (0..length).map(read).collect()
 }
 
 /// Bytes that are text are a string, others a `Buffer`.
-fn answer_to_js(env: &Env, answer: Answer) -> js::Result<Value> {
+fn to_js(env: &Env, answer: Answer) -> napi::Result<Unknown<'static>> {
     match answer {
-        Answer::Nothing => js::make(env, Null),
-        Answer::Integer(integer) => js::make(env, integer as f64),
+        Answer::Nothing => node::value(env, Null),
+        Answer::Integer(integer) => node::value(env, integer as f64),
         Answer::Bytes(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => js::make(env, text),
-            Err(error) => {
-                let buffer = BufferSlice::copy_from(env, error.as_bytes())?;
-                Ok(js::value(&buffer))
-            }
+            Ok(text) => node::value(env, text),
+            Err(error) => node::value(env, BufferSlice::copy_from(env, error.as_bytes())?),
         },
         Answer::List(answers) => {
             let mut list = env.create_array(0)?;
             for answer in answers {
-                list.insert(answer_to_js(env, answer)?)?;
+                list.insert(to_js(env, answer)?)?;
             }
-            Ok(js::value(&list))
+            node::value(env, list)
         }
     }
-}
-
-/// An error of Redis's own, as its client libraries name it, with the error's first word as its code.
-fn reply_error(env: &Env, words: &str) -> js::Result<Value> {
-    let mut error = error::named(env, "ReplyError", words)?;
-    let code = words.split(' ').next().unwrap_or_default();
-    let is_code = !code.is_empty() && code.bytes().all(|b| b.is_ascii_uppercase());
-    error.set_named_property("code", if is_code { code } else { "ERR" })?;
-    Ok(js::value(&error))
 }

@@ -4,46 +4,15 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::mpsc::{UnboundedReceiver, WeakUnboundedSender};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep;
 
-use super::Change;
-use super::handle::{Shared, reason_word};
-use super::heartbeat::Served;
+use super::change::{Change, reason_word};
+use super::shared::{Input, Shared};
 use crate::election::{
     Answer, Election, Event, Failure, Message, Notice, Output, Reason, Reply, Request, Time,
 };
 use crate::store::{Store, Target};
-
-/// What the outside asks of a campaign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Input {
-    Establish {
-        number: u64,
-    },
-    Listen(bool),
-    Resign {
-        reason: Reason,
-        number: u64,
-    },
-    /// The event loop that the campaign serves hangs.
-    Suspend,
-    /// It turns again.
-    Resume,
-}
-
-impl Served for WeakUnboundedSender<Input> {
-    fn has_ended(&self) -> bool {
-        self.strong_count() == 0
-    }
-
-    fn tell(&self, hangs: bool) {
-        if let Some(inputs) = self.upgrade() {
-            // A broken loop has said so, and answers nobody any more.
-            let _ = inputs.send(if hangs { Input::Suspend } else { Input::Resume });
-        }
-    }
-}
 
 /// The loop around one election.
 pub(super) struct Campaign {
@@ -57,6 +26,8 @@ pub(super) struct Campaign {
     /// Subscribed while there is a campaign.
     messages: Option<UnboundedReceiver<Message>>,
     campaigning: bool,
+    /// When the lease is let go, though there is work under it.
+    drain_until: Option<Time>,
     /// The numbers of the latest establishing call and the latest resign that the election was
     /// told of.
     established: u64,
@@ -92,6 +63,7 @@ impl Campaign {
             replies: FuturesUnordered::new(),
             messages: None,
             campaigning: false,
+            drain_until: None,
             established: 0,
             resigned: 0,
             shared,
@@ -115,12 +87,16 @@ impl Campaign {
                 self.election.handle_timeout(now);
             }
             self.hear(now, happening);
+            if self.drain_until.is_some_and(|at| at <= now) {
+                self.end_drain(now);
+            }
         }
     }
 
     async fn wait(&mut self) -> Happening {
         let now = (self.clock)();
-        let wake_at = self.election.poll_timeout();
+        let timeouts = [self.election.poll_timeout(), self.drain_until];
+        let wake_at = timeouts.into_iter().flatten().min();
         let timeout = async {
             match wake_at {
                 Some(at) => sleep(at.since(now)).await,
@@ -157,9 +133,15 @@ impl Campaign {
             Happening::Input(Some(Input::Listen(listening))) => {
                 self.election.listen(now, listening);
             }
+            Happening::Input(Some(Input::Drain { until })) if self.campaigning => {
+                let before = self.drain_until.unwrap_or(until);
+                self.drain_until = Some(until.min(before));
+            }
+            Happening::Input(Some(Input::Drain { .. })) => {}
             Happening::Input(Some(Input::Resign { reason, number })) => {
                 self.resigned = number;
                 self.campaigning = false;
+                self.drain_until = None;
                 self.election.resign(now, reason);
             }
             Happening::Input(Some(Input::Suspend)) => {
@@ -173,6 +155,7 @@ impl Campaign {
             Happening::Input(None) => {
                 self.abandoned = true;
                 self.campaigning = false;
+                self.drain_until = None;
                 self.election.resign(now, Reason::Exit);
             }
             Happening::Reply(request, reply) => self.election.handle_reply(now, request, reply),
@@ -180,6 +163,17 @@ impl Campaign {
             Happening::Message(None) => self.messages = None,
             Happening::Timeout => {}
         }
+    }
+
+    /// The work under the lease has had its time, or has none left.
+    fn end_drain(&mut self, now: Time) {
+        self.drain_until = None;
+        self.campaigning = false;
+        self.resigned = self.shared.begin_resign();
+        (self.sink)(Change::Undrained {
+            resign: self.resigned,
+        });
+        self.election.resign(now, Reason::Resigned);
     }
 
     fn carry_out(&mut self) {
@@ -274,7 +268,11 @@ impl Campaign {
                 Change::Available
             }
         };
+        let lost = matches!(change, Change::Lost { .. });
         (self.sink)(change);
+        if lost && self.drain_until.is_some() {
+            self.end_drain((self.clock)());
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::mailbox::Mailbox;
-use super::run_handle::{Beginning, Input, RunChange};
+use super::run_change::{Beginning, Input, RunChange};
 use super::waiters::turn;
 use super::{Heartbeat, LeaseCell, now};
 use crate::election::scoped::{
@@ -39,6 +39,8 @@ pub(super) struct Run {
     resource: Arc<str>,
     max_run: Option<Duration>,
     overrun_at: Option<Time>,
+    /// When the lease is released under the run.
+    release_at: Option<Time>,
     /// When the alarm rings, if it is set.
     alarm_at: Option<Time>,
     /// Until it is watched.
@@ -82,6 +84,7 @@ impl Run {
             resource: start.resource,
             max_run: start.max_run,
             overrun_at: None,
+            release_at: None,
             alarm_at: None,
             stall: start.stall,
             inputs,
@@ -125,6 +128,9 @@ impl Run {
             if self.overrun_at.is_some_and(|at| at <= now) {
                 self.overrun();
             }
+            if self.release_at.is_some_and(|at| at <= now) {
+                self.cut(now);
+            }
             self.hear(now, happening);
         }
     }
@@ -142,7 +148,7 @@ impl Run {
     }
 
     async fn wait(&mut self, mut alarm: Pin<&mut Sleep>) -> Happening {
-        let timeouts = [self.lease.poll_timeout(), self.overrun_at];
+        let timeouts = [self.lease.poll_timeout(), self.overrun_at, self.release_at];
         let wake_at = timeouts.into_iter().flatten().min();
         // One that rings too early is cheaper than one that is set anew each time.
         if let Some(at) = wake_at
@@ -172,7 +178,11 @@ impl Run {
 
     fn hear(&mut self, now: Time, happening: Happening) {
         match happening {
-            Happening::Input(Some(Input::Release)) => self.lease.release(now),
+            Happening::Input(Some(Input::Release)) => {
+                self.release_at = None;
+                self.lease.release(now);
+            }
+            Happening::Input(Some(Input::ReleaseAt(at))) => self.release_at = Some(at),
             Happening::Input(Some(Input::Abandon)) => self.lease.abandon(now),
             Happening::Input(None) => {
                 self.dropped = true;
@@ -197,6 +207,14 @@ impl Run {
         self.lease.overrun();
         self.end_term();
         (self.sink)(RunChange::Overrun);
+    }
+
+    /// The time that the run was left is up.
+    fn cut(&mut self, now: Time) {
+        self.release_at = None;
+        self.end_term();
+        (self.sink)(RunChange::Cut);
+        self.lease.release(now);
     }
 
     fn carry_out(&mut self) {
@@ -257,7 +275,7 @@ async fn left(inputs: &Mailbox<Input>, waiting: &mut Vec<blocking::Sender<()>>) 
     loop {
         match inputs.next().await {
             Some(Input::Tell(sender)) => waiting.push(sender),
-            Some(Input::Stall | Input::Miss) => {}
+            Some(Input::Stall | Input::Miss | Input::ReleaseAt(_)) => {}
             Some(Input::Release | Input::Abandon) | None => return,
         }
     }

@@ -1,76 +1,24 @@
 use std::cell::RefCell;
 use std::io;
-use std::sync::{Arc, Weak, mpsc as blocking};
-use std::time::Duration;
+use std::sync::mpsc as blocking;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use once_cell::sync::OnceCell;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-use super::heartbeat::Served;
-use super::mailbox::{Mailbox, Sender, mailbox};
+use super::mailbox::{Sender, mailbox};
 use super::run::{Run, live};
-use super::{Heartbeat, LeaseCell, runtime};
-use crate::election::Random;
-use crate::election::scoped::{Refusal, ScopedConfig, ScopedEnd};
-use crate::store::ScopedStore;
-
-/// What the lease of a run tells the outside, in order.
-#[derive(Clone, Debug)]
-pub enum RunChange {
-    Granted(Arc<LeaseCell>),
-    Refused(Refusal),
-    Lost(ScopedEnd),
-    /// The run has had its time; its lease is renewed no more.
-    Overrun,
-    /// To [`RunHandle::release`]: it need not be waited for any longer.
-    Released,
-    /// The loop itself broke: nothing follows.
-    Failed,
-}
-
-/// What the lease of a run is asked for with.
-pub struct RunStart {
-    pub store: Arc<dyn ScopedStore>,
-    pub resource: Arc<str>,
-    pub config: ScopedConfig,
-    /// How long the run may take.
-    pub max_run: Option<Duration>,
-    /// The life of the event loop that runs the job, and how long it may stand still.
-    pub stall: Option<(Heartbeat, Duration)>,
-    /// Called from one task only, in order. It must not block.
-    pub sink: Box<dyn Fn(RunChange) + Send + Sync>,
-}
+use super::run_change::{Beginning, Input, RunStart};
+use super::{now, runtime};
+use crate::election::{Random, Time};
 
 /// The outside's end of the lease of one run.
 #[derive(Clone, Debug)]
 pub struct RunHandle(Sender<Input>);
 
-#[derive(Debug)]
-pub(super) enum Input {
-    Release,
-    Abandon,
-    Miss,
-    Stall,
-    /// Somebody waits until nothing is on its way any more.
-    Tell(blocking::Sender<()>),
-}
-
-impl Served for Weak<Mailbox<Input>> {
-    fn has_ended(&self) -> bool {
-        self.strong_count() == 0
-    }
-
-    fn tell(&self, hangs: bool) {
-        // Once it is given up, a loop that turns again finds it lost.
-        if hangs && let Some(inputs) = self.upgrade() {
-            inputs.put(Input::Stall);
-        }
-    }
-}
-
 impl RunHandle {
-    /// Asks for the lease: [`RunChange::Granted`] or [`RunChange::Refused`] follows.
+    /// Asks for the lease: [`RunChange::Granted`](super::RunChange::Granted) or
+    /// [`RunChange::Refused`](super::RunChange::Refused) follows.
     ///
     /// # Errors
     ///
@@ -87,9 +35,15 @@ impl RunHandle {
         Ok(RunHandle(sender))
     }
 
-    /// The run is over. [`RunChange::Released`] follows.
+    /// The run is over. [`RunChange::Released`](super::RunChange::Released) follows.
     pub fn release(&self) {
         self.send(Input::Release);
+    }
+
+    /// The run may go on until then, and its lease is released all the same:
+    /// [`RunChange::Cut`](super::RunChange::Cut) follows, unless the run was over before.
+    pub fn release_at(&self, at: Time) {
+        self.send(Input::ReleaseAt(at));
     }
 
     /// No run has begun, and none will.
@@ -98,9 +52,17 @@ impl RunHandle {
     }
 
     /// No run has begun, because the grant had run out when it was noticed. A second
-    /// [`RunChange::Granted`] or [`RunChange::Refused`] follows.
+    /// [`RunChange::Granted`](super::RunChange::Granted) or
+    /// [`RunChange::Refused`](super::RunChange::Refused) follows.
     pub fn miss(&self) {
         self.send(Input::Miss);
+    }
+
+    /// The end of the run, to be waited for: nothing is on its way then.
+    pub fn end(&self) -> RunEnd {
+        let (sender, ended) = blocking::channel();
+        self.send(Input::Tell(sender));
+        RunEnd(ended)
     }
 
     fn send(&self, input: Input) {
@@ -109,23 +71,17 @@ impl RunHandle {
     }
 }
 
-/// Blocks until nothing is on its way for any of the runs, for `timeout` at most in all; false if the
-/// time was up.
-pub fn wait_runs_ended(runs: &[RunHandle], timeout: Duration) -> bool {
-    let (sender, ended) = blocking::channel();
-    for run in runs {
-        run.send(Input::Tell(sender.clone()));
-    }
-    drop(sender);
-    // Nobody sends: the channel closes with the last of them.
-    ended.recv_timeout(timeout) == Err(blocking::RecvTimeoutError::Disconnected)
-}
+/// See [`RunHandle::end`].
+#[derive(Debug)]
+pub struct RunEnd(blocking::Receiver<()>);
 
-/// A run on its way to the background.
-pub(super) struct Beginning {
-    pub start: RunStart,
-    pub random: Random,
-    pub inputs: Arc<Mailbox<Input>>,
+impl RunEnd {
+    /// Blocks until it has come; false if the time was up before.
+    pub fn wait(&self, until: Time) -> bool {
+        // Nobody sends: the channel closes with the run.
+        let waited = self.0.recv_timeout(until.since(now()));
+        waited == Err(blocking::RecvTimeoutError::Disconnected)
+    }
 }
 
 /// The way to the one task that all runs share: a task for each would be allocated by the thread of the

@@ -101,6 +101,11 @@ impl Config {
         self.window().saturating_sub(step_down_margin(self.ttl))
     }
 
+    /// How long work in flight has to stop after the step-down deadline.
+    pub fn grace(&self) -> Duration {
+        self.window().saturating_sub(self.term())
+    }
+
     /// How long a command may go unanswered where nothing nearer bounds it.
     pub fn command_bound(&self) -> Duration {
         self.ttl / 6

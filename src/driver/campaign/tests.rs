@@ -236,3 +236,70 @@ async fn the_loop_ends_with_its_last_handle_once_the_lease_was_released() {
     let sent = store.sent.lock().unwrap();
     assert!(matches!(sent.last(), Some(Command::Release { .. })));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_nobody_ends_lets_the_lease_go_at_its_time() {
+    let mut scene = scene(vec![]);
+    let cell = scene.elected().await;
+    let began = clock();
+    // Of several times the earliest counts.
+    for ttls in [3, 2, 4] {
+        let until = began + TTL * ttls;
+        scene.ask(Input::Drain { until });
+    }
+    sleep(TTL * 2 - Duration::from_millis(1)).await;
+    assert!(cell.is_held(clock()), "renewed until then");
+    assert!(matches!(
+        scene.next().await,
+        Change::Undrained { resign: 1 }
+    ));
+    assert!(!cell.is_held(clock()));
+    assert_eq!(clock().since(began), TTL * 2);
+    assert!(matches!(
+        scene.next().await,
+        Change::Resigned { token: Some(_), .. }
+    ));
+    assert!(matches!(scene.next().await, Change::Ended { resign: 1 }));
+    let sent = scene.store.sent.lock().unwrap();
+    assert!(matches!(sent.last(), Some(Command::Release { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_lost_in_a_drain_is_not_stood_for_again() {
+    let mut scene = scene(vec![]);
+    let cell = scene.elected().await;
+    scene.ask(Input::Listen(true));
+    scene.ask(Input::Drain {
+        until: clock() + TTL * 100,
+    });
+    sleep(TTL).await;
+    assert!(!cell.is_held(clock() + TTL));
+    assert!(matches!(scene.next().await, Change::Lost { .. }));
+    assert!(matches!(
+        scene.next().await,
+        Change::Undrained { resign: 1 }
+    ));
+    assert!(matches!(
+        scene.next().await,
+        Change::Resigned { token: None, .. }
+    ));
+    assert!(matches!(scene.next().await, Change::Ended { resign: 1 }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resign_ends_the_drain_before_it() {
+    let mut scene = scene(vec![]);
+    scene.elected().await;
+    scene.ask(Input::Drain {
+        until: clock() + TTL,
+    });
+    let number = scene.shared.begin_resign();
+    scene.ask(Input::Resign {
+        reason: Reason::Resigned,
+        number,
+    });
+    assert!(matches!(scene.next().await, Change::Resigned { .. }));
+    assert!(matches!(scene.next().await, Change::Ended { resign: 1 }));
+    sleep(TTL * 2).await;
+    assert!(scene.changes.try_recv().is_err(), "nothing follows");
+}

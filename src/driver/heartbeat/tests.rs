@@ -4,7 +4,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::{Instant, advance, timeout};
 
 use super::*;
-use crate::driver::campaign::Input;
+use crate::driver::shared::Input;
 
 const TIMEOUT: Duration = Duration::from_secs(8);
 

@@ -34,6 +34,10 @@ pub const MAX_TICK_MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
 const LONGEST_DEFAULT_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
 
+/// How long a `LeaderRunner` holds a lease at least, where nobody says otherwise and the ttl is not
+/// shorter: a server that is late by less does not run a short job again.
+const RUNNER_MIN_HOLD: Duration = Duration::from_millis(500);
+
 impl ScopedConfig {
     pub fn new(ttl: Duration) -> Self {
         ScopedConfig {
@@ -42,6 +46,14 @@ impl ScopedConfig {
             tick: None,
             wait: Duration::ZERO,
             acquire_timeout: (ttl / 2).min(LONGEST_DEFAULT_ACQUIRE_TIMEOUT),
+        }
+    }
+
+    /// For the runs of a `LeaderRunner`.
+    pub fn of_runner(ttl: Duration) -> Self {
+        ScopedConfig {
+            min_hold: ttl.min(RUNNER_MIN_HOLD),
+            ..ScopedConfig::new(ttl)
         }
     }
 

@@ -1,0 +1,39 @@
+'use strict'
+
+const {callable, reading, text} = require('./options.js')
+const {Run, errorOf} = require('./run.js')
+const {hand, isBounded, ofWithLease} = require('./run-options.js')
+const {storeOf} = require('./source.js')
+
+/** @type {typeof import('../../index.js').withLease} */
+async function withLease(redis, resource, options, run) {
+  const asked = reading(() => ask(redis, resource, options, run))
+  const {signal} = asked
+  if (signal?.aborted) throw signal.reason
+  hand(asked.list)
+  const running = new Run(asked, run)
+  const abandon = () => void running.abandon('abandoned')
+  signal?.addEventListener('abort', abandon)
+  const ending = await running.ending
+  signal?.removeEventListener('abort', abandon)
+  running.keep(false)
+  if (ending.kind === 'returned') return /** @type {any} */ (ending.value)
+  if (ending.kind === 'threw') throw ending.error
+  if (ending.kind === 'abandoned' && signal?.aborted) throw signal.reason
+  throw errorOf(running.resource, ending)
+}
+
+/**
+ * @param {unknown} redis
+ * @param {unknown} resource
+ * @param {unknown} options
+ * @param {Function} run
+ */
+function ask(redis, resource, options, run) {
+  const name = text('resource', resource)
+  const {list, signal, ttl} = ofWithLease(options)
+  callable('run', run)
+  return {resource: name, list, signal, bounded: isBounded(list), store: storeOf(redis, ttl)}
+}
+
+exports.withLease = withLease
