@@ -61,7 +61,7 @@ impl Config {
         let refuse = |field, value: Duration, rule| {
             Err(ConfigError {
                 field,
-                value: format!("{} ms", value.as_millis()),
+                value: shown_ms(value),
                 rule,
             })
         };
@@ -142,6 +142,15 @@ impl Config {
     /// [`Config::command_bound`].
     pub fn first_retry(&self) -> Duration {
         FIRST_RETRY.min(self.command_bound())
+    }
+}
+
+/// A time that was given, for people: one that is likely to have been meant as seconds is asked about.
+pub(super) fn shown_ms(value: Duration) -> String {
+    let ms = value.as_micros() as f64 / 1_000.0;
+    match ms > 0.0 && ms <= 60.0 && ms.fract() == 0.0 {
+        true => format!("{ms} ms (seconds? That would be {})", ms * 1_000.0),
+        false => format!("{ms} ms"),
     }
 }
 

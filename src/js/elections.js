@@ -4,7 +4,7 @@
 
 const {addon} = require('./binary.js')
 const {calling} = require('./errors.js')
-const {PrimaryLease, inside} = require('./primary-lease.js')
+const {PrimaryLease, abort} = require('./primary-lease.js')
 
 /** @typedef {import('./addon').Change} Change */
 /** @typedef {import('./addon').GrantedLease} GrantedLease */
@@ -22,8 +22,8 @@ const elections = new Map()
 
 /** One election, as long as there is something to follow. */
 class Election {
-  /** The lease that was granted last. */
-  /** @type {PrimaryLease | undefined} */
+  /** The lease that was granted last, with what it was granted as.
+   * @type {{lease: PrimaryLease, granted: GrantedLease} | undefined} */
   #last
   #isPresent = false
   #isLeaving = false
@@ -43,7 +43,8 @@ class Election {
 
   /** The lease that is held, and not about to be let go. */
   get lease() {
-    return this.#isPresent && !this.#isLeaving && this.#last?.isHeld ? this.#last : undefined
+    const lease = this.#isPresent && !this.#isLeaving ? this.#last?.lease : undefined
+    return lease?.isHeld ? lease : undefined
   }
 
   /** Its lease is held for the work under it alone. */
@@ -68,11 +69,12 @@ class Election {
    * @param {GrantedLease} granted
    */
   leaseOf(granted) {
-    if (this.#last && inside(this.#last).granted.id === granted.id) return this.#last
+    if (this.#last?.granted.id === granted.id) return this.#last.lease
     const lease = new PrimaryLease(this.prefix, granted)
-    // One that came late has ended already.
-    if (lease.isHeld) this.#last = lease
-    else inside(lease).abort()
+    // An answer may come after the next grant,
+    if (!this.#last || granted.id > this.#last.granted.id) this.#last = {lease, granted}
+    // and after the end of its own.
+    if (!lease.isHeld) abort(lease)
     return lease
   }
 
@@ -97,19 +99,18 @@ class Election {
   }
 
   #end() {
-    const lease = this.#isPresent ? this.#last : undefined
+    const ended = this.#isPresent ? this.#last : undefined
     this.#isPresent = false
     this.#isLeaving = false
-    if (lease) {
+    if (ended) {
       this.#abort()
-      const {grace} = inside(lease).granted
-      for (const follower of this.followers) follower.ended(lease, grace)
+      for (const follower of this.followers) follower.ended(ended.lease, ended.granted.grace)
     }
     this.#tidy()
   }
 
   #abort() {
-    if (this.#last) inside(this.#last).abort()
+    if (this.#last) abort(this.#last.lease)
   }
 
   #tidy() {

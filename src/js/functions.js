@@ -2,11 +2,12 @@
 
 // The functions of elections.
 
+const {AsyncLocalStorage} = require('node:async_hooks')
 const {addon} = require('./binary.js')
 const {electionOf} = require('./elections.js')
 const {calling, ofBinary} = require('./errors.js')
 const {log} = require('./log.js')
-const {boolean, callable, given, millis, millisOrFalse, optionalText, reading, show, text} =
+const {boolean, callable, given, millis, millisOrFalse, optionalText, reading, text} =
   require('./options.js')
 const {readSource} = require('./source.js')
 const {Guard} = require('./work.js')
@@ -61,7 +62,8 @@ function readOptions(options) {
 function onPrimaryChange(prefix, listener) {
   const election = electionOf(text('prefix', prefix))
   callable('listener', listener)
-  return follow(election.use(), (change) => tell(election, listener, change))
+  const inContext = AsyncLocalStorage.snapshot()
+  return follow(election.use(), (change) => inContext(tell, election, listener, change))
 }
 
 /** @type {Outside['whilePrimary']} */
@@ -106,8 +108,7 @@ async function tell(election, listener, change) {
   try {
     await listener(changeOf(election, change))
   } catch (error) {
-    const {prefix} = election
-    log('error', `a listener threw: ${show(error)}`, {prefix})
+    log('error', 'a listener threw', {prefix: election.prefix, error})
   }
 }
 

@@ -4,7 +4,7 @@ const {addon} = require('./binary.js')
 const {layer} = require('./core.js')
 const {calling, invalid} = require('./errors.js')
 const {log} = require('./log.js')
-const {MAX_MS, callable, describe, given, millis, reading, show, text} = require('./options.js')
+const {MAX_MS, callable, describe, given, millis, reading, text} = require('./options.js')
 const {Run, errorOf} = require('./run.js')
 const {hand, isBounded, ofRun, ofRunner} = require('./run-options.js')
 const {storeOf} = require('./source.js')
@@ -77,7 +77,7 @@ class LeaderRunner {
       hand(asked.list)
       run = new Run(asked, work)
     } catch (error) {
-      log('error', 'a job could not be run', {prefix: this.#prefix, error: show(error)})
+      log('error', 'a job could not be run', {prefix: this.#prefix, error})
       return {outcome: 'failed', error}
     }
     this.#runs.add(run)
@@ -90,7 +90,7 @@ class LeaderRunner {
       } catch (error) {
         log('error', 'the skip function of a job failed', {
           resource: run.resource,
-          error: show(error),
+          error,
         })
       }
     }
@@ -134,7 +134,7 @@ function ttlOf(lockTTL) {
 function report(resource, ending) {
   switch (ending.kind) {
     case 'threw':
-      return log('error', 'a job failed', {resource, error: show(ending.error)})
+      return log('error', 'a job failed', {resource, error: ending.error})
     case 'unavailable':
     case 'denied':
       return log('error', 'a job was not run: redis is unavailable', {

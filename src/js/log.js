@@ -15,8 +15,11 @@ const BY_DEFAULT = Symbol('console')
 /** @type {PrimaryLogger | null | typeof BY_DEFAULT} */
 let logger = BY_DEFAULT
 
+/** It wants the fields before the message, as pino and bunyan do, and an error among them as `err`. */
+let fieldsFirst = false
+
 /**
- * Writes a line. A logger that throws harms nobody.
+ * Writes a line. A logger that throws, or whose method rejects, harms nobody.
  *
  * @param {Level} level
  * @param {string} message
@@ -26,27 +29,46 @@ function log(level, message, fields) {
   const target = logger === BY_DEFAULT ? console : logger
   if (target === null) return
   if (logger === BY_DEFAULT && (level === 'debug' || level === 'info')) return
+  // There is nowhere left to report it.
+  const ignore = () => {}
   try {
-    target[level](`primary-lease: ${message}`, fields)
+    const line = `primary-lease: ${message}`
+    const {error: err, ...rest} = fields
+    const written = fieldsFirst
+      ? /** @type {any} */ (target)[level]('error' in fields ? {...rest, err} : fields, line)
+      : target[level](line, fields)
+    if (typeof written?.then === 'function') written.then(ignore, ignore)
   } catch {
-    // There is nowhere left to report it.
+    ignore()
   }
 }
 
 /**
  * @param {unknown} given
- * @returns the least severe level that is wanted
+ * @returns {'debug' | undefined} the least severe level that is wanted
  */
 function setLogger(given) {
-  logger = reading(() => read(given))
+  const [read, first] = reading(
+    () => /** @type {const} */ ([readLogger(given), isFieldsFirst(given)]),
+  )
+  logger = read
+  fieldsFirst = first
   return logger === null ? undefined : 'debug'
+}
+
+/** @param {any} logger */
+function isFieldsFirst(logger) {
+  if (logger === null) return false
+  const pino = typeof logger.bindings === 'function' && typeof logger.isLevelEnabled === 'function'
+  const bunyan = typeof logger.addSerializers === 'function' && Array.isArray(logger.streams)
+  return pino || bunyan
 }
 
 /**
  * @param {unknown} given
  * @returns {PrimaryLogger | null}
  */
-function read(given) {
+function readLogger(given) {
   if (given === null) return null
   const refuse = (/** @type {string} */ got) =>
     invalid(`logger must have the methods ${LEVELS.join(', ')}, or be null, got ${got}`)

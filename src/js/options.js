@@ -21,7 +21,7 @@ function describe(value) {
     case 'undefined':
       return 'undefined'
     case 'object':
-      return Array.isArray(value) ? 'an array' : describeObject(value)
+      return describeObject(value)
     case 'symbol':
     case 'bigint':
       return 'a symbol or a bigint'
@@ -32,9 +32,18 @@ function describe(value) {
 
 /** @param {object} value */
 function describeObject(value) {
-  if (isPlain(value)) return 'an object'
-  const name = value.constructor?.name
-  return typeof name === 'string' && /^\w{1,40}$/.test(name) ? `a ${name}` : 'an object of a class'
+  try {
+    if (Array.isArray(value)) return 'an array'
+    if (isPlain(value)) return 'an object'
+    if (value instanceof Promise || typeof (/** @type {any} */ (value).then) === 'function') {
+      return 'a promise: await it first'
+    }
+    const name = value.constructor?.name
+    if (/^\w{1,40}$/.test(name)) return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`
+  } catch {
+    // A revoked proxy.
+  }
+  return 'an object of a class'
 }
 
 /**

@@ -1,62 +1,33 @@
 'use strict'
 
 const {addon} = require('./binary.js')
-const {PrimaryLeaseError, leaseLost, ofBinary} = require('./errors.js')
-const {command, fence} = require('./fence.js')
+const {PrimaryLeaseError, ofBinary} = require('./errors.js')
+const {ABORT, Held, showing} = require('./held.js')
 
 /** @typedef {import('./addon').GrantedLease} GrantedLease */
 
 /** Primaryship of one election, from its grant to its loss or release. */
-class PrimaryLease {
+class PrimaryLease extends Held {
+  #prefix
   #granted
-  /** It is to be let go: its signal is aborted, for this reason.
-   * @type {PrimaryLeaseError | undefined} */
-  #aborted
-  /** @type {AbortController | undefined} */
-  #controller
 
   /**
    * @param {string} prefix
    * @param {GrantedLease} granted
    */
   constructor(prefix, granted) {
-    this.prefix = prefix
-    this.serverId = granted.serverId
-    this.token = granted.token
+    const {campaign, id, token} = granted
+    super({owner: campaign, id, of: prefix, token})
+    this.#prefix = prefix
     this.#granted = granted
   }
 
-  get isHeld() {
-    return addon.isHeld(this.#granted.id)
+  get prefix() {
+    return this.#prefix
   }
 
-  get remainingMs() {
-    return addon.remainingMs(this.#granted.id)
-  }
-
-  get signal() {
-    if (!this.#controller) {
-      this.#controller = new AbortController()
-      if (this.#aborted) this.#controller.abort(this.#aborted)
-    }
-    return this.#controller.signal
-  }
-
-  assertHeld() {
-    if (!this.isHeld) throw leaseLost(this.prefix, this.token)
-  }
-
-  /** @param {string} resource */
-  fence(resource) {
-    return fence(this.#asker(), resource)
-  }
-
-  /**
-   * @param {string} resource
-   * @param {(string | Uint8Array)[]} args
-   */
-  command(resource, args) {
-    return command(this.#asker(), resource, args)
+  get serverId() {
+    return this.#granted.serverId
   }
 
   async release() {
@@ -72,42 +43,26 @@ class PrimaryLease {
   [Symbol.asyncDispose]() {
     return this.release()
   }
-
-  /**
-   * What this file alone may ask of a lease.
-   *
-   * @param {PrimaryLease} lease
-   */
-  static inside(lease) {
-    return {
-      granted: lease.#granted,
-      abort: () => {
-        if (lease.#aborted) return
-        lease.#aborted = lease.#reason()
-        lease.#controller?.abort(lease.#aborted)
-      },
-    }
-  }
-
-  #asker() {
-    const {campaign: owner, id} = this.#granted
-    return {owner, id, of: this.prefix, token: this.token, isHeld: this.isHeld}
-  }
-
-  #reason() {
-    if (!this.isHeld) return leaseLost(this.prefix, this.token)
-    // For work that is to stop while the lease is still held for it.
-    return new PrimaryLeaseError(
-      'ERR_LEASE_LOST',
-      `the lease ${this.token} of ${JSON.stringify(this.prefix)} is about to be released`,
-    )
-  }
 }
 
-/** What the election may ask of a lease, and the outside may not. */
-const {inside} = PrimaryLease
-// @ts-expect-error: it is there for this file alone
-delete PrimaryLease.inside
+showing(PrimaryLease, ['prefix', 'serverId', 'token', 'isHeld', 'remainingMs'])
+
+/**
+ * Aborts the signal of a lease that has ended, or is about to be let go.
+ *
+ * @param {PrimaryLease} lease
+ */
+function abort(lease) {
+  if (!lease.isHeld) return lease[ABORT]()
+  // For work that is to stop while the lease is still held for it.
+  const {prefix, token} = lease
+  lease[ABORT](
+    new PrimaryLeaseError(
+      'ERR_LEASE_LOST',
+      `the lease ${token} of ${JSON.stringify(prefix)} is about to be released`,
+    ),
+  )
+}
 
 exports.PrimaryLease = PrimaryLease
-exports.inside = inside
+exports.abort = abort

@@ -5,7 +5,8 @@
 const {addon} = require('./binary.js')
 const {EventKind, keepAlive, layer, runs} = require('./core.js')
 const {PrimaryLeaseError, calling} = require('./errors.js')
-const {Lease, abort} = require('./lease.js')
+const {ABORT} = require('./held.js')
+const {Lease} = require('./lease.js')
 const {log} = require('./log.js')
 
 /** @typedef {import('../../index.js').LeaseEndReason | 'overrun'} Loss */
@@ -81,11 +82,6 @@ class Run {
       this.#tell = tell
     })
     void this.#live(work)
-  }
-
-  /** Its lease is not held, whatever the clock says. */
-  get isOver() {
-    return this.#stage !== 'running' && this.#stage !== 'granted'
   }
 
   /**
@@ -179,7 +175,7 @@ class Run {
     }
     this.#stage = 'running'
     this.keep(this.#asked.bounded)
-    this.#lease = new Lease(this, this.#token)
+    this.#lease = new Lease(this.id, this.resource, this.#token)
     try {
       this.#settle(false, await work(this.#lease))
     } catch (error) {
@@ -259,7 +255,7 @@ class Run {
   }
 
   #abort() {
-    if (this.#lease) abort(this.#lease)
+    this.#lease?.[ABORT]()
   }
 }
 

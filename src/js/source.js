@@ -5,7 +5,7 @@
 
 const {addon} = require('./binary.js')
 const {calling, invalid} = require('./errors.js')
-const {describe, reading, unknown} = require('./options.js')
+const {describe, isPlain, reading, unknown} = require('./options.js')
 
 /** @typedef {import('./addon').RedisFields} RedisFields */
 /** @typedef {import('./addon').PlainSource} PlainSource */
@@ -102,7 +102,20 @@ let latest
  * @returns {PlainSource}
  */
 function readSource(redis) {
-  return typeof redis === 'string' ? redis : reading(() => fieldsOf(redis).fields)
+  return urlOf(redis) ?? reading(() => fieldsOf(redis).fields)
+}
+
+/**
+ * A URL as text, also one of another realm.
+ *
+ * @param {unknown} redis
+ */
+function urlOf(redis) {
+  if (typeof redis === 'string') return redis
+  return reading(() => {
+    const isUrl = Object.prototype.toString.call(redis) === '[object URL]'
+    return isUrl ? String(/** @type {URL} */ (redis).href) : undefined
+  })
 }
 
 /**
@@ -113,9 +126,10 @@ function readSource(redis) {
  * @returns {Store}
  */
 function storeOf(redis, ttl) {
-  if (typeof redis === 'string') {
-    if (latest?.url !== redis || latest.ttl > ttl) {
-      latest = {url: redis, ttl, store: calling(() => addon.openStore(redis, ttl))}
+  const url = urlOf(redis)
+  if (url !== undefined) {
+    if (latest?.url !== url || latest.ttl > ttl) {
+      latest = {url, ttl, store: calling(() => addon.openStore(url, ttl))}
     }
     return latest.store
   }
@@ -135,11 +149,12 @@ function fieldsOf(redis) {
   const options = optionsOf(redis)
   const present = read.get(options)
   if (present && DECISIVE.every((name, at) => present.values[at] === options[name])) return present
-  const known = {
-    values: DECISIVE.map((name) => options[name]),
-    fields: readFields(options),
-    ttl: Number.POSITIVE_INFINITY,
-  }
+  const values = DECISIVE.map((name) => options[name])
+  // What is inherited was not given.
+  const given = Object.fromEntries(
+    DECISIVE.flatMap((name, at) => (Object.hasOwn(options, name) ? [[name, values[at]]] : [])),
+  )
+  const known = {values, fields: readFields(given), ttl: Number.POSITIVE_INFINITY}
   read.set(options, known)
   return known
 }
@@ -173,6 +188,10 @@ function optionsOf(redis) {
       'a client of another library',
       'give a URL, an options object or an ioredis client (node-redis is not supported yet)',
     )
+  }
+  // Not a default server for whoever forgot an `await`.
+  if (!isPlain(client)) {
+    throw refuse(describe(client), 'give a URL, an options object or an ioredis client')
   }
   for (const key of Object.keys(client)) {
     if (!KNOWN.has(key)) throw unknown('redis', key, HONOURED)

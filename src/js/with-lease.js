@@ -11,9 +11,12 @@ async function withLease(redis, resource, options, run) {
   const {signal} = asked
   if (signal?.aborted) throw signal.reason
   hand(asked.list)
-  const running = new Run(asked, run)
-  const abandon = () => void running.abandon('abandoned')
+  /** @type {Run | undefined} */
+  let running
+  const abandon = () => void running?.abandon('abandoned')
+  // Before anything is asked: it may throw.
   signal?.addEventListener('abort', abandon)
+  running = new Run(asked, run)
   const ending = await running.ending
   signal?.removeEventListener('abort', abandon)
   running.keep(false)

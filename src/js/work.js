@@ -2,9 +2,9 @@
 
 // Work under a primary: one call of the caller's function at every election.
 
+const {AsyncLocalStorage} = require('node:async_hooks')
 const {addon} = require('./binary.js')
 const {log} = require('./log.js')
-const {show} = require('./options.js')
 
 /** @typedef {import('./elections.js').Election} Election */
 /** @typedef {import('./primary-lease.js').PrimaryLease} PrimaryLease */
@@ -13,6 +13,8 @@ const {show} = require('./options.js')
 class Guard {
   #election
   #run
+  /** That of whoever gave the function. */
+  #inContext = AsyncLocalStorage.snapshot()
   #stopped = false
   /** @type {Work | undefined} */
   #last
@@ -71,7 +73,7 @@ class Guard {
     const {prefix} = this.#election
     addon.work(prefix, true)
     try {
-      const returned = this.#run(work.lease)
+      const returned = this.#inContext(this.#run, work.lease)
       // What is no promise has ended.
       if (isThenable(returned)) await returned
     } catch (error) {
@@ -88,10 +90,10 @@ class Guard {
    * @param {unknown} error
    */
   #fail({lease}, error) {
-    const fields = {prefix: this.#election.prefix, token: lease.token, error: show(error)}
+    const fields = {prefix: this.#election.prefix, token: lease.token, error}
     const toStop = this.#election.isLeaving || !lease.isHeld
     if (toStop && isAbort(error)) log('debug', 'work was stopped', fields)
-    else log('error', `work under a primary failed: ${show(error)}`, fields)
+    else log('error', 'work under a primary failed', fields)
   }
 
   /** @param {string} when */

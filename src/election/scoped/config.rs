@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::election::config::{drift_margins, step_down_margin};
+use crate::election::config::{drift_margins, shown_ms, step_down_margin};
 use crate::election::{ConfigError, MAX_TTL};
 
 /// What one run's lease is asked for with. Everything else follows from the ttl.
@@ -65,7 +65,7 @@ impl ScopedConfig {
             }
             Err(ConfigError {
                 field,
-                value: format!("{} ms", value.as_micros() as f64 / 1_000.0),
+                value: shown_ms(value),
                 rule: format!("from {} to {} ms{why}", least.as_millis(), most.as_millis()),
             })
         };
