@@ -197,7 +197,7 @@ describe('claims at the same moment', () => {
 describe('the schema', () => {
   const drop = async (client: Client) => {
     await client.query('DROP TABLE IF EXISTS primary_lease_fence')
-    await client.query('DROP FUNCTION IF EXISTS claim_primary_lease_fence_1')
+    await client.query('DROP FUNCTION IF EXISTS claim_primary_lease_fence_2')
   }
 
   test('may be created by ten servers at the same moment', async () => {
