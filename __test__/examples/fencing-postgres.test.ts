@@ -91,7 +91,7 @@ async function asPrimaryWithKysely<T>(
         await trx.executeQuery(CompiledQuery.raw(postgresFence.claim, claim))
         claimed = true
         const result = await work(trx)
-        // Kysely does not look at the answer to COMMIT. This is refused where a statement had failed.
+        // Refused where a statement had failed: Kysely before 0.28.19 does not look at what COMMIT did.
         await sql`SELECT`.execute(trx)
         return result
       })
