@@ -33,8 +33,8 @@ export function usePostgres() {
   let server: PostgresServer | undefined
   const clients: Client[] = []
 
-  const connect = async () => {
-    const client = new Client(server?.url)
+  const connect = async (role = 'postgres', to = server) => {
+    const client = new Client(to?.url.replace('postgres@', `${role}@`))
     client.on('error', () => {})
     clients.push(client)
     await client.connect()
@@ -54,7 +54,7 @@ export function usePostgres() {
   afterAll(() => server?.close())
 
   return {
-    /** Another connection, which is closed after the test. */
+    /** Another connection, which is closed after the test; as a role that may do everything, unless another is named. */
     connect,
     get server() {
       if (!server) throw new Error('the server starts before the first test')

@@ -71,8 +71,8 @@ BEGIN
   --
   -- What the transaction claimed is hidden in it until it commits. So that `evict` can tell who holds
   -- the row, and with which token, two shared advisory locks say it, which end with the transaction
-  -- or the savepoint, as the claim does: one on the row's hash, one on the token, which has 53 bits,
-  -- below the first 11 bits of that hash. Shared ones wait for nobody.
+  -- or the savepoint, as the claim does: one on the hash of the row's names, as a pair of numbers, and
+  -- one on the token, which has 53 bits, below the first 11 of that hash. Shared ones wait for nobody.
   IF to_regprocedure('claim_primary_lease_fence_2(text, text, bigint)') IS NULL THEN
     CREATE FUNCTION claim_primary_lease_fence_2(text, text, bigint)
       RETURNS void LANGUAGE plpgsql AS $function$
@@ -86,7 +86,7 @@ BEGIN
           SET token = excluded.token, claimed_at = excluded.claimed_at
           WHERE fence.token <= excluded.token;
       IF FOUND THEN
-        PERFORM pg_advisory_xact_lock_shared(place),
+        PERFORM pg_advisory_xact_lock_shared((place >> 32)::int, (place << 32 >> 32)::int),
           pg_advisory_xact_lock_shared(place >> 53 << 53 | $3);
         RETURN;
       END IF;
