@@ -93,6 +93,15 @@ test('one lives that holds the row no more, that waits for it, or that evicts', 
     expect(await failure(client.query('SELECT'))).toBeUndefined()
 })
 
+test('one that has claimed another resource too is judged by this one', async () => {
+  // Always the same names: of 2,048 pairs one shares the bits of the hash by which this is told.
+  const old = await holding('ledger', [1])
+  await claim(old.client, 'stock', 9, 'primary:other')
+  expect(await evict(await postgres.connect(), 'stock', 9, 'primary:other')).toEqual([])
+  const rows = await evict(await postgres.connect(), 'ledger', 2)
+  expect(rows).toEqual([{pid: old.pid, ended: true}])
+})
+
 test("locks of a session's own tell nothing about the row", async () => {
   const resource = newResource()
   const own = await postgres.connect()
