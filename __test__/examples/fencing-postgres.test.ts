@@ -8,9 +8,9 @@ import {
   resignPrimaryServer,
 } from 'primary-lease'
 import {twoLeases} from '../support/leases'
+import {FREEZES, OldPrimary} from '../support/old-primary'
 import {findPgBouncer, startPgBouncer} from '../support/pgbouncer'
 import {failure, usePostgres} from '../support/postgres'
-import {Server} from '../support/servers'
 import {until} from '../support/until'
 
 const postgres = usePostgres()
@@ -149,66 +149,12 @@ function recipe(name: Recipe, {through = pool}: {through?: Pool} = {}) {
   }
 }
 
-/** A process in a transaction that has claimed and written. */
-class OldPrimary {
-  readonly #server = new Server()
-  readonly #url: string
-  /** The process id of its session. */
-  pid = 0
-
-  private constructor(url: string) {
-    this.#url = url
-  }
-
-  static async begin(url: string, lease: PrimaryLease) {
-    const old = new OldPrimary(url)
-    await old.#send('BEGIN')
-    await old.#send(postgresFence.claim, ['invoices', lease.name, lease.token])
-    await old.#send(`INSERT INTO invoices VALUES (1, ${lease.token})`)
-    const {rows} = await old.#send('SELECT pg_backend_pid() AS pid')
-    old.pid = Number(rows[0]?.pid)
-    return old
-  }
-
-  /** In the middle of the statement, or after all; resolves with what wakes it up to commit. */
-  async freeze({statement, values, state, wait}: (typeof FREEZES)[number]) {
-    const sent = () => this.#server.lines.filter(({doing}) => doing === 'sql').length
-    const before = sent()
-    // While the session stands still, what is sent fills the sockets, and no result comes.
-    if (statement) process.kill(this.pid, 'SIGSTOP')
-    const pending = statement && failure(this.#send(statement, values))
-    if (statement) await until('the statement is on its way', () => sent() > before)
-    await this.#server.freeze()
-    if (statement) process.kill(this.pid, 'SIGCONT')
-    await postgres.doing(this.pid, state, wait)
-    return async () => {
-      this.#server.signal('SIGCONT')
-      await pending
-      return failure(this.#send('COMMIT'))
-    }
-  }
-
-  #send(text: string, values?: unknown[]) {
-    return this.#server.call('sql', this.#url, text, values) as Promise<{rows: {pid: number}[]}>
-  }
+/** The primary before, in a transaction that has claimed and written. */
+async function beginAs(lease: PrimaryLease, url: string) {
+  const old = await OldPrimary.begin(url, ['invoices', lease.name, lease.token])
+  await old.send(`INSERT INTO invoices VALUES (1, ${lease.token})`)
+  return old
 }
-
-const FREEZES = [
-  {
-    name: 'while it sends a large statement',
-    statement: 'SELECT length($1)',
-    values: [{long: 50_000_000}],
-    state: 'active',
-    wait: 'ClientRead',
-  },
-  {
-    name: 'while it reads a large result',
-    statement: "SELECT repeat('x', 50000000)",
-    state: 'active',
-    wait: 'ClientWrite',
-  },
-  {name: 'between two statements', state: 'idle in transaction', wait: 'ClientRead'},
-]
 
 describe.each(RECIPES)('with %s', (name) => {
   test('the newest primary writes; the one before it is refused', async () => {
@@ -274,8 +220,8 @@ describe.each(RECIPES)('with %s', (name) => {
 
   test.each(FREEZES)('an old primary that is frozen $name is ended', async (freeze) => {
     const [first, second] = leases
-    const old = await OldPrimary.begin(postgres.url, first)
-    const woken = await old.freeze(freeze)
+    const old = await beginAs(first, postgres.url)
+    const woken = await old.freeze(freeze, postgres.doing)
     await recipe(name).close(second, 2)
     expect(await closed()).toEqual([2])
     expect(await woken()).toBeDefined()
@@ -309,8 +255,8 @@ withBouncer('through a PgBouncer in transaction mode', () => {
 
   test.each(FREEZES)('an old primary that is frozen $name is ended', async (freeze) => {
     const [first, second] = leases
-    const old = await OldPrimary.begin(through.url, first)
-    const woken = await old.freeze(freeze)
+    const old = await beginAs(first, through.url)
+    const woken = await old.freeze(freeze, postgres.doing)
     await recipe('pg', {through: bounced}).close(second, 2)
     expect(await woken()).toBeDefined()
     expect(await closed()).toEqual([2])
