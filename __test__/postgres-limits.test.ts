@@ -38,6 +38,15 @@ test('a refusal that a savepoint has undone lets the transaction commit', async 
   expect(await postgres.written(resource)).toEqual([2, 1])
 })
 
+test('more resources than the table of locks has room for are too many for one transaction', async () => {
+  const client = await postgres.connect()
+  const claims = client.query(
+    "SELECT claim_primary_lease_fence_2($1 || i, 'primary:test', 1) FROM generate_series(1, 10000) i",
+    [newResource()],
+  )
+  expect((await failure(claims))?.code).toBe('53200')
+})
+
 test('a prepared transaction keeps the row until it is decided, and no session holds it', async () => {
   const resource = newResource()
   const old = await claimed(resource, 1)

@@ -243,6 +243,14 @@ withBouncer('through a PgBouncer in transaction mode', () => {
     await through.close()
   })
 
+  test('a parameter of the connection is refused', async () => {
+    const other = new Pool({connectionString: through.url, lock_timeout: 1000})
+    expect((await failure(other.query('SELECT')))?.message).toContain(
+      'unsupported startup parameter',
+    )
+    await other.end()
+  })
+
   test.each(RECIPES)('the recipe for %s is the same', async (name) => {
     const [first, second] = leases
     const {close} = recipe(name, {through: bounced})
