@@ -229,9 +229,9 @@ describe.each(RECIPES)('with %s', (name) => {
 })
 
 const bouncer = findPgBouncer()
-const withBouncer = bouncer ? describe : describe.skip
+const describeBouncer = bouncer ? describe : describe.skip
 
-withBouncer('through a PgBouncer in transaction mode', () => {
+describeBouncer('through a PgBouncer in transaction mode', () => {
   let through: Awaited<ReturnType<typeof startPgBouncer>>
   let bounced: Pool
   beforeAll(async () => {

@@ -14,8 +14,8 @@ DO $schema$
 DECLARE
   hidden text;
 BEGIN
-  -- PostgreSQL passes over a schema without USAGE in silence. A fence that were created behind one
-  -- would be a second fence, apart from that of the roles that may use it.
+  -- PostgreSQL silently skips a schema without USAGE. A fence created behind one would be a second
+  -- fence: roles that may use the schema have, or would get, theirs in it.
   WITH path AS (
     SELECT place, nspname,
         has_schema_privilege(namespace.oid, 'USAGE') AS usable,
