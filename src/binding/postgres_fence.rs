@@ -53,8 +53,8 @@ pub const schema: &str = statement(include_str!("postgres_fence/schema.sql"));
 pub const claim: &str = statement(include_str!("postgres_fence/claim.sql"));
 
 /// Ends the sessions that keep this claim waiting with a smaller token, say that of a primary that is
-/// frozen in its transaction: none of PostgreSQL's timeouts ends one that is sending a statement or reading
-/// a result. With the three parameters of `claim`, after that has failed with `55P03` (`lock_timeout`),
+/// frozen in its transaction: PostgreSQL's timeouts need not end one that is sending a statement or
+/// reading a result. With the three parameters of `claim`, after that has failed with `55P03` (`lock_timeout`),
 /// and outside of a transaction or after its `ROLLBACK`: then claim again. What the ended
 /// transactions did is rolled back.
 ///
