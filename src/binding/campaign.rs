@@ -353,6 +353,7 @@ impl Campaign {
         let lease = GrantedLease {
             id: id as f64,
             token: number(cell.token()),
+            name: self.fence.lease().to_string(),
             server_id: self.settings.server_id.clone(),
             campaign: self.number as f64,
             era: self.ends.era() as f64,

@@ -18,6 +18,8 @@ use crate::election::{Primary, Token};
 pub struct GrantedLease {
     pub id: f64,
     pub token: f64,
+    /// By which name resources know it.
+    pub name: String,
     pub server_id: String,
     pub campaign: f64,
     /// The number of the latest resign before its campaign began.

@@ -20,6 +20,7 @@ use crate::driver::{
 };
 use crate::election::check_name;
 use crate::election::scoped::Refusal;
+use crate::store::fenced_lease;
 
 /// A run whose lease is asked for, held or being released.
 pub struct Run {
@@ -53,6 +54,12 @@ impl Member for Run {
 #[napi(catch_unwind)]
 pub fn job_resource(prefix: String, name: Option<String>) -> Result<String> {
     Ok(resource_of(prefix, name)?)
+}
+
+/// By which name resources know the lease of a run.
+#[napi(catch_unwind)]
+pub fn lease_name(resource: String) -> String {
+    fenced_lease(&resource).to_string()
 }
 
 fn resource_of(prefix: String, name: Option<String>) -> std::result::Result<String, Cause> {

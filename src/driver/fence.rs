@@ -36,6 +36,11 @@ impl Fence {
         }
     }
 
+    /// By which name resources know the lease.
+    pub fn lease(&self) -> &Arc<str> {
+        &self.lease
+    }
+
     /// Asks once for what is left of the lease at most, beginning with the call. `done` hears the answer
     /// from the background thread.
     ///

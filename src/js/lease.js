@@ -1,5 +1,6 @@
 'use strict'
 
+const {addon} = require('./binary.js')
 const {Held, showing} = require('./held.js')
 
 /** The lease of one run of a job. */
@@ -18,6 +19,10 @@ class Lease extends Held {
 
   get resource() {
     return this.#resource
+  }
+
+  get name() {
+    return addon.leaseName(this.#resource)
   }
 }
 

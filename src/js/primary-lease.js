@@ -26,6 +26,10 @@ class PrimaryLease extends Held {
     return this.#prefix
   }
 
+  get name() {
+    return this.#granted.name
+  }
+
   get serverId() {
     return this.#granted.serverId
   }
