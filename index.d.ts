@@ -13,8 +13,8 @@
  */
 
 /**
- * Where Redis is: a URL (`redis://user:password@host:port/db`, `unix:///path`), an options object,
- * or an ioredis client, of which only the options are read. A connection of our own is opened;
+ * Where Redis is: a URL (`redis://user:password@host:port/db`, `unix:///path`, as text or as a `URL`), an
+ * options object, or an ioredis client, of which only the options are read. A connection of our own is opened;
  * nothing of the client is used or changed.
  *
  * One plain server for now: TLS, Sentinel, Cluster, node-redis clients and several servers
@@ -22,13 +22,28 @@
  * function, a custom `Connector`). What only says how the caller's own client behaves (retry
  * strategies, the offline queue and the like) is ignored.
  */
-export type RedisSource =
-  | string
-  | RedisOptions
-  | {readonly options: object; sendCommand: unknown; defineCommand: unknown}
+export type RedisSource = string | URL | RedisOptions | RedisClient
+
+/** An ioredis client, as far as it is looked at. */
+export interface RedisClient {
+  readonly options: object
+  sendCommand: unknown
+  defineCommand: unknown
+  /** Not of a `Cluster`. */
+  nodes?: undefined
+}
+
+/** What cannot be honoured is refused: by type, and at run time with `ERR_INVALID_CONFIG`. */
+export interface RefusedOptions {
+  readonly tls?: null | undefined
+  readonly sentinels?: null | undefined
+  readonly natMap?: null | undefined
+  readonly startupNodes?: null | undefined
+  readonly socket?: null | undefined
+}
 
 /** A connection in ioredis's words. `null`, `''` and `false` count as not given. */
-export interface RedisOptions {
+export interface RedisOptions extends RefusedOptions {
   /** Default `'localhost'`. */
   host?: string | null
   /** From 1 to 65535, default 6379. */
@@ -105,13 +120,15 @@ export interface Primary {
 /**
  * Why a lease ended: `store-lost` (commands were failing until the deadline), `expired` (they were
  * not: the process was frozen), `superseded` (a newer grant was found), `stalled` (the event loop
- * stood still for `stallTimeout`), `internal` (an error of ours), `resigned`, `exit`.
+ * stood still for `stallTimeout`), `failed` (the work under it threw), `internal` (an error of ours),
+ * `resigned`, `exit`.
  */
 export type LeaseEndReason =
   | 'store-lost'
   | 'expired'
   | 'superseded'
   | 'stalled'
+  | 'failed'
   | 'internal'
   | 'resigned'
   | 'exit'
@@ -130,21 +147,34 @@ export type PrimaryChange =
   | {type: 'unavailable'; prefix: string; cause: string}
   | {type: 'available'; prefix: string}
 
-/** How a campaign stands. */
-export interface PrimaryStatus {
-  prefix: string
-  serverId: string
-  /** `establishing` while a caller waits for an answer. */
-  role: 'establishing' | 'primary' | 'standby'
-  /** The token of the lease, where this server is primary. */
-  token?: number
-  /** Who is primary, where that is known: it may be this server. */
-  primary?: Primary
-  /** Whether Redis answers. */
-  available: boolean
-  /** Why it does not. */
-  cause?: string
-}
+/** How a campaign stands; `role` tells the variants apart. */
+export type PrimaryStatus = PrimaryRole & StoreHealth
+
+/** What this server is in an election. */
+export type PrimaryRole =
+  /** This server is primary. */
+  | {
+      prefix: string
+      serverId: string
+      role: 'primary'
+      /** The present lease, as `establishPrimaryServer` gave it. */
+      lease: PrimaryLease
+      token: number
+      primary: Primary
+    }
+  /** It is not: a standby, or `establishing` while a caller waits for an answer. */
+  | {
+      prefix: string
+      serverId: string
+      role: 'establishing' | 'standby'
+      lease?: undefined
+      token?: undefined
+      /** Who is primary, where that is known. */
+      primary?: Primary
+    }
+
+/** Whether Redis answers, and if not, why. */
+export type StoreHealth = {available: true; cause?: undefined} | {available: false; cause: string}
 
 /** Where log lines go: `console` is one. */
 export interface PrimaryLogger {
@@ -509,9 +539,14 @@ export declare function setLogger(logger: PrimaryLogger | null): void
  * when the primary goes. It keeps nothing alive.
  *
  * A `run` that returns a promise is running until that settles: the next run does not begin before,
- * and begins then if this server is primary. It is called once per election, whenever it returns;
- * what it throws or rejects with is logged and does not end the campaign, and is no error where it
- * passes on that its signal was aborted (an `AbortError`, or `ERR_LEASE_LOST`). One that goes on
+ * and begins then if this server is primary. It is called once per election, whenever it returns.
+ *
+ * A `run` that throws or rejects has failed, and what it threw is logged: then nobody does the work, and
+ * the term ends (`lost`, reason `failed`; the lease is released). The campaign goes on, and this server
+ * stands again after a pause that doubles with every failure from one `ttl` to 60 s, unless another server
+ * has taken over; a call of `establishPrimaryServer` ends the pause. With `keepOnFailure` the place is
+ * kept, with no work in it. It is no failure where it passes on that its signal was aborted (an
+ * `AbortError`, or `ERR_LEASE_LOST`). One that goes on
  * after its signal was aborted is reported by a warning: when the drain is over, or `ttl / 5` after
  * a loss or a resign without one, and when the next run waits for it.
  *
@@ -521,7 +556,11 @@ export declare function setLogger(logger: PrimaryLogger | null): void
  *
  * Throws `ERR_INVALID_CONFIG`.
  */
-export declare function whilePrimary(prefix: string, run: (lease: PrimaryLease) => void | Promise<void>): () => void
+export declare function whilePrimary(
+  prefix: string,
+  run: (lease: PrimaryLease) => unknown,
+  options?: {keepOnFailure?: boolean},
+): () => void
 
 /**
  * Runs `run` while this server holds the lease of `resource`, and resolves with what it returned.

@@ -15,7 +15,7 @@ test('an election is held with nothing but the .node file', async () => {
   const {id, campaign, token} = lease as NonNullable<typeof lease>
   expect(binary.isHeld(id)).toBe(true)
   expect(binary.remainingMs(id)).toBeGreaterThan(0)
-  expect(binary.primaryStatus(prefix)).toMatchObject({role: 'primary', token, available: true})
+  expect(binary.primaryStatus(prefix)).toMatchObject({role: 'primary', lease: {id, token}})
   await binary.resign(campaign, 0)
   expect(binary.isHeld(id)).toBe(false)
   await until('resigned', () => heard.some(({type}) => type === 'resigned'))

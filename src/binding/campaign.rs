@@ -46,7 +46,7 @@ pub struct PlainStatus {
     pub server_id: String,
     #[napi(ts_type = "'establishing' | 'primary' | 'standby'")]
     pub role: &'static str,
-    pub token: Option<f64>,
+    pub lease: Option<GrantedLease>,
     pub primary: Option<PlainPrimary>,
     pub available: bool,
     pub cause: Option<String>,
@@ -255,7 +255,7 @@ impl Campaign {
             prefix: self.prefix.clone(),
             server_id: self.settings.server_id.clone(),
             role,
-            token: held.map(|(_, lease)| lease.token),
+            lease: held.map(|(_, lease)| lease.clone()),
             primary,
             available: unavailable.is_none(),
             cause: unavailable.as_deref().map(Into::into),

@@ -17,7 +17,7 @@ use super::options::{PlainElectionOptions, duration};
 use super::promise::Deferred;
 use super::source::{PlainSource, source};
 use crate::driver::{CampaignSettings, Fence, Handle, Start, store};
-use crate::election::check_name;
+use crate::election::{Token, check_name};
 use crate::store::{Source, Target};
 
 type Checked<T> = std::result::Result<T, Cause>;
@@ -230,6 +230,17 @@ fn leave(
         None => caller.resolve(()),
     }
     Ok(promise)
+}
+
+/// The work under a lease of a campaign failed, while other work under it goes on or not: the campaign goes on, and
+/// stands again after a pause.
+#[napi(catch_unwind)]
+pub fn fail_work(campaign: f64, token: f64, others_work: bool) {
+    let environment = existing();
+    let campaign = environment.and_then(|all| all.member::<Campaign>(campaign as u64));
+    if let Some(campaign) = campaign {
+        campaign.handle.fail(Token::new(token as u64), others_work);
+    }
 }
 
 /// Work begins under a lease of `prefix`, or has ended: a drain waits for it.

@@ -133,6 +133,9 @@ impl Campaign {
             Happening::Input(Some(Input::Listen(listening))) => {
                 self.election.listen(now, listening);
             }
+            Happening::Input(Some(Input::Fail { token, others_work })) => {
+                self.election.fail(now, token, others_work);
+            }
             Happening::Input(Some(Input::Drain { until })) if self.campaigning => {
                 let before = self.drain_until.unwrap_or(until);
                 self.drain_until = Some(until.min(before));

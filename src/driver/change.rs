@@ -50,6 +50,7 @@ pub fn reason_word(reason: Reason) -> &'static str {
         Reason::Expired => "expired",
         Reason::Superseded => "superseded",
         Reason::Stalled => "stalled",
+        Reason::Failed => "failed",
         Reason::Resigned => "resigned",
         Reason::Exit => "exit",
     }

@@ -9,7 +9,7 @@ use super::campaign::Campaign;
 use super::change::{Change, Sink};
 use super::shared::{Input, Shared};
 use super::{Heartbeat, now, runtime};
-use crate::election::{Config, Election, Random, Reason, Time};
+use crate::election::{Config, Election, Random, Reason, Time, Token};
 use crate::store::{Store, Target};
 
 /// What a new campaign is started with.
@@ -86,6 +86,12 @@ impl Handle {
     /// The lease is not held from here on; to be followed by [`Handle::resign`].
     pub fn end_lease(&self) {
         self.shared.end_lease();
+    }
+
+    /// The work under the lease with this token failed: the lease is given back, where other work is
+    /// going on under it when that has had time to stop, and taken again after a pause.
+    pub fn fail(&self, token: Token, others_work: bool) {
+        self.send(Input::Fail { token, others_work });
     }
 
     /// Lets the lease go at this time, as [`Handle::resign`] would, if that has not been called before:

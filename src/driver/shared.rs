@@ -14,6 +14,11 @@ pub(super) enum Input {
         number: u64,
     },
     Listen(bool),
+    /// The work under the lease with this token failed.
+    Fail {
+        token: Token,
+        others_work: bool,
+    },
     /// The lease is let go at this time, if it is not before.
     Drain {
         until: Time,

@@ -58,12 +58,13 @@ impl Config {
 
     /// Checks the relations between the fields.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let refuse = |field, value: Duration, rule| {
-            Err(ConfigError {
-                field,
-                value: shown_ms(value),
-                rule,
-            })
+        let refuse = |field, value, rule| {
+            let value = if field == "ttl" {
+                shown_ttl(value)
+            } else {
+                shown_ms(value)
+            };
+            Err(ConfigError { field, value, rule })
         };
         if !(MIN_TTL..=MAX_TTL).contains(&self.ttl) {
             let rule = format!("from {} to {} ms", MIN_TTL.as_millis(), MAX_TTL.as_millis());
@@ -106,6 +107,12 @@ impl Config {
         self.window().saturating_sub(self.term())
     }
 
+    /// How long this server looks on after its work has failed so often in a row.
+    pub fn rest(&self, failures: u32) -> Duration {
+        let doubled = self.ttl.saturating_mul(1 << failures.min(16));
+        doubled.min(LONGEST_REST.max(self.ttl))
+    }
+
     /// How long a command may go unanswered where nothing nearer bounds it.
     pub fn command_bound(&self) -> Duration {
         self.ttl / 6
@@ -145,12 +152,20 @@ impl Config {
     }
 }
 
-/// A time that was given, for people: one that is likely to have been meant as seconds is asked about.
+/// A time that was given, for people.
 pub(super) fn shown_ms(value: Duration) -> String {
-    let ms = value.as_micros() as f64 / 1_000.0;
-    match ms > 0.0 && ms <= 60.0 && ms.fract() == 0.0 {
-        true => format!("{ms} ms (seconds? That would be {})", ms * 1_000.0),
-        false => format!("{ms} ms"),
+    format!("{} ms", value.as_micros() as f64 / 1_000.0)
+}
+
+/// A ttl that is refused: one that is likely to have been meant as seconds is asked about.
+pub(super) fn shown_ttl(value: Duration) -> String {
+    match value.as_secs() == 0 && value.subsec_millis() <= 60 {
+        true => format!(
+            "{} (seconds? That would be {})",
+            shown_ms(value),
+            value.as_micros()
+        ),
+        false => shown_ms(value),
     }
 }
 
@@ -193,6 +208,8 @@ pub(super) fn step_down_margin(ttl: Duration) -> Duration {
 
 /// Taken off the window and added to the watch, beside 2 %: scheduling and rounding.
 const DRIFT_CONSTANT: Duration = Duration::from_millis(20);
+/// After a term that was longer, failed work counts as the first.
+pub(super) const LONGEST_REST: Duration = Duration::from_secs(60);
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const MIN_RENEW_INTERVAL: Duration = Duration::from_millis(50);
 const MIN_ESTABLISH_TIMEOUT: Duration = Duration::from_millis(100);

@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 
+use super::config::LONGEST_REST;
 use super::farewell::{Farewell, Step};
 use super::health::Health;
 use super::hints::Hints;
@@ -47,6 +48,9 @@ pub struct Election {
     pub(super) health: Health,
     pub(super) timers: Timers,
     pub(super) hints: Hints,
+    /// When the present or the last term began, and how often in a row its work has failed.
+    pub(super) elected_at: Time,
+    pub(super) failures: u32,
     /// No acquire of this candidate was ever answered.
     pub(super) fresh: bool,
     pub(super) said_nobody_listens: bool,
@@ -77,6 +81,8 @@ impl Election {
             view: None,
             floor: Token::NONE,
             health: Health::default(),
+            elected_at: Time::ZERO,
+            failures: 0,
             timers: Timers::default(),
             hints: Hints::default(),
             fresh: true,
@@ -93,6 +99,7 @@ impl Election {
     /// earlier one is still being released, or joins the one under way.
     pub fn campaign(&mut self, now: Time) {
         self.lapse(now);
+        self.timers.clear(Timer::Rest);
         match &self.state {
             State::Primary(term) => {
                 let token = term.lease.token;
@@ -117,7 +124,7 @@ impl Election {
         self.lapse(now);
         self.listening = listening;
         match &self.state {
-            State::Watching if listening => self.stand(now),
+            State::Watching if listening => self.go_on(now),
             State::Standing(_) if !listening && self.asked.is_none() => self.look_on(now),
             _ => {}
         }
@@ -155,6 +162,31 @@ impl Election {
                     .push_back(Output::Event(Event::Lost { token, reason }));
             }
             self.pause();
+        }
+        self.advance(now);
+    }
+
+    /// The work under the lease with this token failed, and nobody does it any more: the lease is given
+    /// back, at once or, where other work under it has yet to stop, at the end of its window. This
+    /// server looks on for a while, so that another may do better, before it stands again.
+    pub fn fail(&mut self, now: Time, token: Token, others_work: bool) {
+        self.lapse(now);
+        if matches!(&self.state, State::Primary(term) if term.lease.token == token) {
+            if now.since(self.elected_at) > LONGEST_REST {
+                self.failures = 0;
+            }
+            let until = now + self.config.rest(self.failures);
+            self.failures += 1;
+            self.timers.set(Timer::Rest, until);
+            let reason = Reason::Failed;
+            if others_work {
+                self.lose(now, reason);
+            } else {
+                self.leave(now);
+                self.outputs
+                    .push_back(Output::Event(Event::Lost { token, reason }));
+                self.go_on(now);
+            }
         }
         self.advance(now);
     }
@@ -199,6 +231,8 @@ impl Election {
                     self.notice_that_nobody_listens();
                 }
                 Timer::Renew | Timer::Retry | Timer::Takeover | Timer::Ripe => self.due = true,
+                Timer::Rest if self.state == State::Watching => self.go_on(now),
+                Timer::Rest => {}
                 Timer::Unavailable => self.report_unavailable(),
                 Timer::Establish => {
                     self.report_unavailable();
@@ -252,7 +286,7 @@ impl Election {
     }
 
     fn notice_that_nobody_listens(&mut self) {
-        if self.state == State::Watching && !self.said_nobody_listens {
+        if self.state == State::Watching && !self.listening && !self.said_nobody_listens {
             self.said_nobody_listens = true;
             self.outputs
                 .push_back(Output::Notice(Notice::NobodyListens));

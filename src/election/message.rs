@@ -180,6 +180,8 @@ pub enum Reason {
     Superseded,
     /// The event loop that the lease serves hung.
     Stalled,
+    /// The work under it failed.
+    Failed,
     /// The caller resigned.
     Resigned,
     /// The process or its environment ended.

@@ -54,9 +54,10 @@ impl Election {
         self.timers.clear_all();
     }
 
-    /// Stands again after a term, if anybody wants it.
+    /// Stands again after a term or a rest, if anybody wants it.
     pub(super) fn go_on(&mut self, now: Time) {
-        if self.asked.is_some() || self.listening {
+        let rests = self.timers.is_set(Timer::Rest);
+        if self.asked.is_some() || (self.listening && !rests) {
             self.stand(now);
         } else {
             self.look_on(now);
@@ -86,6 +87,7 @@ impl Election {
         self.due = false;
         self.attempts = 0;
         self.view = None;
+        self.elected_at = now;
         self.outputs
             .push_back(Output::Event(Event::Elected(lease.grant())));
         self.answer(Answer::Elected(lease.token));
@@ -178,6 +180,7 @@ impl Election {
         self.view = None;
         self.hints = Default::default();
         self.said_nobody_listens = false;
+        self.failures = 0;
         self.health = Default::default();
         self.timers.clear_all();
         self.ending = true;

@@ -84,6 +84,12 @@ export declare enum EventKind {
 }
 
 /**
+ * The work under a lease of a campaign failed, while other work under it goes on or not: the campaign goes on, and
+ * stands again after a pause.
+ */
+export declare function failWork(campaign: number, token: number, othersWork: boolean): void
+
+/**
  * Asks a resource whether it has seen a newer token than that of a lease of a campaign or a run (`owner`), which is
  * one of `of`; and with a command, applies it in the same step.
  */
@@ -169,7 +175,7 @@ export interface PlainStatus {
   prefix: string
   serverId: string
   role: 'establishing' | 'primary' | 'standby'
-  token?: number
+  lease?: GrantedLease
   primary?: PlainPrimary
   available: boolean
   cause?: string

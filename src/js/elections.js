@@ -15,6 +15,7 @@ const {PrimaryLease, abort} = require('./primary-lease.js')
  * @typedef {object} Follower
  * @property {() => void} undrained the work under the lease has had its time
  * @property {(lease: PrimaryLease, grace: number) => void} ended
+ * @property {(lease: PrimaryLease) => boolean} worksUnder it goes on under this lease
  */
 
 /** @type {Map<string, Election>} */
@@ -76,6 +77,18 @@ class Election {
     // and after the end of its own.
     if (!lease.isHeld) abort(lease)
     return lease
+  }
+
+  /**
+   * The work under a lease failed: this server gives the lease back, and stands again after a pause.
+   *
+   * @param {PrimaryLease} lease
+   */
+  fail(lease) {
+    const last = this.#last
+    if (last?.lease !== lease || !this.#isPresent || this.#isLeaving) return
+    const othersWork = [...this.followers].some((follower) => follower.worksUnder(lease))
+    addon.failWork(last.granted.campaign, lease.token, othersWork)
   }
 
   /** @param {Change} change */

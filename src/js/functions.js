@@ -67,10 +67,11 @@ function onPrimaryChange(prefix, listener) {
 }
 
 /** @type {Outside['whilePrimary']} */
-function whilePrimary(prefix, run) {
+function whilePrimary(prefix, run, options) {
+  const keeps = reading(() => boolean(given(options, ['keepOnFailure']), 'keepOnFailure')) ?? false
   const election = electionOf(text('prefix', prefix))
   callable('run', run)
-  const guard = new Guard(election, run)
+  const guard = new Guard(election, run, keeps)
   const stop = follow(election.use(), ({type}) => {
     if (type === 'elected') guard.begin()
   })
@@ -141,7 +142,11 @@ function changeOf(election, {type, prefix, lease, token, reason, primary, cause}
 /** @type {Outside['primaryStatus']} */
 function primaryStatus(prefix) {
   const name = text('prefix', prefix)
-  return calling(() => addon.primaryStatus(name)) ?? undefined
+  const status = calling(() => addon.primaryStatus(name))
+  if (!status) return undefined
+  const {lease, ...rest} = status
+  if (!lease) return /** @type {any} */ (rest)
+  return /** @type {any} */ ({...rest, token: lease.token, lease: electionOf(name).leaseOf(lease)})
 }
 
 /** @type {Outside['resignPrimaryServer']} */

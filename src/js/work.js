@@ -15,6 +15,7 @@ class Guard {
   #run
   /** That of whoever gave the function. */
   #inContext = AsyncLocalStorage.snapshot()
+  #keepsPlace
   #stopped = false
   /** @type {Work | undefined} */
   #last
@@ -22,10 +23,12 @@ class Guard {
   /**
    * @param {Election} election
    * @param {(lease: PrimaryLease) => unknown} run
+   * @param {boolean} keepsPlace where the function fails
    */
-  constructor(election, run) {
+  constructor(election, run, keepsPlace) {
     this.#election = election.use()
     this.#run = run
+    this.#keepsPlace = keepsPlace
     election.followers.add(this)
   }
 
@@ -72,28 +75,43 @@ class Guard {
     this.#last = work
     const {prefix} = this.#election
     addon.work(prefix, true)
+    let failed = false
     try {
       const returned = this.#inContext(this.#run, work.lease)
       // What is no promise has ended.
       if (isThenable(returned)) await returned
     } catch (error) {
-      this.#fail(work, error)
+      failed = this.#fail(work, error)
     }
     work.ended = true
     addon.work(prefix, false)
+    // Work that nobody does is worse than another primary.
+    if (failed && !this.#keepsPlace) this.#election.fail(work.lease)
     if (this.#stopped) this.#tidy()
     else this.begin()
   }
 
   /**
+   * Whether it failed, rather than heed its signal.
+   *
    * @param {Work} work
    * @param {unknown} error
    */
   #fail({lease}, error) {
     const fields = {prefix: this.#election.prefix, token: lease.token, error}
     const toStop = this.#election.isLeaving || !lease.isHeld
-    if (toStop && isAbort(error)) log('debug', 'work was stopped', fields)
+    const stopped = toStop && isAbort(error)
+    if (stopped) log('debug', 'work was stopped', fields)
     else log('error', 'work under a primary failed', fields)
+    return !stopped
+  }
+
+  /** It goes on under this lease.
+   *
+   * @param {PrimaryLease} lease
+   */
+  worksUnder(lease) {
+    return this.#last?.lease === lease && !this.#last.ended
   }
 
   /** @param {string} when */

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::election::config::{drift_margins, shown_ms, step_down_margin};
+use crate::election::config::{drift_margins, shown_ms, shown_ttl, step_down_margin};
 use crate::election::{ConfigError, MAX_TTL};
 
 /// What one run's lease is asked for with. Everything else follows from the ttl.
@@ -65,7 +65,11 @@ impl ScopedConfig {
             }
             Err(ConfigError {
                 field,
-                value: shown_ms(value),
+                value: if field == ttl_field {
+                    shown_ttl(value)
+                } else {
+                    shown_ms(value)
+                },
                 rule: format!("from {} to {} ms{why}", least.as_millis(), most.as_millis()),
             })
         };

@@ -303,6 +303,7 @@ fn show_reason(reason: Reason) -> &'static str {
         Reason::Superseded => "superseded",
         Reason::Stalled => "stalled",
         Reason::Resigned => "resigned",
+        Reason::Failed => "failed",
         Reason::Exit => "exit",
     }
 }
