@@ -8,8 +8,6 @@
 // requires of musl: nothing tells it whether the C library will be glibc or musl, and where a build's
 // machine has one of the two packages, it does not have the other.
 
-const {createRequire} = require('node:module')
-
 /**
  * The packages that were tried, with what went wrong.
  *
@@ -21,6 +19,9 @@ require('./src/js/binary.js').addon = load()
 module.exports = require('./src/js/main.js')
 
 function load() {
+  // By this name and in this form file tracers know it, and no bundler does.
+  const module = require('node:module')
+  const requireUnseen = module.createRequire(here())
   if (process.platform === 'linux' && process.arch === 'x64') {
     // Which C library it is shows by trying: neither loads the other's binary.
     try {
@@ -78,17 +79,17 @@ function load() {
   // In the repository: what `npm run addon` or `npm run build` put beside this file.
   try {
     return requireUnseen('./primary-lease.node')
-  } catch {}
+  } catch (error) {
+    failed('./primary-lease.node', error)
+  }
   throw explained()
 }
 
-/**
- * A require that no bundler follows. In a bundle there may be no file name to begin from.
- *
- * @param {string} name
- */
-function requireUnseen(name) {
-  return createRequire(__filename)(name)
+/** In a bundle there may be no file to begin from. */
+function here() {
+  const {isAbsolute, resolve} = require('node:path')
+  const known = typeof __filename === 'string' && isAbsolute(__filename)
+  return known ? __filename : resolve('index.js')
 }
 
 /**
@@ -101,22 +102,23 @@ function failed(name, error) {
 
 function explained() {
   const machine = `${process.platform} ${process.arch}`
-  const [first] = tried
-  if (!first) {
+  // Of what is there and cannot be loaded, everything is told: a wrong platform, `--no-addons`, `--permission`.
+  const broken = tried.find(({error}) => error?.code !== 'MODULE_NOT_FOUND')
+  if (broken) {
+    return new Error(
+      `primary-lease found ${broken.name}, but could not load it on ${machine}: ${broken.error?.message}`,
+      {cause: broken.error},
+    )
+  }
+  const [first, second] = tried
+  if (!first || !second) {
     return new Error(
       `primary-lease has no binary for ${machine}: there is one for Linux (glibc 2.28 or newer, or ` +
         'musl), macOS and Windows, each on x64 and arm64',
     )
   }
-  const broken = tried.find(({error}) => error.code === 'ERR_DLOPEN_FAILED')
-  if (broken) {
-    return new Error(
-      `primary-lease found ${broken.name}, but could not load it on ${machine}: ${broken.error.message}`,
-      {cause: broken.error},
-    )
-  }
   // On Linux the second is for musl.
-  const {name} = (isMusl() && tried[1]) || first
+  const {name} = isMusl() && process.platform === 'linux' ? second : first
   const {version} = require('./package.json')
   return new Error(
     `primary-lease needs the package ${name} on ${machine}, and it is not installed. ` +
