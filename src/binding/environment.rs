@@ -11,11 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Function, FunctionCallContext};
-use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, Status};
+use napi::Env;
 
-use super::node;
+use super::node::Bell;
 use crate::driver::LeaseCell;
 use crate::election::Time;
 
@@ -39,13 +37,11 @@ pub trait Feature: Any {
     fn turned(&self, _: &Env, _: &Rc<Environment>) {}
 }
 
-/// Weak: it keeps neither the process nor Jest alive. Unbounded: no 'lost' is ever dropped.
-type Queue = ThreadsafeFunction<(), (), (), Status, false, true, 0>;
-
 /// The way into an environment, from any thread. It is called once for all that waits.
 #[derive(Clone)]
 pub struct Channel {
-    queue: Arc<Queue>,
+    bell: Arc<Bell>,
+    /// Unbounded: no 'lost' is ever dropped.
     acts: Arc<Mutex<Vec<Act>>>,
 }
 
@@ -53,9 +49,9 @@ impl Channel {
     pub fn send(&self, act: impl FnOnce(&Env, &Rc<Environment>) + Send + 'static) {
         let mut acts = self.acts.lock().unwrap_or_else(PoisonError::into_inner);
         acts.push(Box::new(act));
-        if acts.len() == 1 {
-            // An environment that has ended needs to hear nothing any more.
-            let _ = self.queue.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        // An environment that has ended needs to hear nothing any more.
+        if acts.len() == 1 && !self.bell.ring() {
+            acts.clear();
         }
     }
 
@@ -146,7 +142,7 @@ impl Environment {
         };
         self.awaited.set(after);
         if (before == 0) != (after == 0) {
-            node::keep_alive(env, self.channel.queue.raw(), keep);
+            self.channel.bell.keep_alive(env, keep);
         }
     }
 
@@ -185,7 +181,7 @@ pub fn present(env: &Env) -> napi::Result<(Rc<Environment>, bool)> {
     let environment = Rc::new(Environment {
         id: IDS.fetch_add(1, Ordering::Relaxed),
         channel: Channel {
-            queue: Arc::new(queue(env)?),
+            bell: Arc::new(Bell::new(env, hear)?),
             acts: Arc::default(),
         },
         closed: Cell::new(false),
@@ -221,24 +217,15 @@ pub fn id() -> Option<u64> {
 pub fn forget() {
     let environment = PRESENT.with(|present| present.borrow_mut().take());
     if let Some(environment) = environment {
+        environment.channel.bell.silence();
         let members = environment.members.take();
         let features = environment.features.take();
         drop((members, features));
     }
 }
 
-fn queue(env: &Env) -> napi::Result<Queue> {
-    // The work is done before the function is called; there is nothing left for it.
-    let nothing: Function<'_, (), ()> =
-        env.create_function_from_closure("primaryLease", |_: FunctionCallContext| Ok(()))?;
-    nothing
-        .build_threadsafe_function::<()>()
-        .callee_handled::<false>()
-        .weak::<true>()
-        .build_callback(|context| {
-            if let Some(environment) = existing() {
-                environment.turn(&context.env);
-            }
-            Ok(())
-        })
+fn hear(env: &Env) {
+    if let Some(environment) = existing() {
+        environment.turn(env);
+    }
 }

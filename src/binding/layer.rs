@@ -40,6 +40,12 @@ pub fn log(env: &Env, layer: f64, level: Option<String>) -> Result<()> {
     Ok(())
 }
 
+/// Whether the lines of the log go to this layer: the last that was attached, or that asked for them.
+#[napi(catch_unwind)]
+pub fn is_logged(layer: f64) -> bool {
+    existing().is_some_and(|all| all.feature::<Events>().logged.get() == layer as u64)
+}
+
 /// Whether a promise of the layer keeps the process alive, beside those of this binary.
 #[napi(catch_unwind)]
 pub fn keep_alive(env: &Env, keep: bool) -> Result<()> {

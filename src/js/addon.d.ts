@@ -112,6 +112,9 @@ export interface GrantedLease {
 /** Whether the lease with this number is held at this very moment. */
 export declare function isHeld(lease: number): boolean
 
+/** Whether the lines of the log go to this layer: the last that was attached, or that asked for them. */
+export declare function isLogged(layer: number): boolean
+
 /** The resource of a runner's job; without a name, its prefix alone is checked. */
 export declare function jobResource(prefix: string, name?: string | undefined | null): string
 

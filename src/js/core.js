@@ -4,7 +4,7 @@
 // in one call.
 
 const {addon} = require('./binary.js')
-const {log, setLogger: setLog} = require('./log.js')
+const {log, presentWhile, setLogger: setLog} = require('./log.js')
 
 const {EventKind} = addon
 
@@ -28,6 +28,7 @@ const runs = new Map()
 let awaited = 0
 
 addon.log(layer, 'warn')
+presentWhile(() => addon.isLogged(layer))
 
 /**
  * One event whose handler throws loses none of its batch.

@@ -26,6 +26,8 @@ class Election {
   /** The lease that was granted last, with what it was granted as.
    * @type {{lease: PrimaryLease, granted: GrantedLease} | undefined} */
   #last
+  /** This layer has established it. */
+  isOurs = false
   #isPresent = false
   #isLeaving = false
   #listener

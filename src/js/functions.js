@@ -2,8 +2,8 @@
 
 // The functions of elections.
 
-const {AsyncLocalStorage} = require('node:async_hooks')
 const {addon} = require('./binary.js')
+const {context} = require('./context.js')
 const {electionOf} = require('./elections.js')
 const {calling, ofBinary} = require('./errors.js')
 const {log} = require('./log.js')
@@ -27,17 +27,29 @@ const OF_ELECTION = [
   'eagerStart',
 ]
 
+/** Where this package was loaded anew in the same process. */
+const LEFT_OVER =
+  '; an earlier test file left it: end each with afterAll(() => resignPrimaryServer()), and give each ' +
+  'a prefix of its own'
+
 /** @type {Outside['establishPrimaryServer']} */
 async function establishPrimaryServer(redis, prefix, options) {
   const name = text('prefix', prefix)
   const read = reading(() => readOptions(options))
   const source = readSource(redis)
   const election = electionOf(name).use()
+  const isLeftOver = !election.isOurs && addon.campaigns(name).length > 0
+  election.isOurs = true
   try {
     const granted = await addon.establishPrimaryServer(source, name, read)
     return granted ? election.leaseOf(granted) : undefined
   } catch (error) {
-    throw ofBinary(error)
+    const thrown = ofBinary(error)
+    if (isLeftOver && thrown.message.startsWith('a campaign for ')) {
+      election.isOurs = false
+      thrown.message += LEFT_OVER
+    }
+    throw thrown
   } finally {
     election.leave()
   }
@@ -62,7 +74,7 @@ function readOptions(options) {
 function onPrimaryChange(prefix, listener) {
   const election = electionOf(text('prefix', prefix))
   callable('listener', listener)
-  const inContext = AsyncLocalStorage.snapshot()
+  const inContext = context()
   return follow(election.use(), (change) => inContext(tell, election, listener, change))
 }
 

@@ -18,6 +18,9 @@ let logger = BY_DEFAULT
 /** It wants the fields before the message, as pino and bunyan do, and an error among them as `err`. */
 let fieldsFirst = false
 
+/** Whether a line of this layer is for the console: that of a test file which has ended is not there any more. */
+let isPresent = () => true
+
 /**
  * Writes a line. A logger that throws, or whose method rejects, harms nobody.
  *
@@ -28,7 +31,7 @@ let fieldsFirst = false
 function log(level, message, fields) {
   const target = logger === BY_DEFAULT ? console : logger
   if (target === null) return
-  if (logger === BY_DEFAULT && (level === 'debug' || level === 'info')) return
+  if (logger === BY_DEFAULT && (level === 'debug' || level === 'info' || !isPresent())) return
   // There is nowhere left to report it.
   const ignore = () => {}
   try {
@@ -80,5 +83,11 @@ function readLogger(given) {
   return methods
 }
 
+/** @param {() => boolean} ask */
+function presentWhile(ask) {
+  isPresent = ask
+}
+
 exports.log = log
+exports.presentWhile = presentWhile
 exports.setLogger = setLogger

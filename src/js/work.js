@@ -2,8 +2,8 @@
 
 // Work under a primary: one call of the caller's function at every election.
 
-const {AsyncLocalStorage} = require('node:async_hooks')
 const {addon} = require('./binary.js')
+const {context} = require('./context.js')
 const {log} = require('./log.js')
 
 /** @typedef {import('./elections.js').Election} Election */
@@ -14,7 +14,7 @@ class Guard {
   #election
   #run
   /** That of whoever gave the function. */
-  #inContext = AsyncLocalStorage.snapshot()
+  #inContext = context()
   #keepsPlace
   #stopped = false
   /** @type {Work | undefined} */
