@@ -1,5 +1,3 @@
-/* eslint-disable */
-
 /**
  * Elects one primary among many servers with a fenced, renewed lease in Redis.
  *
@@ -176,7 +174,16 @@ export type PrimaryRole =
 /** Whether Redis answers, and if not, why. */
 export type StoreHealth = {available: true; cause?: undefined} | {available: false; cause: string}
 
-/** Where log lines go: `console` is one. */
+/**
+ * Where log lines go: `console` is one. What a function of yours threw is in the field `error`, as it is.
+ *
+ * pino and bunyan, which want the fields before the message, are recognised and given them so, with the
+ * error as `err`. For another logger of that kind:
+ *
+ * @example
+ * const swap = (method) => (message, fields) => logger[method](fields, message)
+ * setLogger({debug: swap('debug'), info: swap('info'), warn: swap('warn'), error: swap('error')})
+ */
 export interface PrimaryLogger {
   debug(message: string, fields: Record<string, unknown>): void
   info(message: string, fields: Record<string, unknown>): void
@@ -525,7 +532,8 @@ export declare function resignPrimaryServer(prefix?: string, options?: {drain?: 
 
 /**
  * Sets where log lines go: each is a message and an object of fields, `prefix` among them. Without
- * a call warnings and errors go to `console`; `null` silences. A logger that throws harms nobody.
+ * a call warnings and errors go to `console`; `null` silences. A logger that throws, or whose method
+ * rejects, harms nobody.
  *
  * Throws `ERR_INVALID_CONFIG`.
  */
