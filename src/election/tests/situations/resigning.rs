@@ -227,6 +227,21 @@ fn a_grant_for_an_identity_given_up_is_released_when_a_message_tells_of_it() {
 }
 
 #[test]
+fn who_only_looks_on_releases_what_a_late_command_of_its_own_brought_back() {
+    let mut scene = Scene::primary();
+    let me = scene.identity('A');
+    scene.act(|e| e.listen(at(10), false));
+    scene.run_until(2000);
+    let lost = reply(Outcome::Lost, created(3));
+    assert_eq!(scene.reply(2010, 2, lost), ["lost 7: superseded"]);
+    scene.run_until(4010);
+    assert_eq!(
+        scene.reply(4020, 3, reply(Outcome::Seen, held_by(me, 7, 4))),
+        ["release A to 0 #4 within 1000"]
+    );
+}
+
+#[test]
 fn a_new_campaign_need_not_wait_for_the_old_ones_release() {
     let mut scene = Scene::primary();
     let me = scene.identity('A');
