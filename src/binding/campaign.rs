@@ -134,6 +134,10 @@ impl Campaign {
                 self.answer(env, establish, answer);
                 None
             }
+            Change::Unconfirmed { resign } => {
+                self.ends.answer(resign);
+                None
+            }
             Change::Ended { resign } => {
                 self.ends.end(resign);
                 None

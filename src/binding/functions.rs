@@ -241,8 +241,9 @@ pub fn primary_status(env: &Env, prefix: Unknown) -> napi::Result<Unknown<'stati
 
 /// Resigns the campaign of `prefix`, or every campaign of this process: the signal of each lease is
 /// aborted, then the lease is let go, and another server can take over at once. Resolves when Redis
-/// has confirmed it, or when the lease has run out without it. Where there is no campaign it resolves
-/// at once.
+/// has confirmed it, and at the latest when the lease has run out without that: less than `ttl` after
+/// its last renewal, and after `ttl / 6` where this server was not primary. Redis is asked to release
+/// what it may still keep for one `ttl` more. Where there is no campaign it resolves at once.
 ///
 /// `drain` is how long the work of `whilePrimary` may take to stop, in ms: from 0 (the default). Until
 /// it has stopped, or the time is up, the lease is renewed, `isHeld` stays true, and no other server

@@ -20,8 +20,10 @@ pub struct Ends {
     drain: RefCell<Option<Drain>>,
     /// Callers who wait for the end, with the number of their resign.
     leaving: RefCell<Vec<(u64, Rc<Gathering>)>>,
-    /// The number of the latest resign, and of the latest that has ended.
+    /// The number of the latest resign, of the latest that nobody need wait for any longer, and of the
+    /// latest that has ended.
     resigned: Cell<u64>,
+    answered: Cell<u64>,
     ended: Cell<u64>,
 }
 
@@ -61,6 +63,12 @@ impl Ends {
     /// The resign with this number, and each before it, has ended.
     pub fn end(&self, resign: u64) {
         self.ended.set(resign);
+        self.answer(resign);
+    }
+
+    /// Nobody waits any longer for the end of the resign with this number, or of one before it.
+    pub fn answer(&self, resign: u64) {
+        self.answered.set(resign.max(self.answered.get()));
         let mut leaving = self.leaving.borrow_mut();
         let (gone, others): (Vec<_>, Vec<_>) = leaving.drain(..).partition(|(n, _)| *n <= resign);
         *leaving = others;
@@ -71,7 +79,7 @@ impl Ends {
     }
 
     fn wait_for(&self, number: u64, gathering: Rc<Gathering>) {
-        if self.ended.get() < number {
+        if self.answered.get() < number {
             self.leaving.borrow_mut().push((number, gathering));
         } else {
             gathering.finish();

@@ -240,6 +240,9 @@ pub enum Output {
         step_down_at: Time,
     },
     Notice(Notice),
-    /// Resigned, and nothing is on its way any more.
+    /// To the earliest resign without an answer: what was held has run out by itself. Its release is
+    /// still asked for.
+    Unconfirmed,
+    /// Resigned, and nothing is on its way any more: an answer to every resign that has none.
     Ended,
 }

@@ -48,6 +48,8 @@ pub enum Planted {
     EpochFromCaller,
     /// A resigned holder writes its record again although its release may have been done.
     ReassertAfterRelease,
+    /// Whoever resigns is answered only when nothing is on its way any more.
+    ResignAwaitsRelease,
 
     // Of scoped leases alone.
     /// A grant whose reply came after its own step-down deadline is believed.
@@ -68,6 +70,8 @@ pub enum Planted {
     MinHoldIgnored,
     /// A token is the clock alone, whatever the last one was.
     TokenForgotten,
+    /// Whoever ends a run waits for the answer to its release, though the lease has run out.
+    ReleaseAwaitsReply,
 }
 
 thread_local! {
@@ -76,7 +80,7 @@ thread_local! {
 
 impl Planted {
     /// What the simulation of elections has to find.
-    pub const OF_ELECTIONS: [Planted; 22] = [
+    pub const OF_ELECTIONS: [Planted; 23] = [
         Planted::WindowFromReply,
         Planted::NoDriftMargins,
         Planted::NoStepDownMargin,
@@ -99,10 +103,11 @@ impl Planted {
         Planted::LateReplyRevives,
         Planted::EpochFromCaller,
         Planted::ReassertAfterRelease,
+        Planted::ResignAwaitsRelease,
     ];
 
     /// What the simulation of scoped leases has to find, some of it mistakes in both.
-    pub const OF_SCOPED_LEASES: [Planted; 15] = [
+    pub const OF_SCOPED_LEASES: [Planted; 16] = [
         Planted::WindowFromReply,
         Planted::NoDriftMargins,
         Planted::NoStepDownMargin,
@@ -118,6 +123,7 @@ impl Planted {
         Planted::ReleasedGrantedAgain,
         Planted::MinHoldIgnored,
         Planted::TokenForgotten,
+        Planted::ReleaseAwaitsReply,
     ];
 
     pub fn is_on(self) -> bool {

@@ -7,7 +7,7 @@ use super::kind::Kind;
 use super::plan::{CANDIDATES, LATENCY, NETWORK, Plan, REDIS, USERS, micros};
 use super::queue::{Address, Happening, Heal, Queue};
 use super::redis::Redis;
-use super::rules::{Deadline, Events, Rule, Rules, Violation, Window};
+use super::rules::{Deadline, Events, Leaving, Rule, Rules, Violation, Window};
 use super::statistics::Statistics;
 use super::trace::Trace;
 use crate::election::{Config, Election, Random, Reason, Token};
@@ -142,6 +142,7 @@ impl World {
         self.rules.deadlines.push(Deadline::default());
         self.rules.windows.push(Window::default());
         self.rules.events.push(Events::default());
+        self.rules.leaving.push(Leaving::default());
     }
 
     /// Starts the process anew, and has its user ask for a campaign after some microseconds.
@@ -179,6 +180,7 @@ impl World {
         self.rules.deadlines[who] = Deadline::default();
         self.rules.windows[who] = Window::default();
         self.rules.events[who] = Events::default();
+        self.rules.leaving[who] = Leaving::default();
         self.trace.line(self.now, format!("c{who}"), || {
             format!(
                 "starts, its clock {} millionths fast",
@@ -266,6 +268,7 @@ impl World {
                 token,
                 deadline,
             } => self.check_deadline(to, token, deadline),
+            Happening::CheckLeft { to, deadline } => self.check_left(to, deadline),
             Happening::CheckTakeover {
                 to,
                 version,

@@ -236,6 +236,7 @@ impl Scene {
                 format!("extended until {}", step_down_at.as_micros() / 1000)
             }
             Output::Notice(Notice::NobodyListens) => "notice: nobody listens".into(),
+            Output::Unconfirmed => "unconfirmed".into(),
             Output::Ended => "ended".into(),
         }
     }

@@ -92,6 +92,11 @@ impl World<'_> {
             Happening::GiveUp(_) => {}
             Happening::Over(_) => {
                 let first = !std::mem::replace(&mut user.told.done, true);
+                let window_end = user
+                    .told
+                    .step_down_at
+                    .map(|at| at + user.plan.config.ttl / 5);
+                user.told.released_by = user.told.released_by.or(window_end.max(Some(now)));
                 user.lease.release(now);
                 if first && user.told.lost {
                     self.count("released after a loss");

@@ -4,6 +4,7 @@ mod deadline;
 mod events;
 mod exclusion;
 mod fence;
+mod leaving;
 mod takeover;
 mod tokens;
 mod window;
@@ -13,6 +14,7 @@ pub use deadline::Deadline;
 pub use events::Events;
 pub use exclusion::{Exclusion, Term};
 pub use fence::Fence;
+pub use leaving::Leaving;
 pub use takeover::Takeover;
 pub use tokens::Tokens;
 pub use window::{Arithmetic, Window};
@@ -72,6 +74,7 @@ pub struct Rules {
     pub windows: Vec<Window>,
     pub takeover: Takeover,
     pub events: Vec<Events>,
+    pub leaving: Vec<Leaving>,
     pub writes: Writes,
 }
 
@@ -89,6 +92,7 @@ impl Rules {
             windows: Vec::new(),
             takeover: Takeover::default(),
             events: Vec::new(),
+            leaving: Vec::new(),
             writes: Writes::default(),
         }
     }
