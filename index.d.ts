@@ -413,8 +413,9 @@ export declare class PrimaryLease {
   /**
    * Resigns, without waiting for any work: `isHeld` is false and `signal` aborted before anything
    * is sent, the campaign ends, and another server can take over at once. Resolves when Redis has
-   * confirmed it, or when the lease has run out without it; never rejects. A second call changes
-   * nothing. On an older lease of the same campaign it ends the campaign all the same.
+   * confirmed it, and at the latest when the lease has run out without that: less than `ttl` after
+   * its last renewal. Redis is asked to release it for one `ttl` more. Never rejects. A second call
+   * changes nothing. On an older lease of the same campaign it ends the campaign all the same.
    */
   release(): Promise<void>
   /** The same as `release()`, for `await using`. */
@@ -437,7 +438,8 @@ export declare class PrimaryLease {
  *
  * Rejects with `ERR_INVALID_CONFIG` (an argument; also when a campaign of this prefix is under way
  * with another configuration), `ERR_STORE_DENIED` (credentials, permissions, or a key of another
- * type under our name) and `ERR_CLOSED` (the process is ending).
+ * type under our name) and `ERR_CLOSED` (the process is ending, or the lease could not be handed over,
+ * in which case it was given up).
  */
 export declare function establishPrimaryServer(redis: RedisSource, prefix: string, options?: ElectionOptions): Promise<PrimaryLease | undefined>
 
@@ -465,8 +467,9 @@ export declare function primaryStatus(prefix: string): PrimaryStatus | undefined
 /**
  * Resigns the campaign of `prefix`, or every campaign of this process: the signal of each lease is
  * aborted, then the lease is let go, and another server can take over at once. Resolves when Redis
- * has confirmed it, or when the lease has run out without it. Where there is no campaign it resolves
- * at once.
+ * has confirmed it, and at the latest when the lease has run out without that: less than `ttl` after
+ * its last renewal, and after `ttl / 6` where this server was not primary. Redis is asked to release
+ * what it may still keep for one `ttl` more. Where there is no campaign it resolves at once.
  *
  * `drain` is how long the work of `whilePrimary` may take to stop, in ms: from 0 (the default). Until
  * it has stopped, or the time is up, the lease is renewed, `isHeld` stays true, and no other server

@@ -2,8 +2,8 @@
 
 import {
   establishPrimaryServer,
-  type LeaseOptions,
   LeaderRunner,
+  type LeaseOptions,
   onPrimaryChange,
   resignPrimaryServer,
   setLogger,

@@ -39,7 +39,8 @@ use crate::store::{Source, Target};
 ///
 /// Rejects with `ERR_INVALID_CONFIG` (an argument; also when a campaign of this prefix is under way
 /// with another configuration), `ERR_STORE_DENIED` (credentials, permissions, or a key of another
-/// type under our name) and `ERR_CLOSED` (the process is ending).
+/// type under our name) and `ERR_CLOSED` (the process is ending, or the lease could not be handed over,
+/// in which case it was given up).
 #[napi(
     catch_unwind,
     ts_args_type = "redis: RedisSource, prefix: string, options?: ElectionOptions",

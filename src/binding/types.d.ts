@@ -250,7 +250,8 @@ export type RunOutcome =
  * - `ERR_STORE_UNAVAILABLE`: no answer from Redis in time.
  * - `ERR_STORE_DENIED`: Redis refuses us for good: credentials, permissions, or a key of another
  *   type under our name.
- * - `ERR_CLOSED`: the process is ending, or the background thread could not be had.
+ * - `ERR_CLOSED`: the process is ending, the background thread could not be had, or a lease could not be handed to
+ *   JavaScript and was given up.
  */
 export type PrimaryLeaseErrorCode =
   | 'ERR_INVALID_CONFIG'

@@ -60,6 +60,7 @@ pub fn reason_word(reason: Reason) -> &'static str {
         Reason::Stalled => "stalled",
         Reason::Resigned => "resigned",
         Reason::Exit => "exit",
+        Reason::Internal => "internal",
     }
 }
 

@@ -183,6 +183,8 @@ pub enum Reason {
     Resigned,
     /// The process or its environment ended.
     Exit,
+    /// The lease could not be handed to whom it is for.
+    Internal,
 }
 
 /// What the outside is told.

@@ -126,7 +126,7 @@ impl LeaderRunner {
 
 fn resolve(promised: &Promised, outcome: Value) {
     if let Some(deferred) = promised.take() {
-        deferred.resolve_with(Some(outcome));
+        deferred.resolve(Some(outcome));
     }
 }
 

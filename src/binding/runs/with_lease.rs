@@ -30,7 +30,8 @@ use crate::election::scoped::Refusal;
 /// `minHold` ago, or has run this tick), `ERR_STORE_UNAVAILABLE` (no answer from Redis for
 /// `acquireTimeout`), `ERR_STORE_DENIED`, `ERR_LEASE_LOST` (it was lost during the run, or the run
 /// took longer than `maxRun`; with the `result` of the run if it finished, or its error as the
-/// `cause`), `ERR_INVALID_CONFIG` (an argument) and `ERR_CLOSED` (the process is ending).
+/// `cause`), `ERR_INVALID_CONFIG` (an argument) and `ERR_CLOSED` (the process is ending, or the lease
+/// could not be handed over, in which case it was given up).
 #[napi(
     catch_unwind,
     ts_generic_types = "T",
@@ -92,7 +93,16 @@ fn begin(
         Box::new(caller),
     )?;
     if let Some(signal) = signal {
-        *waiting.borrow_mut() = Some(Heeded::new(env, environment, signal, &job)?);
+        match Heeded::new(env, environment, signal, &job) {
+            Ok(heeded) => *waiting.borrow_mut() = Some(heeded),
+            Err(thrown) => {
+                // Told first: nothing runs for a caller who was refused.
+                if let Some(deferred) = promised.take() {
+                    deferred.reject(thrown.into());
+                }
+                job.abandon(env, environment, Ending::Refused(Refusal::Abandoned));
+            }
+        }
     }
     Ok(())
 }
@@ -118,7 +128,7 @@ impl Caller for Waiting {
             deferred.reject(PrimaryLeaseError::new(code, message));
         };
         match ending {
-            Ending::Returned { value, .. } => deferred.resolve_with(Some(value)),
+            Ending::Returned { value, .. } => deferred.resolve(Some(value)),
             Ending::Threw { error, .. } => deferred.reject_with(error),
             Ending::Refused(Refusal::Abandoned) if reason.is_some() => {
                 if let Some(reason) = reason {

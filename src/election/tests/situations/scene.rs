@@ -300,6 +300,7 @@ fn show_reason(reason: Reason) -> &'static str {
         Reason::Stalled => "stalled",
         Reason::Resigned => "resigned",
         Reason::Exit => "exit",
+        Reason::Internal => "internal",
     }
 }
 
