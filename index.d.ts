@@ -250,7 +250,8 @@ export type RunOutcome =
  * - `ERR_STORE_UNAVAILABLE`: no answer from Redis in time.
  * - `ERR_STORE_DENIED`: Redis refuses us for good: credentials, permissions, or a key of another
  *   type under our name.
- * - `ERR_CLOSED`: the process is ending, or the background thread could not be had.
+ * - `ERR_CLOSED`: the process is ending, the background thread could not be had, or a lease could not be handed to
+ *   JavaScript and was given up.
  */
 export type PrimaryLeaseErrorCode =
   | 'ERR_INVALID_CONFIG'
@@ -315,7 +316,10 @@ export declare class LeaderRunner {
  * resource to another server while a run goes on: the token tells the two apart.
  */
 export declare class Lease {
-  /** What it is the lease of; with a `LeaderRunner`, its prefix and the name, with a colon between. */
+  /**
+   * What it is the lease of: what `withLease` was given; with a `LeaderRunner`, its prefix and the
+   * name, with a colon between (one within the prefix or the name is `%3A`, and a percent sign `%25`).
+   */
   get resource(): string
   /**
    * The fencing token: a safe integer that rises with every grant for this resource. Hand it to
@@ -521,7 +525,8 @@ export declare function whilePrimary(prefix: string, run: (lease: PrimaryLease) 
  * `minHold` ago, or has run this tick), `ERR_STORE_UNAVAILABLE` (no answer from Redis for
  * `acquireTimeout`), `ERR_STORE_DENIED`, `ERR_LEASE_LOST` (it was lost during the run, or the run
  * took longer than `maxRun`; with the `result` of the run if it finished, or its error as the
- * `cause`), `ERR_INVALID_CONFIG` (an argument) and `ERR_CLOSED` (the process is ending).
+ * `cause`), `ERR_INVALID_CONFIG` (an argument) and `ERR_CLOSED` (the process is ending, or the lease
+ * could not be handed over, in which case it was given up).
  */
 export declare function withLease<T>(redis: RedisSource, resource: string, options: LeaseOptions, run: (lease: Lease) => T | Promise<T>): Promise<T>
 

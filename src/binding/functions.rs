@@ -17,7 +17,7 @@ use super::guarded::Guard;
 use super::js::{self, Kind, Value};
 use super::listener::{self, Role};
 use super::logging::{self, Logger};
-use super::options::{self, Options};
+use super::options::Options;
 use super::promise::{self, Deferred, Gathering};
 use super::source;
 use crate::driver::{Handle, Start, store};
@@ -117,13 +117,12 @@ fn start(
     let channel = environment.channel.clone();
     let broken = |error| PrimaryLeaseError::no_thread(&error);
     let store = store(&source, options.config.ttl).map_err(broken)?;
-    let name = options::name(&prefix, options.scope.as_deref());
-    let fence = Fence::of_election(store.clone(), &name, options.config.ttl);
+    let fence = Fence::of_election(store.clone(), &options.name, options.config.ttl);
     let heartbeat = environment.heartbeat().map_err(broken)?;
     let handle = Handle::start(Start {
         store,
         target: Target {
-            name: Arc::from(name),
+            name: Arc::from(options.name.as_str()),
             server: Arc::from(options.server_id.as_str()),
         },
         config: options.config.clone(),

@@ -43,6 +43,24 @@ impl From<Thrown> for napi::Error {
     }
 }
 
+/// The UTF-16 of a string, which need not be text: it may have half of a surrogate pair.
+pub fn utf16(text: Value) -> Result<Vec<u16>> {
+    let (env, mut length) = (text.value().env, 0);
+    // SAFETY: both are of a live value. Without a buffer the call measures, and with one it writes as
+    // much as there is room for, a zero behind it.
+    unsafe {
+        let measured =
+            sys::napi_get_value_string_utf16(env, text.raw(), ptr::null_mut(), 0, &mut length);
+        napi::check_status!(measured)?;
+        let mut units = vec![0; length + 1];
+        let (room, place) = (units.len(), units.as_mut_ptr());
+        let read = sys::napi_get_value_string_utf16(env, text.raw(), place, room, &mut length);
+        napi::check_status!(read)?;
+        units.truncate(length);
+        Ok(units)
+    }
+}
+
 /// A value by its type.
 pub enum Kind {
     /// `undefined` or `null`.

@@ -39,7 +39,10 @@ export interface RedisOptions {
   db?: number | string | null
   username?: string | null
   password?: string | null
-  /** Put before every key and channel. */
+  /**
+   * Put before every key and channel. Its first pair of braces, which names the hash slot in a cluster,
+   * is not empty.
+   */
   keyPrefix?: string | null
   /** Shown by `CLIENT LIST`, with a suffix. */
   connectionName?: string | null
@@ -80,7 +83,10 @@ export interface ElectionOptions {
    * Node 20.16: one that was started with `--inspect`).
    */
   stallTimeout?: number | false
-  /** One primary per scope, say per version: appended to the prefix, after a colon. */
+  /**
+   * One primary per scope, say per version: appended to the prefix, after a colon. In Redis a colon within
+   * the prefix or the scope is written `%3A`, and a percent sign `%25`.
+   */
   scope?: string
   /**
    * The name of this server, for people: 1 to 200 characters. Default: the environment variable

@@ -186,19 +186,3 @@ const MAX_ESTABLISH_TIMEOUT: Duration = Duration::from_secs(3600);
 const MIN_DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Twelve times the longest ttl, which is its default there.
 const MAX_STALL_TIMEOUT: Duration = Duration::from_secs(12 * 86_400);
-
-/// 1 to 200 characters without control characters or braces: the name stands between braces in a
-/// key, where they mark the hash slot.
-pub fn check_name(field: &'static str, name: &str) -> Result<(), ConfigError> {
-    let length = name.chars().count();
-    let allowed = |c: char| !c.is_control() && c != '{' && c != '}';
-    if (1..=200).contains(&length) && name.chars().all(allowed) {
-        return Ok(());
-    }
-    let shown: String = name.chars().take(40).collect();
-    Err(ConfigError {
-        field,
-        value: format!("{shown:?} ({length} characters)"),
-        rule: "1 to 200 characters without control characters or braces".into(),
-    })
-}

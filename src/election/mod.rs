@@ -16,6 +16,7 @@ mod hearing;
 mod identity;
 mod lease;
 mod message;
+mod name;
 pub(crate) mod planted;
 mod random;
 pub mod scoped;
@@ -28,7 +29,7 @@ mod transitions;
 mod watch;
 
 pub use config::{
-    Config, ConfigError, DEFAULT_ESTABLISH_TIMEOUT, DEFAULT_TTL, MAX_TTL, MIN_TTL, check_name,
+    Config, ConfigError, DEFAULT_ESTABLISH_TIMEOUT, DEFAULT_TTL, MAX_TTL, MIN_TTL,
     check_stall_timeout, default_stall_timeout,
 };
 pub use election::Election;
@@ -37,6 +38,7 @@ pub use message::{
     Answer, Change, Command, Event, Failure, Grant, Message, Notice, Outcome, Output, Primary,
     Reason, Record, Reply, Request, Version,
 };
+pub use name::{check_name, compose};
 pub(crate) use planted::planted;
 pub use random::Random;
 pub use time::Time;

@@ -1,5 +1,21 @@
 use std::sync::Arc;
 
+use crate::election::ConfigError;
+
+/// Refuses a prefix with an empty hash tag. Redis looks at the first pair of braces of a key alone; where
+/// there is nothing between them, ours behind it name no slot, and a cluster scatters the keys.
+pub fn check_key_prefix(prefix: &str) -> Result<(), ConfigError> {
+    let tag = prefix.split_once('{').map(|(_, rest)| rest);
+    match tag {
+        Some(tag) if tag.starts_with('}') => Err(ConfigError {
+            field: "keyPrefix",
+            value: format!("{prefix:?}"),
+            rule: "without an empty hash tag (its first '{' followed by '}'), which puts the keys of one name into different slots of a cluster".into(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// The names of one election in Redis.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Keys {
@@ -59,6 +75,31 @@ mod tests {
         let keys = Keys::new("app:", "chronos");
         assert_eq!(&*keys.record, "app:primary:{chronos}");
         assert_eq!(&*keys.changes, "app:primary:{chronos}:changes");
+    }
+
+    /// What Redis hashes of a key, by its specification.
+    fn tag(key: &str) -> &str {
+        let tag = key
+            .split_once('{')
+            .and_then(|(_, rest)| rest.split_once('}'))
+            .map(|(tag, _)| tag);
+        tag.filter(|tag| !tag.is_empty()).unwrap_or(key)
+    }
+
+    #[test]
+    fn the_keys_of_one_name_share_a_slot_under_every_prefix_that_is_allowed() {
+        for prefix in ["", "app:", "{app}", "{app}{}", "}{x}", "app{", "}{", "a}b"] {
+            assert_eq!(check_key_prefix(prefix), Ok(()), "{prefix}");
+            let keys = ScopedKeys::new(prefix, "chronos:mail");
+            assert_eq!(tag(&keys.lease), tag(&keys.tick(1_795)), "{prefix}");
+        }
+        for prefix in ["{}", "app:{}:", "{}{app}"] {
+            let refusal = check_key_prefix(prefix).unwrap_err().to_string();
+            assert!(refusal.starts_with("keyPrefix must be"), "{refusal}");
+            assert!(refusal.contains(prefix), "{refusal}");
+            let keys = ScopedKeys::new(prefix, "chronos:mail");
+            assert_ne!(tag(&keys.lease), tag(&keys.tick(1_795)), "{prefix}");
+        }
     }
 
     #[test]

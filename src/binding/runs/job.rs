@@ -20,9 +20,20 @@ use crate::election::Reason;
 use crate::election::scoped::ScopedEnd;
 use crate::store::Backend;
 
+/// What a run has the lease of.
+pub struct Resource {
+    /// As it is shown to people.
+    pub shown: Arc<str>,
+    /// As the store knows it.
+    pub name: Arc<str>,
+}
+
 pub struct Job {
     pub number: u64,
+    /// As it is shown to people.
     pub resource: Arc<str>,
+    /// As the store knows it.
+    pub name: Arc<str>,
     pub exit_timeout: Duration,
     /// Where its lease is, and what that can ask of resources.
     pub store: Arc<dyn Backend>,
@@ -61,7 +72,7 @@ enum Stage {
 impl Job {
     pub fn new(
         number: u64,
-        resource: Arc<str>,
+        resource: Resource,
         options: &RunOptions,
         store: Arc<dyn Backend>,
         handle: RunHandle,
@@ -70,7 +81,8 @@ impl Job {
     ) -> Rc<Self> {
         Rc::new(Job {
             number,
-            resource,
+            resource: resource.shown,
+            name: resource.name,
             exit_timeout: options.exit_timeout,
             store,
             ttl: options.config.ttl,

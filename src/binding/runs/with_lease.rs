@@ -9,7 +9,7 @@ use napi::bindgen_prelude::{Object, Unknown};
 use napi_derive::napi;
 
 use super::ending::{Caller, Ending};
-use super::job::Job;
+use super::job::{Job, Resource};
 use super::options::RunOptions;
 use super::outcome::{lost, refused, start_job};
 use crate::binding::environment::{self, Environment};
@@ -18,8 +18,8 @@ use crate::binding::given::{function, text};
 use crate::binding::js::{self, Value};
 use crate::binding::promise::{self, Deferred, Promised};
 use crate::binding::shelf::Place;
-use crate::election::check_name;
 use crate::election::scoped::Refusal;
+use crate::election::{check_name, compose};
 
 /// Runs `run` while this server holds the lease of `resource`, and resolves with what it returned.
 ///
@@ -65,6 +65,7 @@ fn begin(
 ) -> Result<()> {
     let resource = text("resource", resource)?;
     check_name("resource", &resource)?;
+    let name = compose("resource", &[&resource])?;
     let (options, signal) = RunOptions::of_with_lease(env, options)?;
     let run = function("run", run)?;
     let store = environment.backend(env, redis, options.config.ttl)?;
@@ -77,8 +78,9 @@ fn begin(
         }
         return Ok(());
     }
+    let shown: Arc<str> = resource.into();
     let caller = Waiting {
-        resource: resource.as_str().into(),
+        resource: shown.clone(),
         promised: promised.clone(),
         signal: Rc::default(),
     };
@@ -87,7 +89,10 @@ fn begin(
         env,
         environment,
         store,
-        resource.into(),
+        Resource {
+            shown,
+            name: name.into(),
+        },
         options,
         run,
         Box::new(caller),
