@@ -7,7 +7,8 @@
  * new one is elected. `PrimaryLease.token` is how the thing being written to tells them apart. That
  * there is one primary at a time assumes that the clocks of the servers run at the same rate within
  * 1 % (steps of the clock do no harm) and that there is one Redis at a time: where a failover
- * leaves an old master answering its clients, two primaries can overlap for at most one `ttl`.
+ * leaves an old master answering its clients, two primaries overlap for as long as it answers one of
+ * them.
  *
  * All times are in milliseconds.
  */

@@ -91,12 +91,12 @@ impl Config {
         check_stall_timeout(self.ttl, self.stall_timeout)
     }
 
-    /// From the send of a confirmed request to the end of the validity window (DESIGN R5).
+    /// From the send of a confirmed request to the end of the validity window (R5 of docs/protocol.md).
     pub fn window(&self) -> Duration {
         drift_margins(self.ttl)
     }
 
-    /// From the send of a confirmed request to the step-down deadline (DESIGN R4).
+    /// From the send of a confirmed request to the step-down deadline (R4 of docs/protocol.md).
     pub fn term(&self) -> Duration {
         self.window().saturating_sub(step_down_margin(self.ttl))
     }
@@ -161,7 +161,8 @@ pub fn check_stall_timeout(ttl: Duration, timeout: Option<Duration>) -> Result<(
     }
 }
 
-/// What is left of a ttl for whoever holds the lease, when clocks run at different speeds (DESIGN R5).
+/// What is left of a ttl for whoever holds the lease, when clocks run at different speeds
+/// (R5 of docs/protocol.md).
 pub(super) fn drift_margins(ttl: Duration) -> Duration {
     if planted!(NoDriftMargins) {
         return ttl;

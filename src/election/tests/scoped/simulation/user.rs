@@ -335,7 +335,7 @@ fn reason_word(reason: crate::election::Reason) -> &'static str {
     }
 }
 
-/// What a window and its step-down margin come to (DESIGN's figures, not the code's).
+/// What a window and its step-down margin come to (the figures of docs/protocol.md, not the code's).
 fn own_term(plan: &LeasePlan) -> Duration {
     let ttl = plan.config.ttl;
     ttl * 98 / 100 - Duration::from_millis(20) - ttl / 5

@@ -1,4 +1,4 @@
-//! The checkers of DESIGN's rules, each on its own, from true time and the register's own history.
+//! The checkers of the rules of docs/protocol.md, each on its own, from true time and the register's own history.
 
 mod deadline;
 mod events;
