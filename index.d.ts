@@ -309,7 +309,8 @@ export declare class LeaderRunner {
   /**
    * Begins no more runs, and resolves when those that are under way have ended and their leases are
    * released: at the latest after `drain` ms (default `lockTTL`), when what still runs is told so by
-   * its `signal` and its lease is released all the same. Never rejects but for `ERR_INVALID_CONFIG`.
+   * its `signal` and its lease is released all the same. Where Redis does not answer, a lease that has
+   * run out counts as released. Never rejects but for `ERR_INVALID_CONFIG`.
    *
    * Without it, and without waiting for it, the end of the process releases everything.
    */
