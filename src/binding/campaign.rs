@@ -3,7 +3,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use napi::Env;
-use napi::bindgen_prelude::{Object, ObjectRef};
+use napi::bindgen_prelude::Object;
 
 use super::change::{Present, Telling, number, primary_to_js};
 use super::environment::{self, Environment};
@@ -82,29 +82,39 @@ impl Campaign {
     }
 
     /// The lease that is held, and not about to be let go.
-    pub fn lease_to_work_under(&self, env: &Env) -> Option<(Arc<LeaseCell>, Value)> {
+    pub fn lease_to_work_under(
+        &self,
+        env: &Env,
+        environment: &Environment,
+    ) -> Option<(Arc<LeaseCell>, Value)> {
         if self.is_draining() || !self.is_held() {
             return None;
         }
-        let term = self.term.borrow();
-        let term = term.as_ref()?;
-        Some((term.cell.clone(), term.object(env).ok()?))
+        let term = self.term.borrow().clone()?;
+        Some((term.cell.clone(), self.object(env, environment, &term)?))
     }
 
-    pub fn present(&self, env: &Env) -> Present {
-        let term = self.term.borrow();
+    pub fn present(&self, env: &Env, environment: &Environment) -> Present {
         // One whose signal is aborted already is nothing to begin with.
-        let term = term.as_ref().filter(|_| !self.is_draining());
+        let term = self.term.borrow().clone().filter(|_| !self.is_draining());
         Present {
             unavailable: self.unavailable.borrow().clone(),
-            lease: term.and_then(|term| term.object(env).ok()),
+            lease: term.and_then(|term| self.object(env, environment, &term)),
             primary: self.primary.borrow().clone(),
         }
     }
 
+    /// The lease as JavaScript has it; where it cannot be had the place is given up.
+    fn object(&self, env: &Env, environment: &Environment, term: &Term) -> Option<Value> {
+        let object = term.object(env);
+        object
+            .map_err(|thrown| self.give_up(env, environment, &thrown))
+            .ok()
+    }
+
     pub fn hear(self: &Rc<Self>, env: &Env, environment: &Environment, change: Change) {
         let telling = match change {
-            Change::Elected(cell) => self.begin_term(env, cell),
+            Change::Elected(cell) => self.begin_term(env, environment, cell),
             Change::Lost { token, reason: why } => {
                 self.end_term(env, environment);
                 self.stop_draining(env);
@@ -131,7 +141,11 @@ impl Campaign {
                 Some(Telling::Available)
             }
             Change::Answer { establish, answer } => {
-                self.answer(env, establish, answer);
+                self.answer(env, environment, establish, answer);
+                None
+            }
+            Change::Unconfirmed { resign } => {
+                self.ends.answer(resign);
                 None
             }
             Change::Ended { resign } => {
@@ -140,8 +154,10 @@ impl Campaign {
             }
             Change::Failed { token } => self.fail(env, environment, token),
         };
-        if let Some(telling) = telling {
-            broadcast(env, environment, &self.prefix, &telling);
+        if let Some(telling) = telling
+            && let Err(thrown) = broadcast(env, environment, &self.prefix, &telling)
+        {
+            self.not_told(env, environment, &telling, &thrown);
         }
         // With its last handle the loop ends, and with the last loop the connection.
         if !self.active.get() && self.ends.are_over() {
@@ -196,7 +212,31 @@ impl Campaign {
         }
     }
 
-    fn begin_term(self: &Rc<Self>, env: &Env, cell: Arc<LeaseCell>) -> Option<Telling> {
+    /// Something could not be told, for a reason of ours.
+    pub fn not_told(
+        &self,
+        env: &Env,
+        environment: &Environment,
+        telling: &Telling,
+        why: &js::Thrown,
+    ) {
+        match telling {
+            Telling::Elected(_) => self.give_up(env, environment, why),
+            _ => tracing::error!(
+                environment = environment.id,
+                prefix = %self.prefix,
+                error = %why,
+                "a change could not be told"
+            ),
+        }
+    }
+
+    fn begin_term(
+        self: &Rc<Self>,
+        env: &Env,
+        environment: &Environment,
+        cell: Arc<LeaseCell>,
+    ) -> Option<Telling> {
         *self.primary.borrow_mut() = None;
         let begun = Term::begin(env, cell, self).and_then(|term| {
             let object = term.object(env)?;
@@ -208,7 +248,7 @@ impl Campaign {
                 Some(Telling::Elected(object))
             }
             Err(thrown) => {
-                tracing::error!(environment = environment::id(), prefix = %self.prefix, error = %thrown, "a lease could not be made");
+                self.give_up(env, environment, &thrown);
                 None
             }
         }
@@ -237,7 +277,7 @@ impl Campaign {
         }
     }
 
-    fn answer(&self, env: &Env, establish: u64, answer: Answer) {
+    fn answer(&self, env: &Env, environment: &Environment, establish: u64, answer: Answer) {
         let mut waiting = self.waiting.borrow_mut();
         let (answered, others) = waiting.drain(..).partition(|(n, _)| *n <= establish);
         *waiting = others;
@@ -246,9 +286,23 @@ impl Campaign {
         if matches!(answer, Answer::Denied { .. }) {
             self.active.set(!self.waiting.borrow().is_empty());
         }
+        let lease = match &answer {
+            Answer::Elected(token) => self.lease(env, *token),
+            _ => Ok(None),
+        };
+        let lease = match lease {
+            Ok(lease) => lease,
+            Err(thrown) => {
+                self.give_up(env, environment, &thrown);
+                for (_, deferred) in answered {
+                    deferred.reject(self.not_handed_over(&thrown));
+                }
+                return;
+            }
+        };
         for (_, deferred) in answered {
             match &answer {
-                Answer::Elected(token) => deferred.resolve(self.lease_reference(env, *token)),
+                Answer::Elected(_) => deferred.resolve(lease),
                 Answer::NotElected | Answer::Unavailable { .. } | Answer::Resigned => {
                     deferred.resolve(None);
                 }
@@ -259,11 +313,11 @@ impl Campaign {
         }
     }
 
-    /// A reference of its own, which the promise consumes.
-    fn lease_reference(&self, env: &Env, token: Token) -> Option<ObjectRef<false>> {
+    /// The lease with this token; `None` where it is over by now.
+    fn lease(&self, env: &Env, token: Token) -> js::Result<Option<Value>> {
         let term = self.term.borrow();
-        let term = term.as_ref().filter(|term| term.cell.token() == token)?;
-        js::read(term.object(env).ok()?).ok()
+        let term = term.as_ref().filter(|term| term.cell.token() == token);
+        term.map(|term| term.object(env)).transpose()
     }
 
     fn fail(&self, env: &Env, environment: &Environment, token: Option<Token>) -> Option<Telling> {

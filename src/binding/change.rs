@@ -25,7 +25,6 @@ pub enum Telling {
 }
 
 /// What a late listener is told first.
-#[derive(Default)]
 pub struct Present {
     pub unavailable: Option<Arc<str>>,
     pub lease: Option<Value>,

@@ -55,6 +55,23 @@ pub enum Delivery {
     Ping,
 }
 
+/// Whose lease a delivery is about.
+enum Concerned {
+    Campaign(u64),
+    Job(u64),
+    Nobody,
+}
+
+impl Delivery {
+    fn concerned(&self) -> Concerned {
+        match self {
+            Delivery::Change { campaign, .. } => Concerned::Campaign(*campaign),
+            Delivery::Run { job, .. } => Concerned::Job(*job),
+            _ => Concerned::Nobody,
+        }
+    }
+}
+
 /// Something to be done on an environment's own thread.
 pub type Act = Box<dyn FnOnce(&Env, &Rc<Environment>) + Send>;
 
@@ -140,6 +157,31 @@ impl Environment {
         campaign.cloned()
     }
 
+    /// The campaign with this number, unless it has ended.
+    pub fn numbered(&self, campaign: u64) -> Option<Rc<Campaign>> {
+        let campaigns = self.campaigns.borrow();
+        campaigns.iter().find(|c| c.number == campaign).cloned()
+    }
+
+    /// Lets go of a lease that may have reached nobody.
+    fn give_up(self: &Rc<Self>, env: &Env, concerned: Concerned) {
+        let why = js::Thrown("delivering a change broke".into());
+        match concerned {
+            Concerned::Campaign(number) => {
+                if let Some(campaign) = self.numbered(number) {
+                    campaign.give_up(env, self, &why);
+                }
+            }
+            Concerned::Job(number) => {
+                let job = self.jobs.borrow().get(&number).cloned();
+                if let Some(job) = job {
+                    job.give_up(env, self, &why.0);
+                }
+            }
+            Concerned::Nobody => {}
+        }
+    }
+
     /// The life of this environment's event loop, asked for from the first call on.
     pub fn heartbeat(&self) -> io::Result<Heartbeat> {
         if let Some(heartbeat) = self.heartbeat.get() {
@@ -171,10 +213,7 @@ impl Environment {
     fn deliver(self: &Rc<Self>, env: &Env, delivery: Delivery) {
         match delivery {
             Delivery::Change { campaign, change } => {
-                let campaigns = self.campaigns.borrow();
-                let campaign = campaigns.iter().find(|c| c.number == campaign).cloned();
-                drop(campaigns);
-                if let Some(campaign) = campaign {
+                if let Some(campaign) = self.numbered(campaign) {
                     campaign.hear(env, self, change);
                 }
             }
@@ -228,9 +267,10 @@ pub fn present(env: &Env) -> napi::Result<Rc<Environment>> {
         numbers: Cell::new(0),
         awaited: Cell::new(0),
     });
-    PRESENT.with(|present| *present.borrow_mut() = Some(environment.clone()));
-    logging::attach(&environment);
+    // What cannot be let go at its end gets no lease.
     exit::watch(env)?;
+    logging::attach(&environment);
+    PRESENT.with(|present| *present.borrow_mut() = Some(environment.clone()));
     Ok(environment)
 }
 
@@ -260,13 +300,16 @@ fn queue(env: &Env) -> napi::Result<Queue> {
         .weak::<true>()
         .build_callback(|context| {
             let (env, delivery) = (context.env, context.value);
-            let delivered = catch_unwind(AssertUnwindSafe(|| {
-                if let Some(environment) = existing() {
-                    environment.deliver(&env, delivery);
-                }
-            }));
-            if delivered.is_err() {
-                tracing::error!(environment = id(), "delivering a change broke");
+            let Some(environment) = existing() else {
+                return Ok(());
+            };
+            let concerned = delivery.concerned();
+            let delivered = || environment.deliver(&env, delivery);
+            if catch_unwind(AssertUnwindSafe(delivered)).is_err() {
+                tracing::error!(environment = environment.id, "delivering a change broke");
+                // A second panic ends here too.
+                let given_up = || environment.give_up(&env, concerned);
+                let _ = catch_unwind(AssertUnwindSafe(given_up));
             }
             Ok(())
         })

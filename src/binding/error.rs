@@ -90,9 +90,9 @@ impl PrimaryLeaseError {
     /// A real `Error` with our name and code.
     pub fn to_js(&self, env: &Env) -> napi::Result<Object<'static>> {
         let mut error = named(env, "PrimaryLeaseError", &self.message)?;
-        error.set_named_property("code", self.code.as_str())?;
+        js::set(&mut error, "code", Some(self.code.as_str()))?;
         for (name, number) in &self.numbers {
-            error.set_named_property(name, *number)?;
+            js::set(&mut error, name, Some(*number))?;
         }
         Ok(error)
     }

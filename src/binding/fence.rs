@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::{BufferSlice, JsObjectValue, Null, Object, Uint8ArraySlice};
+use napi::bindgen_prelude::{BufferSlice, Null, Object, Uint8ArraySlice};
 use napi::{Env, JsValue};
 
 use super::change::number;
@@ -174,7 +174,7 @@ fn settle(
         Err(failure) => return deferred.reject(question.failed(&failure)),
     };
     match settled {
-        Ok(value) => deferred.resolve_with(value),
+        Ok(value) => deferred.resolve(value),
         Err(thrown) => deferred.reject(thrown.into()),
     }
 }
@@ -279,6 +279,6 @@ fn reply_error(env: &Env, words: &str) -> js::Result<Value> {
     let mut error = error::named(env, "ReplyError", words)?;
     let code = words.split(' ').next().unwrap_or_default();
     let is_code = !code.is_empty() && code.bytes().all(|b| b.is_ascii_uppercase());
-    error.set_named_property("code", if is_code { code } else { "ERR" })?;
+    js::set(&mut error, "code", Some(if is_code { code } else { "ERR" }))?;
     Ok(js::value(&error))
 }

@@ -17,7 +17,7 @@ use super::guarded::Guard;
 use super::js::{self, Kind, Value};
 use super::listener::{self, Role};
 use super::logging::{self, Logger};
-use super::options::{self, Options};
+use super::options::Options;
 use super::promise::{self, Deferred, Gathering};
 use super::source;
 use crate::driver::{Handle, Start, store};
@@ -39,7 +39,8 @@ use crate::store::{Source, Target};
 ///
 /// Rejects with `ERR_INVALID_CONFIG` (an argument; also when a campaign of this prefix is under way
 /// with another configuration), `ERR_STORE_DENIED` (credentials, permissions, or a key of another
-/// type under our name) and `ERR_CLOSED` (the process is ending).
+/// type under our name) and `ERR_CLOSED` (the process is ending, or the lease could not be handed over,
+/// in which case it was given up).
 #[napi(
     catch_unwind,
     ts_args_type = "redis: RedisSource, prefix: string, options?: ElectionOptions",
@@ -116,13 +117,12 @@ fn start(
     let channel = environment.channel.clone();
     let broken = |error| PrimaryLeaseError::no_thread(&error);
     let store = store(&source, options.config.ttl).map_err(broken)?;
-    let name = options::name(&prefix, options.scope.as_deref());
-    let fence = Fence::of_election(store.clone(), &name, options.config.ttl);
+    let fence = Fence::of_election(store.clone(), &options.name, options.config.ttl);
     let heartbeat = environment.heartbeat().map_err(broken)?;
     let handle = Handle::start(Start {
         store,
         target: Target {
-            name: Arc::from(name),
+            name: Arc::from(options.name.as_str()),
             server: Arc::from(options.server_id.as_str()),
         },
         config: options.config.clone(),
@@ -241,8 +241,9 @@ pub fn primary_status(env: &Env, prefix: Unknown) -> napi::Result<Unknown<'stati
 
 /// Resigns the campaign of `prefix`, or every campaign of this process: the signal of each lease is
 /// aborted, then the lease is let go, and another server can take over at once. Resolves when Redis
-/// has confirmed it, or when the lease has run out without it. Where there is no campaign it resolves
-/// at once.
+/// has confirmed it, and at the latest when the lease has run out without that: less than `ttl` after
+/// its last renewal, and after `ttl / 6` where this server was not primary. Redis is asked to release
+/// what it may still keep for one `ttl` more. Where there is no campaign it resolves at once.
 ///
 /// `drain` is how long the work of `whilePrimary` may take to stop, in ms: from 0 (the default). Until
 /// it has stopped, or the time is up, the lease is renewed, `isHeld` stays true, and no other server

@@ -101,7 +101,10 @@ impl<'a> Given<'a> {
             return Ok(None);
         };
         match js::kind(value)? {
-            Kind::Text(text) => Ok(Some(text)),
+            Kind::Text(text) => {
+                check_text(field, value, &text)?;
+                Ok(Some(text))
+            }
             _ => Err(PrimaryLeaseError::invalid(format!(
                 "{field} must be a string, got {}",
                 js::describe(value)
@@ -130,12 +133,51 @@ pub fn refuse_unknown(what: &str, keys: &[String], known: &[&str], shown: &[&str
 /// An argument that has to be a string.
 pub fn text(field: &str, value: Value) -> Result<String> {
     match js::kind(value)? {
-        Kind::Text(text) => Ok(text),
+        Kind::Text(text) => {
+            check_text(field, value, &text)?;
+            Ok(text)
+        }
         _ => Err(PrimaryLeaseError::invalid(format!(
             "{field} must be a string, got {}",
             js::describe(value)
         ))),
     }
+}
+
+/// Refuses half of a surrogate pair. `text` is what was read of the value: there all halves are the same
+/// replacement character, and different names one.
+pub fn check_text(field: &str, value: Value, text: &str) -> Result<()> {
+    if is_text(value, text)? {
+        return Ok(());
+    }
+    let shown: String = char::decode_utf16(js::utf16(value)?)
+        .take(40)
+        .map(|read| match read {
+            Ok(c) => c.escape_debug().to_string(),
+            Err(half) => format!("\\u{:04x}", half.unpaired_surrogate()),
+        })
+        .collect();
+    Err(not_text(field, &format!(", got \"{shown}\"")))
+}
+
+/// As [`check_text`], for what must not be repeated.
+pub fn check_secret(field: &str, value: Value, text: &str) -> Result<()> {
+    match is_text(value, text)? {
+        true => Ok(()),
+        false => Err(not_text(field, "")),
+    }
+}
+
+fn is_text(value: Value, text: &str) -> Result<bool> {
+    // Mostly there is nothing to look for.
+    Ok(!text.contains(char::REPLACEMENT_CHARACTER)
+        || char::decode_utf16(js::utf16(value)?).all(|read| read.is_ok()))
+}
+
+fn not_text(field: &str, got: &str) -> PrimaryLeaseError {
+    PrimaryLeaseError::invalid(format!(
+        "{field} must be text without half a surrogate pair{got}"
+    ))
 }
 
 /// An argument that has to be a function.

@@ -32,7 +32,7 @@ impl Guard {
     pub fn begin(&self, env: &Env, environment: &Environment, listener: &Listener) {
         let lease = environment
             .campaign(&listener.prefix)
-            .and_then(|campaign| campaign.lease_to_work_under(env));
+            .and_then(|campaign| campaign.lease_to_work_under(env, environment));
         let Some((cell, lease)) = lease else {
             return;
         };

@@ -13,9 +13,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-use napi::bindgen_prelude::{
-    FromNapiValue, FunctionCallContext, JsObjectValue, Object, ToNapiValue, Unknown,
-};
+use napi::bindgen_prelude::{FromNapiValue, FunctionCallContext, Object, ToNapiValue, Unknown};
 use napi::{Env, JsValue, ValueType, sys};
 
 /// A value, good until the call from JavaScript that we are in returns.
@@ -42,6 +40,24 @@ impl From<napi::Error> for Thrown {
 impl From<Thrown> for napi::Error {
     fn from(thrown: Thrown) -> Self {
         napi::Error::from_reason(thrown.0)
+    }
+}
+
+/// The UTF-16 of a string, which need not be text: it may have half of a surrogate pair.
+pub fn utf16(text: Value) -> Result<Vec<u16>> {
+    let (env, mut length) = (text.value().env, 0);
+    // SAFETY: both are of a live value. Without a buffer the call measures, and with one it writes as
+    // much as there is room for, a zero behind it.
+    unsafe {
+        let measured =
+            sys::napi_get_value_string_utf16(env, text.raw(), ptr::null_mut(), 0, &mut length);
+        napi::check_status!(measured)?;
+        let mut units = vec![0; length + 1];
+        let (room, place) = (units.len(), units.as_mut_ptr());
+        let read = sys::napi_get_value_string_utf16(env, text.raw(), place, room, &mut length);
+        napi::check_status!(read)?;
+        units.truncate(length);
+        Ok(units)
     }
 }
 
@@ -181,7 +197,8 @@ pub fn read<T: FromNapiValue>(value: Value) -> Result<T> {
     Ok(unsafe { T::from_napi_value(value.value().env, value.raw()) }?)
 }
 
-fn finish(env: &Env, status: sys::napi_status, raw: sys::napi_value) -> Result<Value> {
+/// What a call of Node-API made; what was thrown in it is taken out of the environment.
+pub fn finish(env: &Env, status: sys::napi_status, raw: sys::napi_value) -> Result<Value> {
     finish_call(env, status, raw).map_err(|thrown| match thrown {
         Some(thrown) => Thrown(show(env, thrown)),
         None => Thrown(format!(
@@ -264,8 +281,14 @@ pub fn object(env: &Env) -> Result<Object<'static>> {
 
 /// Sets a property; `None` leaves it out.
 pub fn set(object: &mut Object, name: &str, of: Option<impl ToNapiValue>) -> Result<()> {
-    match of {
-        Some(of) => Ok(object.set_named_property(name, of)?),
-        None => Ok(()),
-    }
+    let Some(of) = of else {
+        return Ok(());
+    };
+    let env = Env::from_raw(object.value().env);
+    let name = CString::new(name).map_err(|_| Thrown("a name with a zero in it".into()))?;
+    let of = make(&env, of)?;
+    // SAFETY: all are of this environment; the name ends with a zero. A setter of somebody's may throw.
+    let status =
+        unsafe { sys::napi_set_named_property(env.raw(), object.raw(), name.as_ptr(), of.raw()) };
+    finish(&env, status, of.raw()).map(|_| ())
 }

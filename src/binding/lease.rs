@@ -145,8 +145,9 @@ impl PrimaryLease {
 
     /// Resigns, without waiting for any work: `isHeld` is false and `signal` aborted before anything
     /// is sent, the campaign ends, and another server can take over at once. Resolves when Redis has
-    /// confirmed it, or when the lease has run out without it; never rejects. A second call changes
-    /// nothing. On an older lease of the same campaign it ends the campaign all the same.
+    /// confirmed it, and at the latest when the lease has run out without that: less than `ttl` after
+    /// its last renewal. Redis is asked to release it for one `ttl` more. Never rejects. A second call
+    /// changes nothing. On an older lease of the same campaign it ends the campaign all the same.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn release(&self, env: &Env) -> napi::Result<Object<'static>> {
         self.cell.end();

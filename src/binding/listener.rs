@@ -3,7 +3,7 @@ use std::rc::Rc;
 
 use napi::{Env, UnknownRef};
 
-use super::change::{Present, Telling};
+use super::change::Telling;
 use super::environment::{self, Delivery, Environment};
 use super::guarded::Guard;
 use super::js::{self, Value};
@@ -81,7 +81,16 @@ pub fn has_any(environment: &Environment, prefix: &str) -> bool {
 }
 
 /// Tells everybody who listens to `prefix` and has been told the present.
-pub fn broadcast(env: &Env, environment: &Environment, prefix: &str, telling: &Telling) {
+///
+/// # Errors
+///
+/// Where it could not be told to somebody, for a reason of ours.
+pub fn broadcast(
+    env: &Env,
+    environment: &Environment,
+    prefix: &str,
+    telling: &Telling,
+) -> js::Result<()> {
     let listeners: Vec<_> = environment
         .listeners
         .borrow()
@@ -89,9 +98,11 @@ pub fn broadcast(env: &Env, environment: &Environment, prefix: &str, telling: &T
         .filter(|l| l.prefix == prefix && l.live.get())
         .cloned()
         .collect();
+    let mut told = Ok(());
     for listener in listeners {
-        listener.tell(env, environment, telling);
+        told = told.and(listener.tell(env, environment, telling));
     }
+    told
 }
 
 /// Tells a late listener the present, from where on it hears every change.
@@ -102,24 +113,29 @@ pub fn tell_present(env: &Env, environment: &Environment, number: u64) {
     };
     drop(listeners);
     listener.live.set(true);
-    let present = match environment.campaign(&listener.prefix) {
-        Some(campaign) => campaign.present(env),
-        None => Present::default(),
+    let Some(campaign) = environment.campaign(&listener.prefix) else {
+        return;
     };
-    for telling in present.tellings() {
-        listener.tell(env, environment, &telling);
+    for telling in campaign.present(env, environment).tellings() {
+        if let Err(thrown) = listener.tell(env, environment, &telling) {
+            campaign.not_told(env, environment, &telling, &thrown);
+        }
     }
 }
 
 impl Listener {
-    fn tell(&self, env: &Env, environment: &Environment, telling: &Telling) {
+    fn tell(&self, env: &Env, environment: &Environment, telling: &Telling) -> js::Result<()> {
         match self.role {
-            Role::Told => self.tell_all(env, telling),
+            Role::Told => {
+                let change = telling.to_js(env, &self.prefix)?;
+                self.tell_all(env, js::value(&change));
+            }
             Role::Works(_) if matches!(telling, Telling::Elected(_)) => {
                 self.begin_work(env, environment);
             }
             Role::Works(_) => {}
         }
+        Ok(())
     }
 
     /// Begins what is to be done while this server is primary, if it is.
@@ -129,10 +145,9 @@ impl Listener {
         }
     }
 
-    fn tell_all(&self, env: &Env, telling: &Telling) {
-        let told = telling
-            .to_js(env, &self.prefix)
-            .and_then(|change| self.call(env, js::value(&change)))
+    fn tell_all(&self, env: &Env, change: Value) {
+        let told = self
+            .call(env, change)
             .and_then(|returned| returned.map_or(Ok(()), |value| self.observe(env, value)));
         if let Err(thrown) = told {
             tracing::error!(

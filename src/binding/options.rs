@@ -8,7 +8,7 @@ use napi::Env;
 use super::error::{PrimaryLeaseError, Result};
 use super::given::{Given, Limit};
 use super::js::Value;
-use crate::election::{Config, DEFAULT_TTL, check_name};
+use crate::election::{Config, DEFAULT_TTL, check_name, compose};
 
 /// What a campaign is started with, beside its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Options {
     pub config: Config,
     pub exit_timeout: Duration,
     pub scope: Option<String>,
+    /// Of the election: the prefix, with the scope where there is one.
+    pub name: String,
     pub server_id: String,
 }
 
@@ -52,16 +54,20 @@ impl Options {
         config.check()?;
         let exit_timeout = exit_timeout(&given)?;
         let scope = given.text("scope")?;
-        if let Some(scope) = &scope {
-            check_name("scope", scope)?;
-            check_name("prefix with its scope", &name(prefix, Some(scope)))?;
-        }
+        let name = match &scope {
+            Some(scope) => {
+                check_name("scope", scope)?;
+                compose("prefix with its scope", &[prefix, scope])?
+            }
+            None => compose("prefix", &[prefix])?,
+        };
         let server_id = given.text("serverId")?.unwrap_or_else(default_server_id);
         check_server_id(&server_id)?;
         Ok(Options {
             config,
             exit_timeout,
             scope,
+            name,
             server_id,
         })
     }
@@ -118,14 +124,6 @@ pub fn exit_timeout(given: &Given) -> Result<Duration> {
         )));
     }
     Ok(timeout)
-}
-
-/// The name of the election.
-pub fn name(prefix: &str, scope: Option<&str>) -> String {
-    match scope {
-        Some(scope) => format!("{prefix}:{scope}"),
-        None => prefix.into(),
-    }
 }
 
 fn check_server_id(server_id: &str) -> Result<()> {

@@ -12,7 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::rc::Rc;
 
-use napi::bindgen_prelude::{Object, ObjectRef};
+use napi::bindgen_prelude::Object;
 use napi::{Env, JsValue, check_status, sys};
 
 use super::environment;
@@ -58,20 +58,8 @@ pub fn rejected(env: &Env, error: PrimaryLeaseError) -> napi::Result<Object<'sta
 }
 
 impl Deferred {
-    /// With a lease, or `undefined`.
-    pub fn resolve(self, lease: Option<ObjectRef<false>>) {
-        let Some(lease) = lease else {
-            return self.resolve_with(None);
-        };
-        let value = lease.get_value(&self.env).map(|lease| js::value(&lease));
-        let env = self.env;
-        self.resolve_with(value.ok());
-        // Nothing to be done about a reference that cannot be given back.
-        let _ = lease.unref(&env);
-    }
-
     /// With a value, or `undefined`.
-    pub fn resolve_with(self, value: Option<Value>) {
+    pub fn resolve(self, value: Option<Value>) {
         let value = value.map_or_else(|| js::make(&self.env, ()), Ok);
         if let Ok(value) = value {
             self.keep_alive(false);
@@ -82,8 +70,11 @@ impl Deferred {
     }
 
     pub fn reject(self, error: PrimaryLeaseError) {
-        if let Ok(error) = error.to_js(&self.env) {
-            self.reject_with(js::value(&error));
+        let reason = error.to_js(&self.env).map(|error| js::value(&error));
+        // Somebody's setter may have thrown; without its code an error is still better than none.
+        let reason = reason.ok();
+        if let Some(reason) = reason.or_else(|| js::error(&self.env, &error.to_string())) {
+            self.reject_with(reason);
         }
     }
 

@@ -9,7 +9,9 @@ use napi::bindgen_prelude::Object;
 
 use super::campaign::Campaign;
 use super::environment::{self, Environment};
+use super::error::{Code, PrimaryLeaseError};
 use super::guarded;
+use super::js::Thrown;
 use super::promise::{self, Deferred, Gathering};
 use crate::driver::now;
 use crate::election::{Reason, Time};
@@ -20,12 +22,15 @@ pub struct Ends {
     drain: RefCell<Option<Drain>>,
     /// Callers who wait for the end, with the number of their resign.
     leaving: RefCell<Vec<(u64, Rc<Gathering>)>>,
-    /// The number of the latest resign, and of the latest that has ended.
+    /// The number of the latest resign, of the latest that nobody need wait for any longer, and of the
+    /// latest that has ended.
     resigned: Cell<u64>,
+    answered: Cell<u64>,
     ended: Cell<u64>,
 }
 
 /// A resign that has not been sent yet: the lease is renewed until the guarded work has stopped.
+#[derive(Default)]
 struct Drain {
     until: Time,
     /// The one alarm that counts.
@@ -61,6 +66,12 @@ impl Ends {
     /// The resign with this number, and each before it, has ended.
     pub fn end(&self, resign: u64) {
         self.ended.set(resign);
+        self.answer(resign);
+    }
+
+    /// Nobody waits any longer for the end of the resign with this number, or of one before it.
+    pub fn answer(&self, resign: u64) {
+        self.answered.set(resign.max(self.answered.get()));
         let mut leaving = self.leaving.borrow_mut();
         let (gone, others): (Vec<_>, Vec<_>) = leaving.drain(..).partition(|(n, _)| *n <= resign);
         *leaving = others;
@@ -71,7 +82,7 @@ impl Ends {
     }
 
     fn wait_for(&self, number: u64, gathering: Rc<Gathering>) {
-        if self.ended.get() < number {
+        if self.answered.get() < number {
             self.leaving.borrow_mut().push((number, gathering));
         } else {
             gathering.finish();
@@ -121,8 +132,8 @@ impl Campaign {
     /// For the end of the environment: the number to wait for, if anything may be on its way.
     /// Nothing is drained, since no work would stop any more.
     pub fn exit(&self) -> Option<u64> {
-        if self.active.replace(false) {
-            self.ends.resigned.set(self.handle.resign(Reason::Exit));
+        if self.is_active() {
+            self.send_resign(Reason::Exit);
         }
         (!self.ends.are_over()).then(|| self.ends.era())
     }
@@ -139,6 +150,43 @@ impl Campaign {
         if self.is_draining() {
             self.let_go(env);
         }
+    }
+
+    /// The lease could not be handed to JavaScript, or not to all of it: rather than kept by nobody,
+    /// it is let go. Whoever waits for it is refused.
+    pub fn give_up(&self, env: &Env, environment: &Environment, why: &Thrown) {
+        let (id, prefix) = (environment.id, &*self.prefix);
+        tracing::error!(environment = id, prefix, error = %why, "a lease could not be handed over, and is resigned");
+        if self.is_active() {
+            self.handle.end_lease();
+            self.abort(env);
+            let drain = self.ends.drain.take().unwrap_or_default();
+            let number = self.send_resign(Reason::Internal);
+            for gathering in drain.leaving {
+                self.ends.wait_for(number, gathering);
+            }
+            for deferred in drain.standing {
+                deferred.reject(self.not_handed_over(why));
+            }
+        }
+        for (_, deferred) in self.waiting.take() {
+            deferred.reject(self.not_handed_over(why));
+        }
+    }
+
+    pub fn not_handed_over(&self, why: &Thrown) -> PrimaryLeaseError {
+        let message = format!(
+            "the lease of {:?} could not be handed over, and was resigned: {why}",
+            self.prefix
+        );
+        PrimaryLeaseError::new(Code::Closed, message)
+    }
+
+    fn send_resign(&self, reason: Reason) -> u64 {
+        self.active.set(false);
+        let number = self.handle.resign(reason);
+        self.ends.resigned.set(number);
+        number
     }
 
     fn leave(
@@ -185,10 +233,7 @@ impl Campaign {
         let (number, alarm) = (self.number, environment.next_number());
         drain.alarm = alarm;
         environment.after(drain.until.since(now()), move |env, environment| {
-            let campaigns = environment.campaigns.borrow();
-            let campaign = campaigns.iter().find(|c| c.number == number).cloned();
-            drop(campaigns);
-            if let Some(campaign) = campaign {
+            if let Some(campaign) = environment.numbered(number) {
                 campaign.hear_alarm(env, environment, alarm);
             }
         });
@@ -213,9 +258,7 @@ impl Campaign {
         let Some(drain) = self.ends.drain.take() else {
             return;
         };
-        self.active.set(false);
-        let number = self.handle.resign(Reason::Resigned);
-        self.ends.resigned.set(number);
+        let number = self.send_resign(Reason::Resigned);
         for gathering in drain.leaving {
             self.ends.wait_for(number, gathering);
         }

@@ -56,9 +56,7 @@ impl Shelf {
         let mut raw = ptr::null_mut();
         // SAFETY: both are of this environment.
         let status = unsafe { sys::napi_get_element(env.raw(), array.raw(), place.0, &mut raw) };
-        napi::check_status!(status)?;
-        // SAFETY: the call that made it succeeded.
-        Ok(unsafe { Value::from_raw_unchecked(env.raw(), raw) })
+        js::finish(env, status, raw)
     }
 
     /// What lay there.
@@ -92,5 +90,5 @@ impl Inner {
 fn set(env: &Env, array: Value, place: u32, value: Value) -> js::Result<()> {
     // SAFETY: all are of this environment.
     let status = unsafe { sys::napi_set_element(env.raw(), array.raw(), place, value.raw()) };
-    Ok(napi::check_status!(status)?)
+    js::finish(env, status, value.raw()).map(|_| ())
 }

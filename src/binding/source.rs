@@ -7,9 +7,9 @@ use napi::bindgen_prelude::Object;
 use napi::{Env, JsValue};
 
 use super::error::{PrimaryLeaseError, Result};
-use super::given::refuse_unknown;
+use super::given::{check_secret, check_text, refuse_unknown};
 use super::js::{self, Kind, Value};
-use crate::store::{IpFamily, RedisSource, Source};
+use crate::store::{IpFamily, RedisSource, Source, check_key_prefix};
 
 /// What is honoured, under the names that ioredis gives it.
 const HONOURED: [&str; 10] = [
@@ -77,7 +77,10 @@ const IRRELEVANT: [&str; 36] = [
 
 pub fn read(env: &Env, redis: Value) -> Result<Source> {
     match js::kind(redis)? {
-        Kind::Text(url) => Ok(Source::parse_url(&url)?),
+        Kind::Text(url) => {
+            check_secret("redis", redis, &url)?;
+            Ok(Source::parse_url(&url)?)
+        }
         Kind::Object(object) if !object.is_array().map_err(js::Thrown::from)? => {
             match client_options(env, redis)? {
                 Some(options) => from_options(env, options),
@@ -151,6 +154,8 @@ fn from_options(env: &Env, options: Value) -> Result<Source> {
         return Err(refuse("role 'slave'", "a replica cannot be written to"));
     }
     let defaults = RedisSource::default();
+    let key_prefix = text(env, options, "keyPrefix")?.unwrap_or_default();
+    check_key_prefix(&key_prefix)?;
     Ok(Source::Redis(RedisSource {
         host: text(env, options, "host")?.unwrap_or(defaults.host),
         port: integer(env, options, "port", 1, 65_535)?.map_or(defaults.port, |port| port as u16),
@@ -158,7 +163,7 @@ fn from_options(env: &Env, options: Value) -> Result<Source> {
         db: integer(env, options, "db", 0, u32::MAX)?.unwrap_or(defaults.db),
         username: text(env, options, "username")?,
         password: text(env, options, "password")?,
-        key_prefix: text(env, options, "keyPrefix")?.unwrap_or_default(),
+        key_prefix,
         connection_name: text(env, options, "connectionName")?,
         family: match integer(env, options, "family", 0, 6)? {
             None | Some(0) => IpFamily::Any,
@@ -190,7 +195,14 @@ fn given(env: &Env, options: Value, name: &str) -> Result<Option<Kind>> {
 fn text(env: &Env, options: Value, name: &str) -> Result<Option<String>> {
     match given(env, options, name)? {
         None => Ok(None),
-        Some(Kind::Text(text)) => Ok(Some(text)),
+        Some(Kind::Text(text)) => {
+            let (field, value) = (format!("redis: {name}"), js::get(env, options, name)?);
+            match name {
+                "username" | "password" => check_secret(&field, value, &text)?,
+                _ => check_text(&field, value, &text)?,
+            }
+            Ok(Some(text))
+        }
         Some(Kind::Function) => Err(refuse(
             &format!("a {name} function"),
             "it cannot be called from here, give the value itself",

@@ -7,7 +7,8 @@
  * new one is elected. `PrimaryLease.token` is how the thing being written to tells them apart. That
  * there is one primary at a time assumes that the clocks of the servers run at the same rate within
  * 1 % (steps of the clock do no harm) and that there is one Redis at a time: where a failover
- * leaves an old master answering its clients, two primaries can overlap for at most one `ttl`.
+ * leaves an old master answering its clients, two primaries overlap for as long as it answers one of
+ * them.
  *
  * All times are in milliseconds.
  */
@@ -39,7 +40,10 @@ export interface RedisOptions {
   db?: number | string | null
   username?: string | null
   password?: string | null
-  /** Put before every key and channel. */
+  /**
+   * Put before every key and channel. Its first pair of braces, which names the hash slot in a cluster,
+   * is not empty.
+   */
   keyPrefix?: string | null
   /** Shown by `CLIENT LIST`, with a suffix. */
   connectionName?: string | null
@@ -80,7 +84,10 @@ export interface ElectionOptions {
    * Node 20.16: one that was started with `--inspect`).
    */
   stallTimeout?: number | false
-  /** One primary per scope, say per version: appended to the prefix, after a colon. */
+  /**
+   * One primary per scope, say per version: appended to the prefix, after a colon. In Redis a colon within
+   * the prefix or the scope is written `%3A`, and a percent sign `%25`.
+   */
   scope?: string
   /**
    * The name of this server, for people: 1 to 200 characters. Default: the environment variable
@@ -250,7 +257,8 @@ export type RunOutcome =
  * - `ERR_STORE_UNAVAILABLE`: no answer from Redis in time.
  * - `ERR_STORE_DENIED`: Redis refuses us for good: credentials, permissions, or a key of another
  *   type under our name.
- * - `ERR_CLOSED`: the process is ending, or the background thread could not be had.
+ * - `ERR_CLOSED`: the process is ending, the background thread could not be had, or a lease could not be handed to
+ *   JavaScript and was given up.
  */
 export type PrimaryLeaseErrorCode =
   | 'ERR_INVALID_CONFIG'

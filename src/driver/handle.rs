@@ -34,6 +34,11 @@ pub enum Change {
         establish: u64,
         answer: Answer,
     },
+    /// To whoever called [`Handle::resign`] up to the call that returned this number: what was held
+    /// has run out, though the store has not confirmed its release, which goes on.
+    Unconfirmed {
+        resign: u64,
+    },
     /// Nothing is on its way any more of any campaign that was resigned with [`Handle::resign`]
     /// up to the one that returned this number.
     Ended {
@@ -55,6 +60,7 @@ pub fn reason_word(reason: Reason) -> &'static str {
         Reason::Stalled => "stalled",
         Reason::Resigned => "resigned",
         Reason::Exit => "exit",
+        Reason::Internal => "internal",
     }
 }
 
@@ -139,7 +145,7 @@ impl Handle {
 
     /// Ends the campaign: the lease is not held from here on, [`Change::Resigned`] follows if
     /// there was a campaign, and [`Change::Ended`] with at least the returned number when nothing
-    /// is on its way any more.
+    /// is on its way any more; before that [`Change::Unconfirmed`] where the store is silent.
     pub fn resign(&self, reason: Reason) -> u64 {
         let number = self.shared.begin_resign();
         self.send(Input::Resign { reason, number });

@@ -20,9 +20,20 @@ use crate::election::Reason;
 use crate::election::scoped::ScopedEnd;
 use crate::store::Backend;
 
+/// What a run has the lease of.
+pub struct Resource {
+    /// As it is shown to people.
+    pub shown: Arc<str>,
+    /// As the store knows it.
+    pub name: Arc<str>,
+}
+
 pub struct Job {
     pub number: u64,
+    /// As it is shown to people.
     pub resource: Arc<str>,
+    /// As the store knows it.
+    pub name: Arc<str>,
     pub exit_timeout: Duration,
     /// Where its lease is, and what that can ask of resources.
     pub store: Arc<dyn Backend>,
@@ -61,7 +72,7 @@ enum Stage {
 impl Job {
     pub fn new(
         number: u64,
-        resource: Arc<str>,
+        resource: Resource,
         options: &RunOptions,
         store: Arc<dyn Backend>,
         handle: RunHandle,
@@ -70,7 +81,8 @@ impl Job {
     ) -> Rc<Self> {
         Rc::new(Job {
             number,
-            resource,
+            resource: resource.shown,
+            name: resource.name,
             exit_timeout: options.exit_timeout,
             store,
             ttl: options.config.ttl,
@@ -165,17 +177,24 @@ impl Job {
             return self.handle.miss();
         }
         *self.cell.borrow_mut() = Some(cell);
-        self.stage.set(Stage::Running);
-        let Some((function, context)) = self.function.borrow_mut().take() else {
-            return;
+        let taken = self.function.borrow_mut().take();
+        let Some((function, context)) = taken else {
+            return self.give_up(env, environment, "it has been called before");
         };
+        let prepared = Lease::of(env, self)
+            .and_then(|lease| Ok((environment.shelf.take(env, function)?, lease)));
+        let (function, lease) = match prepared {
+            Ok(prepared) => prepared,
+            Err(thrown) => {
+                context.end(env);
+                return self.give_up(env, environment, &thrown.0);
+            }
+        };
+        self.stage.set(Stage::Running);
         if let Some(caller) = &*self.caller.borrow() {
             caller.keep_alive(self.bounded);
         }
-        let called = Lease::of(env, self)
-            .and_then(|lease| Ok((environment.shelf.take(env, function)?, lease)))
-            .map_err(|thrown| js::error(env, &thrown.0))
-            .and_then(|(function, lease)| context.call(env, function, &[lease]));
+        let called = context.call(env, function, &[lease]);
         context.end(env);
         match called {
             Ok(returned) => {
@@ -185,6 +204,26 @@ impl Job {
             }
             Err(thrown) => self.settle(env, environment, Err(thrown)),
         }
+    }
+
+    /// The lease may have reached no run: rather than kept by nobody, it is let go, with its tick where
+    /// no run has begun.
+    pub fn give_up(&self, env: &Env, environment: &Rc<Environment>, why: &str) {
+        tracing::error!(environment = environment.id, resource = %self.resource, error = why, "the lease of a run could not be handed over, and is released");
+        self.end_lease();
+        match self.stage.get() {
+            Stage::Asking => {
+                self.stage.set(Stage::Abandoned);
+                self.handle.abandon();
+            }
+            Stage::Running => {
+                self.stage.set(Stage::Cut);
+                self.abort(env, environment);
+                self.handle.release();
+            }
+            Stage::Abandoned | Stage::Releasing | Stage::Cut | Stage::Over => {}
+        }
+        self.tell(env, environment, Ending::Broke);
     }
 
     /// Waits for a promise; what is none is the result itself.

@@ -10,7 +10,7 @@ use napi_derive::napi;
 
 use super::closing::close;
 use super::ending::{Caller, Ending};
-use super::job::Job;
+use super::job::{Job, Resource};
 use super::options::RunOptions;
 use super::outcome::{failed, outcome_of, start_job};
 use crate::binding::environment::{self, Environment};
@@ -19,8 +19,8 @@ use crate::binding::given::{function, text};
 use crate::binding::js::{self, Kind, Value};
 use crate::binding::promise::{self, Promised};
 use crate::binding::shelf::Place;
-use crate::election::check_name;
 use crate::election::scoped::Refusal;
+use crate::election::{check_name, compose};
 use crate::store::Backend;
 
 /// Runs the jobs of a scheduler that every server has, each tick on one of them.
@@ -110,7 +110,8 @@ impl LeaderRunner {
 
     /// Begins no more runs, and resolves when those that are under way have ended and their leases are
     /// released: at the latest after `drain` ms (default `lockTTL`), when what still runs is told so by
-    /// its `signal` and its lease is released all the same. Never rejects but for `ERR_INVALID_CONFIG`.
+    /// its `signal` and its lease is released all the same. Where Redis does not answer, a lease that has
+    /// run out counts as released. Never rejects but for `ERR_INVALID_CONFIG`.
     ///
     /// Without it, and without waiting for it, the end of the process releases everything.
     #[napi(
@@ -126,7 +127,7 @@ impl LeaderRunner {
 
 fn resolve(promised: &Promised, outcome: Value) {
     if let Some(deferred) = promised.take() {
-        deferred.resolve_with(Some(outcome));
+        deferred.resolve(Some(outcome));
     }
 }
 
@@ -158,8 +159,7 @@ impl Runner {
     ) -> Result<()> {
         let name = text("name", name)?;
         check_name("name", &name)?;
-        let resource = format!("{}:{name}", self.prefix);
-        check_name("prefix with the name", &resource)?;
+        let resource = compose("prefix with the name", &[&self.prefix, &name])?;
         let run = function("run", run)?;
         let skip = match js::kind(skip)? {
             Kind::Nothing => None,
@@ -186,7 +186,10 @@ impl Runner {
             env,
             environment,
             store,
-            resource,
+            Resource {
+                shown: resource.clone(),
+                name: resource,
+            },
             options,
             run,
             Box::new(caller),

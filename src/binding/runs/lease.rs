@@ -26,7 +26,8 @@ pub struct Lease {
 
 #[napi]
 impl Lease {
-    /// What it is the lease of; with a `LeaderRunner`, its prefix and the name, with a colon between.
+    /// What it is the lease of: what `withLease` was given; with a `LeaderRunner`, its prefix and the
+    /// name, with a colon between (one within the prefix or the name is `%3A`, and a percent sign `%25`).
     #[napi(getter, catch_unwind)]
     pub fn resource(&self) -> String {
         self.resource.to_string()
@@ -127,7 +128,7 @@ impl Lease {
     }
 
     fn asker(&self) -> Asker<'_> {
-        let fence = |job: Rc<Job>| Fence::of_lease(job.store.clone(), &self.resource, job.ttl);
+        let fence = |job: Rc<Job>| Fence::of_lease(job.store.clone(), &job.name, job.ttl);
         Asker {
             fence: self.job.upgrade().map(fence),
             cell: &self.cell,

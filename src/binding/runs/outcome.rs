@@ -7,7 +7,7 @@ use napi::Env;
 use napi::bindgen_prelude::Object;
 
 use super::ending::{Caller, Ending, Loss};
-use super::job::Job;
+use super::job::{Job, Resource};
 use super::options::RunOptions;
 use crate::binding::async_context::AsyncContext;
 use crate::binding::environment::{Delivery, Environment};
@@ -22,7 +22,7 @@ pub fn start_job(
     env: &Env,
     environment: &Rc<Environment>,
     store: Arc<dyn Backend>,
-    resource: Arc<str>,
+    resource: Resource,
     options: RunOptions,
     run: Value,
     caller: Box<dyn Caller>,
@@ -47,7 +47,7 @@ pub fn start_job(
     let channel = environment.channel.clone();
     let handle = RunHandle::start(RunStart {
         store: scoped,
-        resource: resource.clone(),
+        resource: resource.name.clone(),
         config: options.config.clone(),
         max_run: options.max_run,
         stall,

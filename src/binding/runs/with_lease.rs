@@ -9,7 +9,7 @@ use napi::bindgen_prelude::{Object, Unknown};
 use napi_derive::napi;
 
 use super::ending::{Caller, Ending};
-use super::job::Job;
+use super::job::{Job, Resource};
 use super::options::RunOptions;
 use super::outcome::{lost, refused, start_job};
 use crate::binding::environment::{self, Environment};
@@ -18,8 +18,8 @@ use crate::binding::given::{function, text};
 use crate::binding::js::{self, Value};
 use crate::binding::promise::{self, Deferred, Promised};
 use crate::binding::shelf::Place;
-use crate::election::check_name;
 use crate::election::scoped::Refusal;
+use crate::election::{check_name, compose};
 
 /// Runs `run` while this server holds the lease of `resource`, and resolves with what it returned.
 ///
@@ -30,7 +30,8 @@ use crate::election::scoped::Refusal;
 /// `minHold` ago, or has run this tick), `ERR_STORE_UNAVAILABLE` (no answer from Redis for
 /// `acquireTimeout`), `ERR_STORE_DENIED`, `ERR_LEASE_LOST` (it was lost during the run, or the run
 /// took longer than `maxRun`; with the `result` of the run if it finished, or its error as the
-/// `cause`), `ERR_INVALID_CONFIG` (an argument) and `ERR_CLOSED` (the process is ending).
+/// `cause`), `ERR_INVALID_CONFIG` (an argument) and `ERR_CLOSED` (the process is ending, or the lease
+/// could not be handed over, in which case it was given up).
 #[napi(
     catch_unwind,
     ts_generic_types = "T",
@@ -64,6 +65,7 @@ fn begin(
 ) -> Result<()> {
     let resource = text("resource", resource)?;
     check_name("resource", &resource)?;
+    let name = compose("resource", &[&resource])?;
     let (options, signal) = RunOptions::of_with_lease(env, options)?;
     let run = function("run", run)?;
     let store = environment.backend(env, redis, options.config.ttl)?;
@@ -76,8 +78,9 @@ fn begin(
         }
         return Ok(());
     }
+    let shown: Arc<str> = resource.into();
     let caller = Waiting {
-        resource: resource.as_str().into(),
+        resource: shown.clone(),
         promised: promised.clone(),
         signal: Rc::default(),
     };
@@ -86,13 +89,25 @@ fn begin(
         env,
         environment,
         store,
-        resource.into(),
+        Resource {
+            shown,
+            name: name.into(),
+        },
         options,
         run,
         Box::new(caller),
     )?;
     if let Some(signal) = signal {
-        *waiting.borrow_mut() = Some(Heeded::new(env, environment, signal, &job)?);
+        match Heeded::new(env, environment, signal, &job) {
+            Ok(heeded) => *waiting.borrow_mut() = Some(heeded),
+            Err(thrown) => {
+                // Told first: nothing runs for a caller who was refused.
+                if let Some(deferred) = promised.take() {
+                    deferred.reject(thrown.into());
+                }
+                job.abandon(env, environment, Ending::Refused(Refusal::Abandoned));
+            }
+        }
     }
     Ok(())
 }
@@ -118,7 +133,7 @@ impl Caller for Waiting {
             deferred.reject(PrimaryLeaseError::new(code, message));
         };
         match ending {
-            Ending::Returned { value, .. } => deferred.resolve_with(Some(value)),
+            Ending::Returned { value, .. } => deferred.resolve(Some(value)),
             Ending::Threw { error, .. } => deferred.reject_with(error),
             Ending::Refused(Refusal::Abandoned) if reason.is_some() => {
                 if let Some(reason) = reason {
