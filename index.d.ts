@@ -5,7 +5,8 @@
  * new one is elected. `PrimaryLease.token` is how the thing being written to tells them apart. That
  * there is one primary at a time assumes that the clocks of the servers run at the same rate within
  * 1 % (steps of the clock do no harm) and that there is one Redis at a time: where a failover
- * leaves an old master answering its clients, two primaries can overlap for at most one `ttl`.
+ * leaves an old master answering its clients, two primaries overlap for as long as it answers one of
+ * them.
  *
  * All times are in milliseconds.
  */
@@ -52,7 +53,10 @@ export interface RedisOptions extends RefusedOptions {
   db?: number | string | null
   username?: string | null
   password?: string | null
-  /** Put before every key and channel. */
+  /**
+   * Put before every key and channel. Its first pair of braces, which names the hash slot in a cluster,
+   * is not empty.
+   */
   keyPrefix?: string | null
   /** Shown by `CLIENT LIST`, with a suffix. */
   connectionName?: string | null
@@ -93,7 +97,10 @@ export interface ElectionOptions {
    * Node 20.16: one that was started with `--inspect`).
    */
   stallTimeout?: number | false
-  /** One primary per scope, say per version: appended to the prefix, after a colon. */
+  /**
+   * One primary per scope, say per version: appended to the prefix, after a colon. In Redis a colon within
+   * the prefix or the scope is written `%3A`, and a percent sign `%25`.
+   */
   scope?: string
   /**
    * The name of this server, for people: 1 to 200 characters. Default: the environment variable
@@ -287,7 +294,8 @@ export type RunOutcome =
  * - `ERR_STORE_UNAVAILABLE`: no answer from Redis in time.
  * - `ERR_STORE_DENIED`: Redis refuses us for good: credentials, permissions, or a key of another
  *   type under our name.
- * - `ERR_CLOSED`: the process is ending, or the background thread could not be had.
+ * - `ERR_CLOSED`: the process is ending, the background thread could not be had, or a lease could not be handed to
+ *   JavaScript and was given up.
  */
 export type PrimaryLeaseErrorCode =
   | 'ERR_INVALID_CONFIG'
@@ -343,7 +351,8 @@ export declare class LeaderRunner {
   /**
    * Begins no more runs, and resolves when those that are under way have ended and their leases are
    * released: at the latest after `drain` ms (default `lockTTL`), when what still runs is told so by
-   * its `signal` and its lease is released all the same. Never rejects but for `ERR_INVALID_CONFIG`.
+   * its `signal` and its lease is released all the same. Where Redis does not answer, a lease that has
+   * run out counts as released. Never rejects but for `ERR_INVALID_CONFIG`.
    *
    * Without it, and without waiting for it, the end of the process releases everything.
    */
@@ -357,7 +366,10 @@ export declare class LeaderRunner {
  * resource to another server while a run goes on: the token tells the two apart.
  */
 export declare class Lease {
-  /** What it is the lease of; with a `LeaderRunner`, its prefix and the name, with a colon between. */
+  /**
+   * What it is the lease of: what `withLease` was given; with a `LeaderRunner`, its prefix and the
+   * name, with a colon between (one within the prefix or the name is `%3A`, and a percent sign `%25`).
+   */
   get resource(): string
   /**
    * The name of the lease, for whatever keeps its highest token: `lease:<resource>`. Tokens compare
@@ -465,8 +477,9 @@ export declare class PrimaryLease {
   /**
    * Resigns, without waiting for any work: `isHeld` is false and `signal` aborted before anything
    * is sent, the campaign ends, and another server can take over at once. Resolves when Redis has
-   * confirmed it, or when the lease has run out without it; never rejects. A second call changes
-   * nothing. On an older lease of the same campaign it ends the campaign all the same.
+   * confirmed it, and at the latest when the lease has run out without that: less than `ttl` after
+   * its last renewal. Redis is asked to release it for one `ttl` more. Never rejects. A second call
+   * changes nothing. On an older lease of the same campaign it ends the campaign all the same.
    */
   release(): Promise<void>
   /** The same as `release()`, for `await using`. */
@@ -489,7 +502,8 @@ export declare class PrimaryLease {
  *
  * Rejects with `ERR_INVALID_CONFIG` (an argument; also when a campaign of this prefix is under way
  * with another configuration), `ERR_STORE_DENIED` (credentials, permissions, or a key of another
- * type under our name) and `ERR_CLOSED` (the process is ending).
+ * type under our name) and `ERR_CLOSED` (the process is ending, or the lease could not be handed over,
+ * in which case it was given up).
  */
 export declare function establishPrimaryServer(redis: RedisSource, prefix: string, options?: ElectionOptions): Promise<PrimaryLease | undefined>
 
@@ -517,8 +531,9 @@ export declare function primaryStatus(prefix: string): PrimaryStatus | undefined
 /**
  * Resigns the campaign of `prefix`, or every campaign of this process: the signal of each lease is
  * aborted, then the lease is let go, and another server can take over at once. Resolves when Redis
- * has confirmed it, or when the lease has run out without it. Where there is no campaign it resolves
- * at once.
+ * has confirmed it, and at the latest when the lease has run out without that: less than `ttl` after
+ * its last renewal, and after `ttl / 6` where this server was not primary. Redis is asked to release
+ * what it may still keep for one `ttl` more. Where there is no campaign it resolves at once.
  *
  * `drain` is how long the work of `whilePrimary` may take to stop, in ms: from 0 (the default). Until
  * it has stopped, or the time is up, the lease is renewed, `isHeld` stays true, and no other server
@@ -580,7 +595,8 @@ export declare function whilePrimary(
  * `minHold` ago, or has run this tick), `ERR_STORE_UNAVAILABLE` (no answer from Redis for
  * `acquireTimeout`), `ERR_STORE_DENIED`, `ERR_LEASE_LOST` (it was lost during the run, or the run
  * took longer than `maxRun`; with the `result` of the run if it finished, or its error as the
- * `cause`), `ERR_INVALID_CONFIG` (an argument) and `ERR_CLOSED` (the process is ending).
+ * `cause`), `ERR_INVALID_CONFIG` (an argument) and `ERR_CLOSED` (the process is ending, or the lease
+ * could not be handed over, in which case it was given up).
  */
 export declare function withLease<T>(redis: RedisSource, resource: string, options: LeaseOptions, run: (lease: Lease) => T | Promise<T>): Promise<T>
 

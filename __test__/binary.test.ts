@@ -1,10 +1,14 @@
 // The binary without the layer of JavaScript over it: plain arguments, a promise, a callback.
 
 import {join} from 'node:path'
+import {setLogger} from '../index.js'
 import {newPrefix} from './support/redis'
 import {until} from './support/until'
 
 const binary = require(join(__dirname, '../primary-lease.node')) as typeof import('../src/js/addon')
+
+// Of a file before this one, in the same process.
+beforeAll(() => setLogger(null))
 
 test('an election is held with nothing but the .node file', async () => {
   const prefix = newPrefix()

@@ -202,9 +202,13 @@ impl Campaign {
             }
             driver::Change::Undrained { resign } => {
                 if self.ends.is_draining() {
-                    self.tell(env, environment, self.change("undrained"));
+                    self.tell(env, environment, "undrained");
                     self.resigned(resign);
                 }
+                None
+            }
+            driver::Change::Unconfirmed { resign } => {
+                self.ends.answer(resign);
                 None
             }
             driver::Change::Ended { resign } => {
@@ -217,7 +221,10 @@ impl Campaign {
             }
         };
         if let Some(change) = telling {
-            self.tell(env, environment, change);
+            let told = environment.feature::<Audience>().tell(env, &change);
+            if let (Some(lease), Err(error)) = (change.lease, told) {
+                self.give_up(env, environment, &lease, &error.reason);
+            }
         }
         // With its last handle the loop ends, and with the last loop the connection.
         if !self.active.get() && self.ends.are_over() {
@@ -315,7 +322,7 @@ impl Campaign {
         }
         self.handle.drain(until);
         if put == Put::First {
-            self.tell(env, environment, self.change("leaving"));
+            self.tell(env, environment, "leaving");
         }
     }
 
@@ -323,7 +330,7 @@ impl Campaign {
     fn let_go(&self, env: &Env, environment: &Rc<Environment>) {
         self.handle.end_lease();
         // Before anything is sent: the work stops before another server is let in.
-        self.tell(env, environment, self.change("leaving"));
+        self.tell(env, environment, "leaving");
         // Who listens to the signal may have let go.
         if self.ends.is_draining() {
             self.resigned(self.handle.resign(Reason::Resigned));
@@ -331,11 +338,11 @@ impl Campaign {
     }
 
     fn resigned(&self, resign: u64) {
+        self.active.set(false);
+        self.ends.begin(resign);
         let Some(drain) = self.ends.take_drain() else {
             return;
         };
-        self.active.set(false);
-        self.ends.begin(resign);
         for caller in drain.leaving {
             self.ends.wait_for(resign, caller);
         }
@@ -402,7 +409,6 @@ impl Campaign {
     fn fail(&self, environment: &Environment) {
         self.end_term(environment);
         self.resigned(u64::MAX);
-        self.active.set(false);
         self.ends.end(u64::MAX);
         for (_, caller) in self.waiting.take() {
             caller.reject(new(
@@ -412,8 +418,55 @@ impl Campaign {
         }
     }
 
-    fn tell(&self, env: &Env, environment: &Environment, change: Change) {
-        environment.feature::<Audience>().tell(env, &change);
+    /// Tells the layers what is theirs alone.
+    fn tell(&self, env: &Env, environment: &Environment, kind: &'static str) {
+        let told = environment
+            .feature::<Audience>()
+            .tell(env, &self.change(kind));
+        if let Err(error) = told {
+            let (prefix, error) = (&*self.prefix, error.reason.as_str());
+            tracing::error!(
+                environment = environment.id,
+                prefix,
+                error,
+                "a change could not be told"
+            );
+        }
+    }
+
+    /// The lease could not be handed to JavaScript, or not to all of it: rather than kept by nobody, it is
+    /// let go. Whoever waits for it is refused.
+    pub fn give_up(
+        &self,
+        env: &Env,
+        environment: &Rc<Environment>,
+        lease: &GrantedLease,
+        error: &str,
+    ) {
+        let (id, prefix) = (environment.id, &*self.prefix);
+        tracing::error!(
+            environment = id,
+            prefix,
+            error,
+            "a lease could not be handed over, and is resigned"
+        );
+        environment.end_lease(lease.id as u64);
+        let refused = || {
+            let message = format!(
+                "the lease of {prefix:?} could not be handed over, and was resigned: {error}"
+            );
+            new(Code::Closed, message)
+        };
+        if self.is_active() {
+            self.tell(env, environment, "leaving");
+            for caller in self.ends.take_standing() {
+                caller.reject(refused());
+            }
+            self.resigned(self.handle.resign(Reason::Internal));
+        }
+        for (_, caller) in self.waiting.take() {
+            caller.reject(refused());
+        }
     }
 
     fn change(&self, kind: &'static str) -> Change {

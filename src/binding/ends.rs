@@ -10,8 +10,10 @@ pub struct Ends {
     drain: RefCell<Option<Drain>>,
     /// Callers who wait for the end, with the number of their resign.
     leaving: RefCell<Vec<(u64, Deferred)>>,
-    /// The number of the latest resign, and of the latest that has ended.
+    /// The number of the latest resign, of the latest that nobody need wait for any longer, and of the
+    /// latest that has ended.
     resigned: Cell<u64>,
+    answered: Cell<u64>,
     ended: Cell<u64>,
 }
 
@@ -102,7 +104,7 @@ impl Ends {
 
     /// The caller is answered at the end of this resign.
     pub fn wait_for(&self, resign: u64, caller: Deferred) {
-        if self.ended.get() < resign {
+        if self.answered.get() < resign {
             self.leaving.borrow_mut().push((resign, caller));
         } else {
             caller.resolve(());
@@ -112,6 +114,12 @@ impl Ends {
     /// This resign, and each before it, has ended.
     pub fn end(&self, resign: u64) {
         self.ended.set(resign);
+        self.answer(resign);
+    }
+
+    /// Nobody waits any longer for the end of this resign, or of one before it.
+    pub fn answer(&self, resign: u64) {
+        self.answered.set(resign.max(self.answered.get()));
         let mut leaving = self.leaving.borrow_mut();
         let (gone, others): (Vec<_>, Vec<_>) = leaving.drain(..).partition(|(n, _)| *n <= resign);
         *leaving = others;

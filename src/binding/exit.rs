@@ -14,8 +14,9 @@ use crate::driver::now;
 pub fn present(env: &Env) -> napi::Result<Rc<Environment>> {
     let (environment, new) = environment::present(env)?;
     if new {
+        // What cannot be let go at its end gets no lease.
+        watch(env).inspect_err(|_| forget())?;
         logging::attach(&environment);
-        watch(env)?;
     }
     Ok(environment)
 }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use napi::Env;
-use napi::bindgen_prelude::{Function, Object};
+use napi::bindgen_prelude::{Function, Object, Unknown};
 use napi::threadsafe_function::UnknownReturnValue;
 use napi_derive::napi;
 
@@ -12,7 +12,7 @@ use super::environment::{Environment, existing};
 use super::error::{Cause, Result, ending, invalid};
 use super::events::heartbeat;
 use super::exit::present;
-use super::listener::{Audience, Change, Listener};
+use super::listener::{Audience, Listener};
 use super::options::{PlainElectionOptions, duration};
 use super::promise::Deferred;
 use super::source::{PlainSource, source};
@@ -123,7 +123,7 @@ fn start(
 pub fn on_primary_change(
     env: &Env,
     prefix: String,
-    listener: Function<'_, Change, UnknownReturnValue>,
+    listener: Function<'_, Unknown<'static>, UnknownReturnValue>,
     stands: Option<bool>,
 ) -> Result<f64> {
     check_name("prefix", &prefix).map_err(Cause::from)?;
@@ -148,17 +148,23 @@ pub fn on_primary_change(
 }
 
 /// Tells a late listener the present, from where on it hears every change.
-fn tell_present(env: &Env, environment: &Environment, prefix: &str, number: u64) {
+fn tell_present(env: &Env, environment: &Rc<Environment>, prefix: &str, number: u64) {
     let audience = environment.feature::<Audience>();
     let Some(listener) = audience.find(prefix, number) else {
         return;
     };
     listener.live.set(true);
-    let campaign = environment.feature::<Campaigns>().present(prefix);
-    for change in campaign.iter().flat_map(|campaign| campaign.present()) {
+    let Some(campaign) = environment.feature::<Campaigns>().present(prefix) else {
+        return;
+    };
+    for change in campaign.present() {
         // It may remove itself at the first.
-        if audience.find(prefix, number).is_some() {
-            listener.tell(env, change);
+        if audience.find(prefix, number).is_none() {
+            return;
+        }
+        let lease = change.lease.clone();
+        if let (Err(error), Some(lease)) = (listener.tell(env, change), lease) {
+            campaign.give_up(env, environment, &lease, &error.reason);
         }
     }
 }

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use napi::Env;
-use napi::bindgen_prelude::FunctionRef;
+use napi::bindgen_prelude::{FunctionRef, Unknown};
 use napi::threadsafe_function::UnknownReturnValue;
 use napi_derive::napi;
 
 use super::environment::{self, Feature};
+use super::node;
 use crate::election::{Primary, Token};
 
 /// A lease that was granted, as plain data. `isHeld(id)` says whether it is held.
@@ -59,7 +60,7 @@ pub struct Listener {
     pub number: u64,
     /// Its campaign stands for election while there is one that does.
     pub stands: bool,
-    function: FunctionRef<Change, UnknownReturnValue>,
+    function: FunctionRef<Unknown<'static>, UnknownReturnValue>,
     /// It was told the present, if there was one when it came.
     pub live: Cell<bool>,
 }
@@ -132,13 +133,19 @@ impl Audience {
     }
 
     /// Tells everybody who listens to the prefix and has been told the present.
-    pub fn tell(&self, env: &Env, change: &Change) {
+    ///
+    /// # Errors
+    ///
+    /// Where it could not be told to somebody: then to nobody after that either.
+    pub fn tell(&self, env: &Env, change: &Change) -> napi::Result<()> {
         let own = matches!(change.kind, "leaving" | "undrained");
-        for listener in self.of(&change.prefix) {
-            if listener.live.get() && !(own && listener.stands) {
-                listener.tell(env, change.clone());
-            }
-        }
+        let mut listeners = self.of(&change.prefix).into_iter();
+        listeners.try_for_each(
+            |listener| match listener.live.get() && !(own && listener.stands) {
+                true => listener.tell(env, change.clone()),
+                false => Ok(()),
+            },
+        )
     }
 }
 
@@ -147,7 +154,7 @@ impl Listener {
         number: u64,
         stands: bool,
         live: bool,
-        function: FunctionRef<Change, UnknownReturnValue>,
+        function: FunctionRef<Unknown<'static>, UnknownReturnValue>,
     ) -> Self {
         Listener {
             number,
@@ -157,16 +164,20 @@ impl Listener {
         }
     }
 
-    pub fn tell(&self, env: &Env, change: Change) {
+    /// What the function throws is logged.
+    ///
+    /// # Errors
+    ///
+    /// Where it could not be called, for a reason of ours.
+    pub fn tell(&self, env: &Env, change: Change) -> napi::Result<()> {
         let prefix = change.prefix.clone();
-        let told = self
-            .function
-            .borrow_back(env)
-            .and_then(|function| function.call(change));
-        if let Err(thrown) = told {
+        let change = node::value(env, change)?;
+        let function = self.function.borrow_back(env)?;
+        if let Err(thrown) = function.call(change) {
             let (environment, error) = (environment::id(), thrown.reason.as_str());
             tracing::error!(environment, prefix, error, "a listener threw");
         }
+        Ok(())
     }
 }
 

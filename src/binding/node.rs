@@ -151,7 +151,17 @@ pub fn write(to: &mut Float64Array, at: usize, numbers: &[f64]) {
 pub fn value(env: &Env, of: impl ToNapiValue) -> napi::Result<Unknown<'static>> {
     // SAFETY: the environment is the one that we were called from.
     unsafe {
-        let raw = ToNapiValue::to_napi_value(env.raw(), of)?;
-        Ok(Unknown::from_raw_unchecked(env.raw(), raw))
+        match ToNapiValue::to_napi_value(env.raw(), of) {
+            Ok(raw) => Ok(Unknown::from_raw_unchecked(env.raw(), raw)),
+            Err(error) => {
+                // A setter of somebody's threw: that is the caller's now, and not the event loop's.
+                let (mut pending, mut thrown) = (false, ptr::null_mut());
+                sys::napi_is_exception_pending(env.raw(), &mut pending);
+                if pending {
+                    sys::napi_get_and_clear_last_exception(env.raw(), &mut thrown);
+                }
+                Err(error)
+            }
+        }
     }
 }

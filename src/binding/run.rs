@@ -18,8 +18,8 @@ use super::source::OpenStore;
 use crate::driver::{
     Fence, LeaseCell, RunChange, RunHandle, RunSettings, RunStart, now, reason_word,
 };
-use crate::election::check_name;
 use crate::election::scoped::Refusal;
+use crate::election::{check_name, compose};
 use crate::store::fenced_lease;
 
 /// A run whose lease is asked for, held or being released.
@@ -58,8 +58,20 @@ pub fn job_resource(prefix: String, name: Option<String>) -> Result<String> {
 
 /// By which name resources know the lease of a run.
 #[napi(catch_unwind)]
-pub fn lease_name(resource: String) -> String {
-    fenced_lease(&resource).to_string()
+pub fn lease_name(resource: String, of_runner: bool) -> Result<String> {
+    let name = name_of(&resource, of_runner)?;
+    Ok(fenced_lease(&name).to_string())
+}
+
+/// The name of a resource in the store; that of a runner's job is one already.
+fn name_of(resource: &str, of_runner: bool) -> std::result::Result<String, Cause> {
+    match of_runner {
+        true => Ok(resource.into()),
+        false => {
+            check_name("resource", resource)?;
+            Ok(compose("resource", &[resource])?)
+        }
+    }
 }
 
 fn resource_of(prefix: String, name: Option<String>) -> std::result::Result<String, Cause> {
@@ -68,9 +80,7 @@ fn resource_of(prefix: String, name: Option<String>) -> std::result::Result<Stri
         return Ok(prefix);
     };
     check_name("name", &name)?;
-    let resource = format!("{prefix}:{name}");
-    check_name("prefix with the name", &resource)?;
-    Ok(resource)
+    Ok(compose("prefix with the name", &[&prefix, &name])?)
 }
 
 /// Throws what `beginRun` would throw for these options: the list that it reads.
@@ -103,8 +113,9 @@ fn begin(
     store: &OpenStore,
     resource: &str,
 ) -> std::result::Result<u64, Cause> {
-    check_name("resource", resource)?;
-    let settings = RunSettings::new(&run_options(&layer.numbers))?;
+    let options = run_options(&layer.numbers);
+    let resource = &*name_of(resource, options.of_runner)?;
+    let settings = RunSettings::new(&options)?;
     if environment.closed.get() {
         return Err(ending());
     }

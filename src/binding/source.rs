@@ -9,7 +9,7 @@ use napi_derive::napi;
 use super::error::{Cause, Result, invalid};
 use super::options::duration;
 use crate::driver::store;
-use crate::store::{Backend, IpFamily, RedisSource, Source};
+use crate::store::{Backend, IpFamily, RedisSource, Source, check_key_prefix};
 
 /// A connection in ioredis's words.
 #[napi(object)]
@@ -47,6 +47,8 @@ pub fn source(given: PlainSource) -> std::result::Result<Source, Cause> {
         Either::B(fields) => fields,
     };
     let defaults = RedisSource::default();
+    let key_prefix = fields.key_prefix.unwrap_or_default();
+    check_key_prefix(&key_prefix)?;
     Ok(Source::Redis(RedisSource {
         host: fields.host.unwrap_or(defaults.host),
         port: fields.port.map_or(defaults.port, |port| port as u16),
@@ -54,7 +56,7 @@ pub fn source(given: PlainSource) -> std::result::Result<Source, Cause> {
         db: fields.db.unwrap_or(defaults.db),
         username: fields.username,
         password: fields.password,
-        key_prefix: fields.key_prefix.unwrap_or_default(),
+        key_prefix,
         connection_name: fields.connection_name,
         family: match fields.family {
             None | Some(0) => IpFamily::Any,

@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::future::pending;
 use std::sync::Arc;
 
@@ -32,6 +33,8 @@ pub(super) struct Campaign {
     /// told of.
     established: u64,
     resigned: u64,
+    /// The numbers of the resigns without an answer.
+    leaving: VecDeque<u64>,
     shared: Arc<Shared>,
     sink: Arc<dyn Fn(Change) + Send + Sync>,
     clock: fn() -> Time,
@@ -66,6 +69,7 @@ impl Campaign {
             drain_until: None,
             established: 0,
             resigned: 0,
+            leaving: VecDeque::new(),
             shared,
             sink,
             clock,
@@ -143,9 +147,7 @@ impl Campaign {
             Happening::Input(Some(Input::Drain { .. })) => {}
             Happening::Input(Some(Input::Resign { reason, number })) => {
                 self.resigned = number;
-                self.campaigning = false;
-                self.drain_until = None;
-                self.election.resign(now, reason);
+                self.resign(now, reason);
             }
             Happening::Input(Some(Input::Suspend)) => {
                 tracing::debug!("the event loop hangs: standing no more until it turns");
@@ -157,9 +159,7 @@ impl Campaign {
             }
             Happening::Input(None) => {
                 self.abandoned = true;
-                self.campaigning = false;
-                self.drain_until = None;
-                self.election.resign(now, Reason::Exit);
+                self.resign(now, Reason::Exit);
             }
             Happening::Reply(request, reply) => self.election.handle_reply(now, request, reply),
             Happening::Message(Some(message)) => self.election.handle_message(now, message),
@@ -170,13 +170,18 @@ impl Campaign {
 
     /// The work under the lease has had its time, or has none left.
     fn end_drain(&mut self, now: Time) {
-        self.drain_until = None;
-        self.campaigning = false;
         self.resigned = self.shared.begin_resign();
         (self.sink)(Change::Undrained {
             resign: self.resigned,
         });
-        self.election.resign(now, Reason::Resigned);
+        self.resign(now, Reason::Resigned);
+    }
+
+    fn resign(&mut self, now: Time, reason: Reason) {
+        self.drain_until = None;
+        self.campaigning = false;
+        self.leaving.push_back(self.resigned);
+        self.election.resign(now, reason);
     }
 
     fn carry_out(&mut self) {
@@ -214,7 +219,14 @@ impl Campaign {
                     "another server is primary and nobody listens here, so this server will not \
                      take over: add a listener with onPrimaryChange, or whilePrimary"
                 ),
+                Output::Unconfirmed => {
+                    tracing::warn!("no answer from redis to a resign, still releasing");
+                    if let Some(resign) = self.leaving.pop_front() {
+                        (self.sink)(Change::Unconfirmed { resign });
+                    }
+                }
                 Output::Ended => {
+                    self.leaving.clear();
                     if !self.campaigning {
                         self.messages = None;
                     }

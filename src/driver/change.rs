@@ -26,6 +26,11 @@ pub enum Change {
         establish: u64,
         answer: Answer,
     },
+    /// To whoever called [`Handle::resign`](super::Handle::resign) up to the call that returned this number: what was
+    /// held has run out, though the store has not confirmed its release, which goes on.
+    Unconfirmed {
+        resign: u64,
+    },
     /// Nothing is on its way any more of any campaign that was resigned with [`Handle::resign`]
     /// up to the one that returned this number.
     Ended {
@@ -53,6 +58,7 @@ pub fn reason_word(reason: Reason) -> &'static str {
         Reason::Failed => "failed",
         Reason::Resigned => "resigned",
         Reason::Exit => "exit",
+        Reason::Internal => "internal",
     }
 }
 

@@ -102,7 +102,7 @@ impl Handle {
 
     /// Ends the campaign: the lease is not held from here on, [`Change::Resigned`] follows if
     /// there was a campaign, and [`Change::Ended`] with at least the returned number when nothing
-    /// is on its way any more.
+    /// is on its way any more; before that [`Change::Unconfirmed`] where the store is silent.
     pub fn resign(&self, reason: Reason) -> u64 {
         let number = self.shared.begin_resign();
         self.send(Input::Resign { reason, number });

@@ -14,7 +14,8 @@ pub struct LeaseCell {
     held_until: AtomicU64,
 }
 
-/// No deadline is zero: the clock starts with the machine, and a deadline lies ahead of it.
+/// No deadline is zero: it lies a term behind the send of a request, wherever the clock begins (with the
+/// machine, or on Windows when it is first read).
 const ENDED: u64 = 0;
 
 impl LeaseCell {

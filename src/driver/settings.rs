@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::wall_micros;
 use crate::election::scoped::{DEFAULT_TICK_MEMORY, ScopedConfig, Tick};
 use crate::election::{
-    Config, ConfigError, DEFAULT_TTL, check_name, check_stall_timeout, default_stall_timeout,
+    Config, ConfigError, DEFAULT_TTL, check_name, check_stall_timeout, compose,
+    default_stall_timeout,
 };
 
 /// What a caller gave for a campaign. `Duration::MAX` is for ever.
@@ -90,12 +91,13 @@ impl CampaignSettings {
         config.eager_start = options.eager_start;
         config.check()?;
         let exit_timeout = exit_timeout(options.exit_timeout)?;
-        let mut name = prefix.to_owned();
-        if let Some(scope) = &options.scope {
-            check_name("scope", scope)?;
-            name = format!("{prefix}:{scope}");
-            check_name("prefix with its scope", &name)?;
-        }
+        let name = match &options.scope {
+            Some(scope) => {
+                check_name("scope", scope)?;
+                compose("prefix with its scope", &[prefix, scope])?
+            }
+            None => compose("prefix", &[prefix])?,
+        };
         let server_id = options.server_id.unwrap_or_else(default_server_id);
         check_server_id(&server_id)?;
         Ok(CampaignSettings {

@@ -92,12 +92,12 @@ impl Config {
         check_stall_timeout(self.ttl, self.stall_timeout)
     }
 
-    /// From the send of a confirmed request to the end of the validity window (DESIGN R5).
+    /// From the send of a confirmed request to the end of the validity window (R5 of docs/protocol.md).
     pub fn window(&self) -> Duration {
         drift_margins(self.ttl)
     }
 
-    /// From the send of a confirmed request to the step-down deadline (DESIGN R4).
+    /// From the send of a confirmed request to the step-down deadline (R4 of docs/protocol.md).
     pub fn term(&self) -> Duration {
         self.window().saturating_sub(step_down_margin(self.ttl))
     }
@@ -190,7 +190,8 @@ pub fn check_stall_timeout(ttl: Duration, timeout: Option<Duration>) -> Result<(
     }
 }
 
-/// What is left of a ttl for whoever holds the lease, when clocks run at different speeds (DESIGN R5).
+/// What is left of a ttl for whoever holds the lease, when clocks run at different speeds
+/// (R5 of docs/protocol.md).
 pub(super) fn drift_margins(ttl: Duration) -> Duration {
     if planted!(NoDriftMargins) {
         return ttl;
@@ -217,19 +218,3 @@ const MAX_ESTABLISH_TIMEOUT: Duration = Duration::from_secs(3600);
 const MIN_DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Twelve times the longest ttl, which is its default there.
 const MAX_STALL_TIMEOUT: Duration = Duration::from_secs(12 * 86_400);
-
-/// 1 to 200 characters without control characters or braces: the name stands between braces in a
-/// key, where they mark the hash slot.
-pub fn check_name(field: &'static str, name: &str) -> Result<(), ConfigError> {
-    let length = name.chars().count();
-    let allowed = |c: char| !c.is_control() && c != '{' && c != '}';
-    if (1..=200).contains(&length) && name.chars().all(allowed) {
-        return Ok(());
-    }
-    let shown: String = name.chars().take(40).collect();
-    Err(ConfigError {
-        field,
-        value: format!("{shown:?} ({length} characters)"),
-        rule: "1 to 200 characters without control characters or braces".into(),
-    })
-}

@@ -30,6 +30,8 @@ pub struct Election {
     pub(super) suspended: bool,
     /// Releases that the store has not answered yet.
     pub(super) farewells: Vec<Farewell>,
+    /// Until when the caller of each resign that has not ended waits at most, the earliest first.
+    pub(super) leaving: VecDeque<Time>,
     /// Identities given up last: a late grant for one of them is released at once.
     pub(super) given_up: VecDeque<Identity>,
     /// Acquires without an answer, the present standing's among them.
@@ -72,6 +74,7 @@ impl Election {
             listening: false,
             suspended: false,
             farewells: Vec::new(),
+            leaving: VecDeque::new(),
             given_up: VecDeque::new(),
             open_acquires: Vec::new(),
             in_flight: None,
@@ -132,12 +135,14 @@ impl Election {
     }
 
     /// Ends the campaign: no event follows its `Resigned`. [`Output::Ended`] follows once nothing
-    /// of it is on its way any more, also when there was no campaign.
+    /// of it is on its way any more, also when there was no campaign; before that
+    /// [`Output::Unconfirmed`] where the store is silent for too long.
     pub fn resign(&mut self, now: Time, reason: Reason) {
         self.lapse(now);
         let campaigning = self.state != State::Idle;
         let token = self.leave(now);
         self.end_campaign();
+        self.bound_resign(now);
         if campaigning {
             self.outputs
                 .push_back(Output::Event(Event::Resigned { token, reason }));
@@ -255,7 +260,8 @@ impl Election {
     /// When [`Election::handle_timeout`] is to be called, if nothing happens before.
     pub fn poll_timeout(&self) -> Option<Time> {
         let farewells = self.farewells.iter().filter_map(Farewell::due_at);
-        farewells.chain(self.timers.earliest()).min()
+        let leaving = self.leaving.front().copied();
+        farewells.chain(self.timers.earliest()).chain(leaving).min()
     }
 
     /// The next thing to do, in order.
@@ -342,7 +348,7 @@ impl Election {
             listeners: 0,
             step: Step::Due(now),
             attempts: 0,
-            until: now + self.config.ttl,
+            window_end: now,
         });
     }
 }

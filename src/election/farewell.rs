@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::{Identity, Time, Token, Version};
 
 /// The release of an identity that is not used any more, until the store has answered it.
@@ -16,8 +18,8 @@ pub(super) struct Farewell {
     pub step: Step,
     /// Failed sends so far.
     pub attempts: u32,
-    /// Given up then: by that time the others' watch has ripened.
-    pub until: Time,
+    /// Of the term, or when it was said where there was none: from then on nobody believes in it.
+    pub window_end: Time,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +32,11 @@ pub(super) enum Step {
 }
 
 impl Farewell {
+    /// Given up then: by that time the others' watch has ripened.
+    pub fn until(&self, ttl: Duration) -> Time {
+        self.window_end + ttl
+    }
+
     pub fn due_at(&self) -> Option<Time> {
         match self.step {
             Step::Due(at) => Some(at),

@@ -37,6 +37,7 @@ impl Election {
                 let mut seen_at = now;
                 if let Some(record) = &reply.record {
                     self.floor = self.floor.max(record.token);
+                    self.release_if_ghost(now, record);
                     seen_at = self.first_seen(now, request.sent_at, record);
                 }
                 match &request.command {
@@ -141,7 +142,6 @@ impl Election {
     ) {
         let Some(record) = reply.record else { return };
         if reply.outcome != Outcome::Granted {
-            self.release_if_ghost(now, &record);
             self.observe(now, seen_at, &record);
             return;
         }

@@ -188,15 +188,18 @@ impl Election {
         } else if ghost && !record.released {
             self.look(now);
         } else if held {
-            // Another was faster.
-            self.timers.clear(Timer::Takeover);
+            if !self.hints.release_after(&record.version) {
+                // Another was faster.
+                self.timers.clear(Timer::Takeover);
+            }
             let seen_to_change = sight.is_some();
             if standing && self.asked.is_some() && seen_to_change {
                 // A caller waits for the answer, which a reply has to give.
                 self.look(now);
             }
         }
-        if self.tells_news(&record) && self.hints.may_tell(now, interval, &record.version) {
+        let news = self.tells_news(&record) && !self.hints.told_after(&record.version);
+        if news && self.hints.may_tell(now, interval, &record.version) {
             self.tell_primary(&record);
         }
     }

@@ -186,6 +186,8 @@ pub enum Reason {
     Resigned,
     /// The process or its environment ended.
     Exit,
+    /// The lease could not be handed to whom it is for.
+    Internal,
 }
 
 /// What the outside is told.
@@ -243,6 +245,9 @@ pub enum Output {
         step_down_at: Time,
     },
     Notice(Notice),
-    /// Resigned, and nothing is on its way any more.
+    /// To the earliest resign without an answer: what was held has run out by itself. Its release is
+    /// still asked for.
+    Unconfirmed,
+    /// Resigned, and nothing is on its way any more: an answer to every resign that has none.
     Ended,
 }

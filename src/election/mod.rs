@@ -17,6 +17,7 @@ mod hints;
 mod identity;
 mod lease;
 mod message;
+mod name;
 mod nonce;
 pub(crate) mod planted;
 mod random;
@@ -30,7 +31,7 @@ mod transitions;
 mod watch;
 
 pub use config::{
-    Config, ConfigError, DEFAULT_ESTABLISH_TIMEOUT, DEFAULT_TTL, MAX_TTL, MIN_TTL, check_name,
+    Config, ConfigError, DEFAULT_ESTABLISH_TIMEOUT, DEFAULT_TTL, MAX_TTL, MIN_TTL,
     check_stall_timeout, default_stall_timeout,
 };
 pub use election::Election;
@@ -39,6 +40,7 @@ pub use message::{
     Answer, Change, Command, Event, Failure, Grant, Message, Notice, Outcome, Output, Primary,
     Reason, Record, Reply, Request, Version,
 };
+pub use name::{check_name, compose};
 pub use nonce::Nonce;
 pub(crate) use planted::planted;
 pub use random::Random;

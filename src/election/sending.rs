@@ -17,6 +17,7 @@ impl Election {
             self.send_command(now);
         }
         self.end_if_over();
+        self.answer_resigns(now);
     }
 
     fn send_command(&mut self, now: Time) {
@@ -76,7 +77,7 @@ impl Election {
             if farewell.due_at().is_none_or(|at| at > now) {
                 continue;
             }
-            if farewell.until <= now {
+            if farewell.until(self.config.ttl) <= now {
                 farewell.step = Step::Done;
                 continue;
             }
@@ -131,7 +132,16 @@ impl Election {
             .any(|(_, identity)| Some(*identity) != standing);
         if self.ending && self.farewells.is_empty() && !strays {
             self.ending = false;
+            self.leaving.clear();
             self.outputs.push_back(Output::Ended);
+        }
+    }
+
+    /// Whoever resigned waits no longer than it may matter; the farewells go on.
+    fn answer_resigns(&mut self, now: Time) {
+        while self.leaving.front().is_some_and(|until| *until <= now) {
+            self.leaving.pop_front();
+            self.outputs.push_back(Output::Unconfirmed);
         }
     }
 

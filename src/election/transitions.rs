@@ -124,7 +124,7 @@ impl Election {
             listeners: term.listeners,
             step: Step::Due(window_end),
             attempts: 0,
-            until: window_end + self.config.ttl,
+            window_end,
         });
         self.timers.set(Timer::WindowEnd, window_end);
     }
@@ -154,7 +154,7 @@ impl Election {
                     listeners: term.listeners,
                     step: Step::Due(now),
                     attempts: 0,
-                    until: lease.window_end() + self.config.ttl,
+                    window_end: lease.window_end(),
                 });
                 Some(lease.token)
             }
@@ -184,6 +184,23 @@ impl Election {
         self.health = Default::default();
         self.timers.clear_all();
         self.ending = true;
+    }
+
+    /// Settles until when the caller of a resign waits at most. What was held until now has run out
+    /// when its window ends, whatever the store says. Where nothing was, no work rests on the answer,
+    /// and one command's time is enough: what may have been granted is released behind.
+    pub(super) fn bound_resign(&mut self, now: Time) {
+        if planted!(ResignAwaitsRelease) {
+            return;
+        }
+        let windows = self.farewells.iter().map(|farewell| farewell.window_end);
+        let latest = windows.filter(|end| *end > now).max();
+        let until = latest.unwrap_or(now + self.config.command_bound());
+        // What an earlier caller waits for was confirmed since, unless this one waits for it too.
+        for earlier in &mut self.leaving {
+            *earlier = until.min(*earlier);
+        }
+        self.leaving.push_back(until);
     }
 
     /// The store refuses an establishing caller for good.

@@ -122,7 +122,7 @@ export declare function jobResource(prefix: string, name?: string | undefined | 
 export declare function keepAlive(keep: boolean): void
 
 /** By which name resources know the lease of a run. */
-export declare function leaseName(resource: string): string
+export declare function leaseName(resource: string, ofRunner: boolean): string
 
 /** A line of the log. */
 export interface Line {

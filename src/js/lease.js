@@ -6,15 +6,17 @@ const {Held, showing} = require('./held.js')
 /** The lease of one run of a job. */
 class Lease extends Held {
   #resource
+  #ofRunner
 
   /**
    * @param {number} run
-   * @param {string} resource
+   * @param {{resource: string, prefix?: string}} of a runner has a prefix
    * @param {number} token
    */
-  constructor(run, resource, token) {
+  constructor(run, {resource, prefix}, token) {
     super({owner: run, id: run, of: resource, token})
     this.#resource = resource
+    this.#ofRunner = prefix !== undefined
   }
 
   get resource() {
@@ -22,7 +24,7 @@ class Lease extends Held {
   }
 
   get name() {
-    return addon.leaseName(this.#resource)
+    return addon.leaseName(this.#resource, this.#ofRunner)
   }
 }
 

@@ -162,8 +162,24 @@ function optionalText(options, field) {
  * @param {unknown} value
  */
 function text(field, value) {
-  if (typeof value === 'string') return value
-  throw invalid(`${field} must be a string, got ${describe(value)}`)
+  if (typeof value !== 'string') throw invalid(`${field} must be a string, got ${describe(value)}`)
+  return whole(field, value, true)
+}
+
+/**
+ * Text without half of a surrogate pair: in Redis all halves would be the same replacement character, and
+ * different names one.
+ *
+ * @param {string} field
+ * @param {string} value
+ * @param {boolean} shows it may be repeated
+ */
+function whole(field, value, shows) {
+  // Node has it from version 20 on, and TypeScript knows it later.
+  if (/** @type {any} */ (value).isWellFormed()) return value
+  // As JSON has them, halves are escapes.
+  const shown = shows ? `, got ${JSON.stringify([...value].slice(0, 40).join(''))}` : ''
+  throw invalid(`${field} must be text without half a surrogate pair${shown}`)
 }
 
 /**
@@ -189,3 +205,4 @@ exports.reading = reading
 exports.show = show
 exports.text = text
 exports.unknown = unknown
+exports.whole = whole

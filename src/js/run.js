@@ -175,7 +175,7 @@ class Run {
     }
     this.#stage = 'running'
     this.keep(this.#asked.bounded)
-    this.#lease = new Lease(this.id, this.resource, this.#token)
+    this.#lease = new Lease(this.id, this.#asked, this.#token)
     try {
       this.#settle(false, await work(this.#lease))
     } catch (error) {

@@ -5,7 +5,7 @@
 
 const {addon} = require('./binary.js')
 const {calling, invalid} = require('./errors.js')
-const {describe, isPlain, reading, unknown} = require('./options.js')
+const {describe, isPlain, reading, unknown, whole} = require('./options.js')
 
 /** @typedef {import('./addon').RedisFields} RedisFields */
 /** @typedef {import('./addon').PlainSource} PlainSource */
@@ -111,7 +111,7 @@ function readSource(redis) {
  * @param {unknown} redis
  */
 function urlOf(redis) {
-  if (typeof redis === 'string') return redis
+  if (typeof redis === 'string') return whole('redis', redis, false)
   return reading(() => {
     const isUrl = Object.prototype.toString.call(redis) === '[object URL]'
     return isUrl ? String(/** @type {URL} */ (redis).href) : undefined
@@ -240,7 +240,9 @@ function isGiven(value) {
 function textOf(options, name) {
   const value = options[name]
   if (!isGiven(value)) return undefined
-  if (typeof value === 'string') return value
+  if (typeof value === 'string') {
+    return whole(`redis: ${name}`, value, name !== 'username' && name !== 'password')
+  }
   if (typeof value === 'function') {
     throw refuse(`a ${name} function`, 'it cannot be called from here, give the value itself')
   }

@@ -15,7 +15,7 @@ async function withLease(redis, resource, options, run) {
   let running
   const abandon = () => void running?.abandon('abandoned')
   // Before anything is asked: it may throw.
-  signal?.addEventListener('abort', abandon)
+  reading(() => signal?.addEventListener('abort', abandon))
   running = new Run(asked, run)
   const ending = await running.ending
   signal?.removeEventListener('abort', abandon)

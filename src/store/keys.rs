@@ -1,5 +1,21 @@
 use std::sync::Arc;
 
+use crate::election::ConfigError;
+
+/// Refuses a prefix with an empty hash tag. Redis looks at the first pair of braces of a key alone; where
+/// there is nothing between them, ours behind it name no slot, and a cluster scatters the keys.
+pub fn check_key_prefix(prefix: &str) -> Result<(), ConfigError> {
+    let tag = prefix.split_once('{').map(|(_, rest)| rest);
+    match tag {
+        Some(tag) if tag.starts_with('}') => Err(ConfigError {
+            field: "keyPrefix",
+            value: format!("{prefix:?}"),
+            rule: "without an empty hash tag (its first '{' followed by '}'), which puts the keys of one name into different slots of a cluster".into(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Where all names of one source lie in Redis.
 ///
 /// A key belongs to a database; a channel belongs to all of them, so its name says which.
@@ -92,6 +108,43 @@ mod tests {
         assert_ne!(Keys::new(APP, "a").changes, Keys::new(other, "a").changes);
         let [one, two] = [APP, other].map(|place| ScopedKeys::new(place, "a").releases);
         assert_ne!(one, two);
+    }
+
+    /// What Redis hashes of a key, by its specification.
+    fn tag(key: &str) -> &str {
+        let tag = key
+            .split_once('{')
+            .and_then(|(_, rest)| rest.split_once('}'))
+            .map(|(tag, _)| tag);
+        tag.filter(|tag| !tag.is_empty()).unwrap_or(key)
+    }
+
+    #[test]
+    fn the_keys_of_one_name_share_a_slot_under_every_prefix_that_is_allowed() {
+        for prefix in ["", "app:", "{app}", "{app}{}", "}{x}", "app{", "}{", "a}b"] {
+            assert_eq!(check_key_prefix(prefix), Ok(()), "{prefix}");
+            let keys = ScopedKeys::new(
+                Place {
+                    key_prefix: prefix,
+                    db: 0,
+                },
+                "chronos:mail",
+            );
+            assert_eq!(tag(&keys.lease), tag(&keys.tick(1_795)), "{prefix}");
+        }
+        for prefix in ["{}", "app:{}:", "{}{app}"] {
+            let refusal = check_key_prefix(prefix).unwrap_err().to_string();
+            assert!(refusal.starts_with("keyPrefix must be"), "{refusal}");
+            assert!(refusal.contains(prefix), "{refusal}");
+            let keys = ScopedKeys::new(
+                Place {
+                    key_prefix: prefix,
+                    db: 0,
+                },
+                "chronos:mail",
+            );
+            assert_ne!(tag(&keys.lease), tag(&keys.tick(1_795)), "{prefix}");
+        }
     }
 
     #[test]

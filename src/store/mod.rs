@@ -30,7 +30,7 @@ use crate::election::scoped::{ScopedOutcome, ScopedRequest};
 use crate::election::{Failure, Message, Reply, Request};
 
 pub use fence::{Answer, FenceOutcome, FenceRequest, MAX_ARGUMENTS};
-pub use keys::{fenced_election, fenced_lease};
+pub use keys::{check_key_prefix, fenced_election, fenced_lease};
 pub use memory::{Applied, Field, MemoryStore, Register, ScopedApplied, ScopedRegister, Server};
 pub use redis_source::{IpFamily, RedisSource};
 pub use redis_store::RedisStore;

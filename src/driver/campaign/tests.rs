@@ -187,6 +187,33 @@ async fn a_primary_whose_store_is_silent_steps_down_at_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_resign_that_a_silent_store_does_not_confirm_is_answered_and_ends_later() {
+    let silence = Failure::Unknown {
+        cause: "silence".into(),
+    };
+    let mut answers = vec![(Duration::from_millis(1), Ok(()))];
+    answers.extend((0..100).map(|_| (TTL / 6, Err(silence.clone()))));
+    let mut scene = scene(answers);
+    scene.elected().await;
+    let begun = clock();
+    let number = scene.shared.begin_resign();
+    scene.ask(Input::Resign {
+        reason: Reason::Resigned,
+        number,
+    });
+    assert!(matches!(scene.next().await, Change::Resigned { .. }));
+    let answered = scene.next().await;
+    assert!(
+        matches!(answered, Change::Unconfirmed { resign: 1 }),
+        "{answered:?}"
+    );
+    assert!(clock().since(begun) <= Config::new(TTL).window());
+    // The end of the process goes on waiting for this one.
+    assert!(matches!(scene.next().await, Change::Ended { resign: 1 }));
+    assert!(clock().since(begun) > TTL);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lease_that_somebody_saw_expired_is_lost_though_its_renewal_was_confirmed() {
     let mut scene = scene(vec![]);
     let cell = scene.elected().await;

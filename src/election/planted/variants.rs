@@ -56,6 +56,8 @@ pub enum Planted {
     MessagesUnbounded,
     /// A record of which a field cannot be read is lost for its holder.
     UnreadableIsLost,
+    /// Whoever resigns is answered only when nothing is on its way any more.
+    ResignAwaitsRelease,
 
     // Of scoped leases alone.
     /// A grant whose reply came after its own step-down deadline is believed.
@@ -76,6 +78,8 @@ pub enum Planted {
     MinHoldIgnored,
     /// A token is the clock alone, whatever the last one was.
     TokenForgotten,
+    /// Whoever ends a run waits for the answer to its release, though the lease has run out.
+    ReleaseAwaitsReply,
 }
 
 thread_local! {
@@ -84,7 +88,7 @@ thread_local! {
 
 impl Planted {
     /// What the simulation of elections has to find.
-    pub const OF_ELECTIONS: [Planted; 26] = [
+    pub const OF_ELECTIONS: [Planted; 27] = [
         Planted::WindowFromReply,
         Planted::NoDriftMargins,
         Planted::NoStepDownMargin,
@@ -111,10 +115,11 @@ impl Planted {
         Planted::FloorFromMessages,
         Planted::MessagesUnbounded,
         Planted::UnreadableIsLost,
+        Planted::ResignAwaitsRelease,
     ];
 
     /// What the simulation of scoped leases has to find, some of it mistakes in both.
-    pub const OF_SCOPED_LEASES: [Planted; 15] = [
+    pub const OF_SCOPED_LEASES: [Planted; 16] = [
         Planted::WindowFromReply,
         Planted::NoDriftMargins,
         Planted::NoStepDownMargin,
@@ -130,6 +135,7 @@ impl Planted {
         Planted::ReleasedGrantedAgain,
         Planted::MinHoldIgnored,
         Planted::TokenForgotten,
+        Planted::ReleaseAwaitsReply,
     ];
 
     pub fn is_on(self) -> bool {

@@ -37,6 +37,13 @@ impl ScopedLease {
             min_hold: self.config.min_hold,
         };
         self.leave(now, command);
+        if self.run == Run::Over && !planted!(ReleaseAwaitsReply) {
+            let window_end = hold.confirmed_from + self.config.window();
+            match window_end <= now {
+                true => self.tell_released(),
+                false => self.timers.window_end = Some(window_end),
+            }
+        }
     }
 
     pub(super) fn leave(&mut self, now: Time, command: ScopedCommand) {

@@ -237,6 +237,9 @@ impl ScopedLease {
         if take_due(&mut self.timers.give_up, now) {
             self.give_up(now, give_up.unwrap_or(now));
         }
+        if take_due(&mut self.timers.window_end, now) {
+            self.tell_released();
+        }
         if take_due(&mut self.timers.moot, now) {
             self.tell_released();
             self.leave_off();

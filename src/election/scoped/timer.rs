@@ -11,6 +11,8 @@ pub(super) struct Timers {
     pub renew: Option<Time>,
     /// The lease in hand is not held any more unless a renewal was confirmed.
     pub step_down: Option<Time>,
+    /// The window of a lease that is on its way back ends: nobody is kept waiting for its release.
+    pub window_end: Option<Time>,
     /// A release that is not confirmed is sent no more: the lease has run out by itself.
     pub moot: Option<Time>,
 }
@@ -22,6 +24,7 @@ impl Timers {
             self.again,
             self.renew,
             self.step_down,
+            self.window_end,
             self.moot,
         ];
         all.into_iter().flatten().min()

@@ -3,10 +3,12 @@
 //! [`Register`] is the scripts' logic on plain data. [`MemoryStore`] serves elections within one
 //! process with it (`memory://name`), and the simulation uses it as its imaginary Redis.
 
+mod names;
 mod register;
 mod scoped_register;
 mod server;
 mod store;
+mod stores;
 
 pub use register::{Applied, Field, Register};
 pub use scoped_register::{ScopedApplied, ScopedRegister};

@@ -112,6 +112,12 @@ impl ScopedRegister {
         }
     }
 
+    /// Whether all has expired: what a register says that nobody has used yet, it says too.
+    pub fn is_empty(&mut self, now: u64) -> bool {
+        self.expire(now);
+        self.lease.is_none() && self.ticks.is_empty()
+    }
+
     fn acquire(
         &mut self,
         now: u64,

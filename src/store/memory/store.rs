@@ -1,11 +1,11 @@
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{Register, ScopedRegister, Server};
+use super::names::Names;
+use super::{Server, stores};
 use crate::election::scoped::{ScopedCommand, ScopedOutcome, ScopedRequest};
 use crate::election::{Command, Failure, Message, Reply, Request, Token};
 use crate::store::{
@@ -15,42 +15,19 @@ use crate::store::{
 /// `memory://name`: elections within one process, for tests.
 ///
 /// One per process and name, answering at once. A missing record is taken at once: nobody outside
-/// this process can hold it.
+/// this process can hold it. What nobody uses any more is forgotten, see [`Names`].
 pub struct MemoryStore {
     name: String,
     server: Server,
     wall_micros: fn() -> u64,
-    elections: Mutex<HashMap<Arc<str>, Contest>>,
-    resources: Mutex<HashMap<Arc<str>, Resource>>,
-    fences: Mutex<HashMap<Arc<str>, HighestTokens>>,
-}
-
-/// What a resource has seen, by the name of the lease.
-type HighestTokens = HashMap<Arc<str>, Token>;
-
-#[derive(Default)]
-struct Resource {
-    register: ScopedRegister,
-    waiting: Vec<mpsc::UnboundedSender<Duration>>,
-}
-
-#[derive(Default)]
-struct Contest {
-    register: Register,
-    subscribers: Vec<mpsc::UnboundedSender<Message>>,
+    names: Mutex<Names>,
 }
 
 impl MemoryStore {
     /// The store of this name; the first call makes it. Its clock, in microseconds since 1970, is what
     /// tokens are minted from.
     pub fn named(name: &str, wall_micros: fn() -> u64) -> Arc<MemoryStore> {
-        let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(store) = stores.get(name) {
-            return store.clone();
-        }
-        let store = Arc::new(MemoryStore::new(name, wall_micros));
-        stores.insert(name.to_owned(), store.clone());
-        store
+        stores::named(name, || MemoryStore::new(name, wall_micros))
     }
 
     fn new(name: &str, wall_micros: fn() -> u64) -> Self {
@@ -60,21 +37,29 @@ impl MemoryStore {
             name: name.to_owned(),
             server,
             wall_micros,
-            elections: Mutex::default(),
-            resources: Mutex::default(),
-            fences: Mutex::default(),
+            names: Mutex::default(),
         }
     }
 
+    /// Nothing in it means anything to anybody: another in its place would answer alike.
+    pub(super) fn is_idle(&self) -> bool {
+        let mut names = self.names();
+        names.forget((self.wall_micros)());
+        names.is_empty()
+    }
+
     fn apply(&self, target: &Target, command: &Command) -> Result<Reply, Failure> {
-        let mut elections = self.elections();
-        let contest = elections.entry(target.name.clone()).or_default();
+        let now = (self.wall_micros)();
+        let mut names = self.names();
+        names.tidy(now);
+        let command = eagerly(command, names.forgotten());
+        let contest = names.election(&target.name);
         let mut server = self.server.clone();
-        server.wall_micros = (self.wall_micros)();
-        let command = eagerly(command);
+        server.wall_micros = now;
         let applied = contest.register.apply(&server, &target.server, &command)?;
         let mut reply = applied.reply;
         if let Some(message) = applied.message {
+            contest.written(now, &message.record);
             contest
                 .subscribers
                 .retain(|subscriber| subscriber.send(message.clone()).is_ok());
@@ -85,14 +70,10 @@ impl MemoryStore {
         Ok(reply)
     }
 
-    fn elections(&self) -> MutexGuard<'_, HashMap<Arc<str>, Contest>> {
-        lock(&self.elections)
-    }
-
     fn see(&self, request: &FenceRequest) -> FenceOutcome {
-        let mut fences = lock(&self.fences);
-        let fence = fences.entry(request.resource.clone()).or_default();
-        let highest = fence.entry(request.lease.clone()).or_insert(Token::NONE);
+        let mut names = self.names();
+        names.tidy((self.wall_micros)());
+        let highest = names.highest(&request.resource, &request.lease);
         if *highest > request.token {
             return FenceOutcome::Stale { highest: *highest };
         }
@@ -101,15 +82,22 @@ impl MemoryStore {
     }
 
     fn apply_scoped(&self, resource: &str, command: &ScopedCommand) -> ScopedOutcome {
-        let mut resources = lock(&self.resources);
-        let resource = resources.entry(resource.into()).or_default();
-        let applied = resource.register.apply((self.wall_micros)(), command);
+        let now = (self.wall_micros)();
+        let mut names = self.names();
+        names.tidy(now);
+        let resource = names.resource(resource);
+        let applied = resource.register.apply(now, command);
         if let Some(delay) = applied.released {
             resource
                 .waiting
                 .retain(|waiting| waiting.send(delay).is_ok());
         }
         applied.outcome
+    }
+
+    fn names(&self) -> MutexGuard<'_, Names> {
+        // A panic elsewhere leaves plain data that is still whole.
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,9 +108,8 @@ impl Store for MemoryStore {
 
     fn subscribe(&self, target: &Target) -> mpsc::UnboundedReceiver<Message> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let mut elections = self.elections();
-        let contest = elections.entry(target.name.clone()).or_default();
-        contest.subscribers.push(sender);
+        let mut names = self.names();
+        names.election(&target.name).subscribers.push(sender);
         receiver
     }
 }
@@ -135,9 +122,7 @@ impl ScopedStore for MemoryStore {
 
     fn subscribe_releases(&self, resource: &str) -> mpsc::UnboundedReceiver<Duration> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let mut resources = lock(&self.resources);
-        let resource = resources.entry(resource.into()).or_default();
-        resource.waiting.push(sender);
+        self.names().resource(resource).waiting.push(sender);
         receiver
     }
 }
@@ -160,18 +145,16 @@ impl fmt::Debug for MemoryStore {
     }
 }
 
-static STORES: LazyLock<Mutex<HashMap<String, Arc<MemoryStore>>>> = LazyLock::new(Mutex::default);
-
-/// A panic elsewhere leaves plain data that is still whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Every acquire is an eager start here, whatever the configuration says.
-fn eagerly(command: &Command) -> Command {
+/// Every acquire is an eager start here, whatever the configuration says; and its token is above those
+/// of elections that have been forgotten.
+fn eagerly(command: &Command, forgotten: Token) -> Command {
     let mut command = command.clone();
-    if let Command::Acquire { eager, .. } = &mut command {
+    if let Command::Acquire { eager, floor, .. } = &mut command {
         *eager = Some(Duration::ZERO);
+        *floor = forgotten.max(*floor);
     }
     command
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use super::kind::Kind;
 use super::statistics::Statistics;
 
 /// What should happen sometimes, beside every kind of fault.
-const SOMETIMES: [&str; 18] = [
+const SOMETIMES: [&str; 19] = [
     "R6 deadlines checked",
     "campaigns ended and checked",
     "elections",
@@ -21,6 +21,7 @@ const SOMETIMES: [&str; 18] = [
     "records written again by their holder",
     "renewals found stale",
     "resigned",
+    "resigns answered before they were confirmed",
     "stale writes refused by the fence",
     "writes that WAIT did not confirm",
 ];

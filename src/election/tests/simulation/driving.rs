@@ -238,6 +238,12 @@ impl World {
                 }
             }
             Output::Notice(_) => self.statistics.count("notices"),
+            Output::Unconfirmed => {
+                self.statistics
+                    .count("resigns answered before they were confirmed");
+                let verdict = self.rules.leaving[who].unconfirmed();
+                self.hear(Rule::R7, verdict);
+            }
             Output::Ended => self.ended(who),
         }
     }

@@ -98,6 +98,7 @@ impl World {
             self.rules.windows[who].confirmed(now, token, step_down_at, sent, &arithmetic);
         self.hear(Rule::R5, verdict);
 
+        self.rules.leaving[who].confirmed(sent, &arithmetic);
         let deadline = sent + arithmetic.term();
         self.rules.deadlines[who].confirmed(token, deadline);
         let verdict = self.rules.deadlines[who].believes(step_down_at);

@@ -68,6 +68,11 @@ pub enum Happening {
         token: Token,
         deadline: Time,
     },
+    /// By now whoever resigned must have been answered.
+    CheckLeft {
+        to: Address,
+        deadline: Time,
+    },
     /// A standby's watch is ripe, and some: the version must have changed.
     CheckTakeover {
         to: Address,

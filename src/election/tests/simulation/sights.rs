@@ -122,5 +122,5 @@ impl World {
     }
 }
 
-/// Beside DESIGN's 100 ms, in microseconds: the machine does not count its own round trips.
+/// Beside the 100 ms of R6, in microseconds: the machine does not count its own round trips.
 const SLACK: u64 = 3_000;

@@ -6,9 +6,9 @@ use super::driving::Cause;
 use super::kind::Kind;
 use super::plan::micros;
 use super::queue::{Address, Happening};
-use super::rules::Rule;
+use super::rules::{Arithmetic, Rule};
 use super::world::World;
-use crate::election::{Reason, Token};
+use crate::election::{Reason, Time, Token};
 
 impl World {
     pub fn campaign(&mut self, who: usize) {
@@ -46,9 +46,25 @@ impl World {
         self.trace.line(self.now, format!("c{who}"), || {
             format!("resigns: {reason:?}")
         });
+        let candidate = &self.candidates[who];
+        let (clock, to) = (candidate.clock, candidate.address);
+        let arithmetic = Arithmetic {
+            ttl: candidate.config.ttl,
+        };
+        let deadline = self.rules.leaving[who].resigned(clock.local(self.now), &arithmetic);
+        let at = clock.when(deadline) + self.plan.lateness.max(300) + 1;
+        self.queue.push(at, Happening::CheckLeft { to, deadline });
         self.act(who, Cause::Resign, |election, now| {
             election.resign(now, reason)
         });
+    }
+
+    pub fn check_left(&mut self, to: Address, deadline: Time) {
+        // One that is frozen says so when it wakes.
+        if self.is_there(to) && !self.candidates[to.who].frozen {
+            let verdict = self.rules.leaving[to.who].passed(deadline);
+            self.hear(Rule::R7, verdict);
+        }
     }
 
     /// A campaign that has ended is started again some time later.
@@ -72,6 +88,7 @@ impl World {
         let over = candidate.user.resigning;
         let ttl = micros(&candidate.config.ttl);
         candidate.user.resigning = false;
+        self.rules.leaving[who].ended();
         let undisturbed = self.rules.takeover.undisturbed_since(self.now);
         // One that has stood for a ttl anybody may take.
         let fresh = self.now - self.redis.written_at() < ttl;

@@ -8,7 +8,7 @@ use super::kind::Kind;
 use super::plan::{CANDIDATES, LATENCY, NETWORK, Plan, REDIS, USERS, micros};
 use super::queue::{Address, Happening, Heal, Queue};
 use super::redis::Redis;
-use super::rules::{Deadline, Events, Messages, Rule, Rules, Violation, Window};
+use super::rules::{Deadline, Events, Leaving, Messages, Rule, Rules, Violation, Window};
 use super::statistics::Statistics;
 use super::trace::Trace;
 use crate::election::{Config, Election, Random, Reason, Token};
@@ -148,6 +148,7 @@ impl World {
         self.rules.windows.push(Window::default());
         self.rules.events.push(Events::default());
         self.rules.messages.push(Messages::default());
+        self.rules.leaving.push(Leaving::default());
     }
 
     /// Starts the process anew, and has its user ask for a campaign after some microseconds.
@@ -187,6 +188,7 @@ impl World {
         self.rules.windows[who] = Window::default();
         self.rules.events[who] = Events::default();
         self.rules.messages[who] = Messages::default();
+        self.rules.leaving[who] = Leaving::default();
         self.trace.line(self.now, format!("c{who}"), || {
             format!(
                 "starts, its clock {} millionths fast",
@@ -279,6 +281,7 @@ impl World {
                 token,
                 deadline,
             } => self.check_deadline(to, token, deadline),
+            Happening::CheckLeft { to, deadline } => self.check_left(to, deadline),
             Happening::CheckTakeover {
                 to,
                 version,

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::election::{Config, Identity, Version, check_name};
+use crate::election::{Config, Identity, Version};
 
 fn refusal(change: impl FnOnce(&mut Config)) -> String {
     let mut config = Config::new(Duration::from_secs(5));
@@ -79,20 +79,6 @@ fn the_deadlines_are_those_of_the_contract() {
         config.ripe_after(Duration::from_secs(10)),
         Duration::from_millis(10_220)
     );
-}
-
-#[test]
-fn names_are_1_to_200_characters_without_control_characters_or_braces() {
-    for good in ["a", "embedder", "with space:and/slash", &"ü".repeat(200)] {
-        assert_eq!(check_name("prefix", good), Ok(()));
-    }
-    for bad in ["", "a{b", "a}b", "a\nb", "a\0b", "\u{7f}", &"a".repeat(201)] {
-        assert_eq!(
-            check_name("prefix", bad).unwrap_err().field,
-            "prefix",
-            "{bad:?}"
-        );
-    }
 }
 
 #[test]

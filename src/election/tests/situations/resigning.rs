@@ -34,6 +34,7 @@ fn nothing_is_told_after_a_resignation() {
 fn a_release_that_is_never_answered_is_given_up_when_the_others_watch_has_ripened() {
     let mut scene = Scene::primary();
     scene.act(|e| e.resign(at(10), Reason::Exit));
+    assert_eq!(scene.timeout(5860), ["unconfirmed"]);
     assert_eq!(
         scene.reply(11_859, 2, unknown()),
         ["release A to 1 #3 within 1000"]
@@ -227,6 +228,21 @@ fn a_grant_for_an_identity_given_up_is_released_when_a_message_tells_of_it() {
 }
 
 #[test]
+fn who_only_looks_on_releases_what_a_late_command_of_its_own_brought_back() {
+    let mut scene = Scene::primary();
+    let me = scene.identity('A');
+    scene.act(|e| e.listen(at(10), false));
+    scene.run_until(2000);
+    let lost = reply(Outcome::Lost, created(3));
+    assert_eq!(scene.reply(2010, 2, lost), ["lost 7: superseded"]);
+    scene.run_until(4010);
+    assert_eq!(
+        scene.reply(4020, 3, reply(Outcome::Seen, held_by(me, 7, 4))),
+        ["release A to 0 #4 within 1000"]
+    );
+}
+
+#[test]
 fn a_new_campaign_need_not_wait_for_the_old_ones_release() {
     let mut scene = Scene::primary();
     let me = scene.identity('A');
@@ -330,4 +346,110 @@ fn an_acquire_of_an_ended_campaign_is_given_back_under_the_next_term() {
             "granted: {granted}"
         );
     }
+}
+
+#[test]
+fn the_caller_of_a_resign_is_answered_when_the_window_has_ended_and_the_release_goes_on() {
+    let mut scene = Scene::primary();
+    assert_eq!(
+        scene.act(|e| e.resign(at(100), Reason::Resigned)),
+        ["resigned 7: resigned", "release A to 1 #2 within 1000"]
+    );
+    assert_eq!(scene.run_until(60_000), ["5860: unconfirmed"]);
+    assert_eq!(
+        scene.reply(6000, 2, unknown()),
+        ["release A to 1 #3 within 1000"]
+    );
+    let me = scene.identity('A');
+    assert_eq!(
+        scene.reply(6010, 3, reply(Outcome::Released, released_by(me, 7, 3))),
+        ["ended"]
+    );
+}
+
+#[test]
+fn a_release_that_is_answered_with_the_windows_end_is_confirmed() {
+    let mut scene = Scene::primary();
+    scene.act(|e| e.resign(at(100), Reason::Resigned));
+    let me = scene.identity('A');
+    let released = reply(Outcome::Released, released_by(me, 7, 3));
+    assert_eq!(scene.reply(5860, 2, released), ["ended"]);
+}
+
+#[test]
+fn the_caller_of_a_resign_after_a_loss_waits_for_the_window_of_the_lost_lease() {
+    let mut scene = Scene::primary();
+    scene.timeout(4700);
+    scene.act(|e| e.resign(at(4710), Reason::Resigned));
+    assert_eq!(scene.run_until(60_000), ["5860: unconfirmed"]);
+}
+
+#[test]
+fn a_candidate_without_a_lease_waits_for_one_command_at_most() {
+    let mut scene = Scene::new();
+    scene.act(|e| e.campaign(at(0)));
+    scene.act(|e| e.resign(at(5), Reason::Resigned));
+    assert_eq!(scene.run_until(60_000), ["1005: unconfirmed"]);
+    assert_eq!(
+        scene.reply(1100, 1, unknown()),
+        [] as [&str; 0],
+        "a release of it is on its way already"
+    );
+}
+
+#[test]
+fn each_caller_of_a_resign_is_answered_once() {
+    let mut scene = Scene::primary();
+    scene.act(|e| e.resign(at(100), Reason::Resigned));
+    scene.act(|e| e.campaign(at(200)));
+    scene.act(|e| e.resign(at(300), Reason::Resigned));
+    assert_eq!(
+        scene.run_until(60_000),
+        ["5860: unconfirmed", "5860: unconfirmed"]
+    );
+    scene.act(|e| e.resign(at(60_001), Reason::Resigned));
+    assert_eq!(scene.run_until(70_000), ["61001: unconfirmed"]);
+}
+
+#[test]
+fn a_second_resign_does_not_keep_an_earlier_caller_waiting() {
+    let mut scene = Scene::primary();
+    let first = scene.identity('A');
+    scene.act(|e| e.resign(at(100), Reason::Resigned));
+    scene.act(|e| e.campaign(at(200)));
+    let second = scene.identity('B');
+    scene.reply(210, 3, reply(Outcome::Granted, held_by(second, 8, 4)));
+    scene.act(|e| e.resign(at(300), Reason::Resigned));
+    assert_eq!(
+        scene.run_until(60_000),
+        ["5860: unconfirmed", "6060: unconfirmed"]
+    );
+    assert_eq!(
+        scene.reply(6100, 2, reply(Outcome::NotMine, held_by(first, 8, 4))),
+        [] as [&str; 0]
+    );
+}
+
+#[test]
+fn an_earlier_caller_whose_release_was_confirmed_waits_no_longer_than_a_later_one() {
+    let mut scene = Scene::new();
+    // An acquire that is never answered keeps all from having ended.
+    scene.act(|e| e.campaign(at(0)));
+    scene.act(|e| e.resign(at(5), Reason::Resigned));
+    scene.reply(10, 2, reply(Outcome::NotMine, created(0)));
+    scene.act(|e| e.campaign(at(15)));
+    let me = scene.identity('B');
+    scene.reply(20, 3, reply(Outcome::Granted, held_by(me, 7, 1)));
+    scene.act(|e| e.resign(at(30), Reason::Resigned));
+    scene.reply(40, 4, reply(Outcome::Released, released_by(me, 7, 2)));
+    scene.act(|e| e.campaign(at(50)));
+    scene.act(|e| e.resign(at(60), Reason::Resigned));
+    assert_eq!(
+        scene.run_until(5000),
+        [
+            "1005: unconfirmed",
+            "1060: unconfirmed",
+            "1060: unconfirmed"
+        ]
+    );
 }

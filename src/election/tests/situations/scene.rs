@@ -240,6 +240,7 @@ impl Scene {
                 format!("extended until {}", step_down_at.as_micros() / 1000)
             }
             Output::Notice(Notice::NobodyListens) => "notice: nobody listens".into(),
+            Output::Unconfirmed => "unconfirmed".into(),
             Output::Ended => "ended".into(),
         }
     }
@@ -305,6 +306,7 @@ fn show_reason(reason: Reason) -> &'static str {
         Reason::Resigned => "resigned",
         Reason::Failed => "failed",
         Reason::Exit => "exit",
+        Reason::Internal => "internal",
     }
 }
 

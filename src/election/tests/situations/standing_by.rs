@@ -37,6 +37,15 @@ fn who_hears_that_another_was_faster_does_not_ask() {
 }
 
 #[test]
+fn a_renewal_that_is_heard_of_after_the_release_which_followed_it_changes_nothing() {
+    let mut scene = Scene::standby();
+    scene.released_message(500, Change::Released, released_by(OTHER, 5, 3), 1000);
+    let late = scene.message(500, Change::Renewed, held_by(OTHER, 5, 2));
+    assert_eq!(late, [""; 0]);
+    assert_eq!(scene.run_until(600).len(), 1, "it asks for the lease");
+}
+
+#[test]
 fn a_release_heard_of_while_a_poll_is_in_flight_is_taken_when_that_is_answered() {
     let mut scene = Scene::standby();
     scene.run_until(3010);

@@ -6,7 +6,7 @@ use super::search;
 use crate::election::planted::Planted;
 
 /// A mistake, where to look for it, the one rule that is heard, and how many seeds it gets.
-const MISTAKES: [(Planted, Family, Rule, u64); 17] = [
+const MISTAKES: [(Planted, Family, Rule, u64); 18] = [
     (Planted::WindowFromReply, Family::Network, Rule::R4, 50),
     (Planted::WindowFromReply, Family::Network, Rule::R1, 3_000),
     (Planted::NoDriftMargins, Family::Network, Rule::R1, 3_000),
@@ -54,6 +54,12 @@ const MISTAKES: [(Planted, Family, Rule, u64); 17] = [
     ),
     (Planted::MinHoldIgnored, Family::Network, Rule::MinHold, 100),
     (Planted::TokenForgotten, Family::Slew, Rule::R2, 3_000),
+    (
+        Planted::ReleaseAwaitsReply,
+        Family::Network,
+        Rule::Liveness,
+        300,
+    ),
 ];
 
 #[test]

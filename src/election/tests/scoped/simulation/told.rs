@@ -22,6 +22,8 @@ pub struct Told {
     pub seen_over: bool,
     /// Until when it is held, by our own arithmetic.
     pub step_down_at: Option<Time>,
+    /// The caller is told of the release by then, once the run is over.
+    pub released_by: Option<Time>,
 }
 
 type Verdict = Result<(), (Rule, String)>;
@@ -120,6 +122,10 @@ impl Told {
 
     /// Nothing was told although the deadline has passed.
     pub fn overdue(&self, now: Time) -> Verdict {
+        if !self.released && self.released_by.is_some_and(|at| at <= now) {
+            let message = format!("its lease has run out, and its caller still waits at {now:?}");
+            return wrong(Rule::Liveness, message);
+        }
         match self.step_down_at {
             Some(at) if self.holds() && at <= now => {
                 wrong(Rule::R4, format!("held at {now:?}, beyond {at:?}"))

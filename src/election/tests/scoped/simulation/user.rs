@@ -92,6 +92,11 @@ impl World<'_> {
             Happening::GiveUp(_) => {}
             Happening::Over(_) => {
                 let first = !std::mem::replace(&mut user.told.done, true);
+                let window_end = user
+                    .told
+                    .step_down_at
+                    .map(|at| at + user.plan.config.ttl / 5);
+                user.told.released_by = user.told.released_by.or(window_end.max(Some(now)));
                 user.lease.release(now);
                 if first && user.told.lost {
                     self.count("released after a loss");
@@ -330,7 +335,7 @@ fn reason_word(reason: crate::election::Reason) -> &'static str {
     }
 }
 
-/// What a window and its step-down margin come to (DESIGN's figures, not the code's).
+/// What a window and its step-down margin come to (the figures of docs/protocol.md, not the code's).
 fn own_term(plan: &LeasePlan) -> Duration {
     let ttl = plan.config.ttl;
     ttl * 98 / 100 - Duration::from_millis(20) - ttl / 5

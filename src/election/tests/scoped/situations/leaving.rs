@@ -72,7 +72,7 @@ fn a_release_is_sent_until_the_lease_has_run_out_by_itself() {
 fn a_release_that_is_never_answered_ends_with_the_ttl() {
     let mut scene = Scene::holding();
     scene.release(500);
-    assert_eq!(scene.run_until(60_000), ["6500: released", "6500: ended"]);
+    assert_eq!(scene.run_until(60_000), ["5860: released", "6500: ended"]);
     assert_eq!(scene.reply(60_001, 2, RELEASED), NOTHING);
 }
 
@@ -134,6 +134,29 @@ fn a_run_that_has_had_its_time_is_renewed_no_more_and_released_when_it_ends() {
     assert_eq!(scene.act(|l| l.handle_expired()), NOTHING);
     assert_eq!(scene.release(2500), ["release 7 #3 within 1000"]);
     assert_eq!(scene.reply(2510, 3, RELEASED), ["released", "ended"]);
+}
+
+#[test]
+fn a_run_that_ends_when_its_lease_has_run_out_is_not_kept_waiting_for_the_release() {
+    let mut scene = Scene::holding();
+    scene.act(|l| l.overrun());
+    assert_eq!(
+        scene.release(5860),
+        ["release 7 #2 within 1000", "released"]
+    );
+    assert_eq!(
+        scene.reply(6860, 2, unknown()),
+        ["release 7 #3 within 1000"]
+    );
+    assert_eq!(scene.reply(6870, 3, RELEASED), ["ended"]);
+}
+
+#[test]
+fn the_caller_of_a_release_waits_until_the_window_has_ended_at_most() {
+    let mut scene = Scene::holding();
+    scene.act(|l| l.overrun());
+    scene.release(5500);
+    assert_eq!(scene.run_until(60_000), ["5860: released", "11500: ended"]);
 }
 
 #[test]

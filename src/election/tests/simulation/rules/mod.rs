@@ -1,9 +1,10 @@
-//! The checkers of DESIGN's rules, each on its own, from true time and the register's own history.
+//! The checkers of the rules of docs/protocol.md, each on its own, from true time and the register's own history.
 
 mod deadline;
 mod events;
 mod exclusion;
 mod fence;
+mod leaving;
 mod messages;
 mod takeover;
 mod tokens;
@@ -14,6 +15,7 @@ pub use deadline::Deadline;
 pub use events::Events;
 pub use exclusion::{Exclusion, Term};
 pub use fence::Fence;
+pub use leaving::Leaving;
 pub use messages::Messages;
 pub use takeover::Takeover;
 pub use tokens::Tokens;
@@ -78,6 +80,7 @@ pub struct Rules {
     pub takeover: Takeover,
     pub events: Vec<Events>,
     pub messages: Vec<Messages>,
+    pub leaving: Vec<Leaving>,
     pub writes: Writes,
 }
 
@@ -96,6 +99,7 @@ impl Rules {
             takeover: Takeover::default(),
             events: Vec::new(),
             messages: Vec::new(),
+            leaving: Vec::new(),
             writes: Writes::default(),
         }
     }

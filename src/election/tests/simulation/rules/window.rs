@@ -11,7 +11,7 @@ pub struct Window {
     told_expired: Option<Token>,
 }
 
-/// DESIGN's figures, on their own: a mistake in the machine's must not hide here too.
+/// The figures of docs/protocol.md, on their own: a mistake in the machine's must not hide here too.
 pub struct Arithmetic {
     pub ttl: Duration,
 }
