@@ -115,7 +115,7 @@ fn start(
     let number = environment.next_number();
     let channel = environment.channel.clone();
     let broken = |error| PrimaryLeaseError::no_thread(&error);
-    let store = store(&source, options.config.ttl).map_err(broken)?;
+    let store = store(&source).map_err(broken)?;
     let name = options::name(&prefix, options.scope.as_deref());
     let fence = Fence::of_election(store.clone(), &name, options.config.ttl);
     let heartbeat = environment.heartbeat().map_err(broken)?;
