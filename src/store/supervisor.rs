@@ -391,6 +391,7 @@ impl Supervisor {
             Link::Open(_) if needed || std::mem::take(&mut self.used) => Some(now + REST),
             Link::Open(_) => {
                 tracing::debug!(redis = %self.source, "at rest: disconnected");
+                self.subscriptions.disconnect();
                 self.link = Link::Unused;
                 None
             }
