@@ -46,10 +46,10 @@ async fn inspect(store: &RedisStore) -> Result<Reply, Failure> {
     ask(store, PATIENCE, Command::Inspect).await
 }
 
-fn acquire() -> Command {
+fn acquire(ttl: Duration) -> Command {
     Command::Acquire {
         identity: Identity::new(1),
-        ttl: Duration::from_secs(60),
+        ttl,
         floor: Token::NONE,
         watched: None,
         eager: None,
@@ -143,7 +143,7 @@ async fn a_password_is_given_in_the_older_protocol_too() {
     ] {
         let server = StrangeServer::start(move |heard| match heard.name() {
             "HELLO" => Said::Error(words.into()),
-            "AUTH" if heard.words[1] != "right" => Said::Error("ERR invalid password".into()),
+            "AUTH" if heard.words[1] != "right" => Said::Last(b"-ERR invalid password\r\n".into()),
             _ => Said::Redis,
         })
         .await;
@@ -299,7 +299,13 @@ async fn what_a_server_said_outlives_attempts_that_are_cut_short() {
         let address = format!("(127.0.0.1:{})", server.port);
         let mut told = 0;
         while told < 20 {
-            let Err(failure) = ask(&store, Duration::from_millis(50), acquire()).await else {
+            let Err(failure) = ask(
+                &store,
+                Duration::from_millis(50),
+                acquire(Duration::from_secs(60)),
+            )
+            .await
+            else {
                 panic!("answered");
             };
             let cause = failure.cause();
@@ -309,6 +315,30 @@ async fn what_a_server_said_outlives_attempts_that_are_cut_short() {
             told += usize::from(cause.starts_with(words));
         }
     }
+}
+
+#[tokio::test]
+async fn whoever_comes_to_wait_for_an_attempt_under_way_bounds_it_too() {
+    let server = StrangeServer::start(|heard| match heard.connection {
+        1 => Said::Nothing,
+        _ => Said::Redis,
+    })
+    .await;
+    let store = open(at(server.port));
+    let target = Target {
+        name: "chronos".into(),
+        server: "server one".into(),
+    };
+    // Who only listens may wait for all of the connectTimeout.
+    let _messages = store.subscribe(&target);
+    while server.heard().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let bound = at(server.port).connect_timeout / 2;
+    ask(&store, bound, acquire(Duration::from_secs(1)))
+        .await
+        .unwrap();
+    assert_eq!(server.connections(), 2);
 }
 
 #[tokio::test]
@@ -454,7 +484,9 @@ async fn a_command_that_cannot_be_done_without_is_denied_by_name() {
                 assert!(cause.contains(&source.address()), "{commands:?}: {cause}");
             };
             let store = open(source.clone());
-            named(denied(ask(&store, PATIENCE * 100, acquire()).await));
+            named(denied(
+                ask(&store, PATIENCE * 100, acquire(Duration::from_secs(60))).await,
+            ));
             if of_runs_too {
                 let ttl = Duration::from_secs(60);
                 named(denied(run(&store, PATIENCE * 100, ttl).await));

@@ -139,6 +139,12 @@ async fn log_in(
         .flatten()
         .partition(|error| error.is_connection_dropped());
     let failed = Setback::Failed;
+    // Some close the connection with a wrong password.
+    if let Err(error) = &auth
+        && !error.is_connection_dropped()
+    {
+        return Err(failed(refused_login(error)));
+    }
     if !hung_up.is_empty() {
         // Whoever has too many clients says so once, and closes.
         let last_words = said.iter().find(|error| passes(&server_words(error)));
@@ -149,7 +155,6 @@ async fn log_in(
             },
         });
     }
-    auth.map_err(|error| failed(refused_login(&error)))?;
     select.map_err(|error| failed(refused_db(source.db, &error)))?;
     check_role(role, source).map_err(failed)?;
     connection.clustered = hello.is_ok_and(|hello| is_clustered(&hello));
