@@ -302,9 +302,13 @@ async fn a_connection_at_rest_is_closed_unless_somebody_subscribes() {
     let mut own = server.connect();
     let mut clients = || -> String { redis::cmd("CLIENT").arg("LIST").query(&mut own).unwrap() };
     assert!(clients().contains("name=resting"));
-    while clients().contains("name=resting") {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let closed = async {
+        while clients().contains("name=resting") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let closed = tokio::time::timeout(PATIENCE * 2, closed).await;
+    closed.expect("it is never closed");
     assert!(clients().contains("name=listening"));
     ask(&resting, PATIENCE, Command::Inspect).await.unwrap();
     assert!(clients().contains("name=resting"));
