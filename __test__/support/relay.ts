@@ -64,11 +64,18 @@ export class Relay {
 
   #answer(near: Socket, answer: Buffer, ofScript: boolean) {
     const {manner} = this
-    if (manner.how === 'pass' || (manner.how === 'refuse' && !ofScript)) near.write(answer)
+    if (manner.how === 'pass') near.write(answer)
     if (manner.how === 'delay') setTimeout(() => near.write(answer), manner.ms).unref()
-    // A push alone answers nobody.
-    if (manner.how === 'refuse' && ofScript && !/^>.*\r\n[^*]*$/s.test(answer.toString('latin1'))) {
-      near.write(`-${manner.words}\r\n`)
+    if (manner.how === 'refuse') {
+      const text = answer.toString('latin1')
+      // A script of an election answers with an array, behind the messages that it has published.
+      const reply = ofScript ? /(^|\r\n)\*/.exec(text) : null
+      if (reply) {
+        const before = text.slice(0, reply.index + String(reply[1]).length)
+        near.write(`${before}-${manner.words}\r\n`, 'latin1')
+      } else {
+        near.write(answer)
+      }
     }
     if (manner.how === 'cut') {
       this.cuts++
