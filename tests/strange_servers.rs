@@ -298,11 +298,11 @@ async fn what_a_server_said_outlives_attempts_that_are_cut_short() {
         let store = open(at(server.port));
         let address = format!("(127.0.0.1:{})", server.port);
         let mut told = 0;
-        while told < 20 {
+        while told < 40 {
             let Err(failure) = ask(
                 &store,
                 Duration::from_millis(50),
-                acquire(Duration::from_secs(60)),
+                acquire(Duration::from_secs(1)),
             )
             .await
             else {
