@@ -178,7 +178,7 @@ async fn a_connection_that_never_answers_again_is_replaced() {
         panic!("{answer:?}");
     };
     assert!(cause.starts_with("no answer within 200 ms"), "{cause}");
-    let reply = ask(&store, PATIENCE, Command::Inspect).await.unwrap();
+    let reply = until_answered(&store, Command::Inspect).await;
     assert!(reply.record.is_some());
     assert_eq!(proxy.connections.load(Ordering::SeqCst), 2);
 }
