@@ -1,9 +1,8 @@
-//! The stores that runs use. An election's is kept by its campaign; a run is over soon, and the next
-//! one is to find the connection open.
+//! The stores that runs use, by the URLs that they were given: reading a URL anew for each run costs
+//! more than comparing it.
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::time::Duration;
 
 use napi::Env;
 
@@ -13,38 +12,36 @@ use super::source;
 use crate::driver::store;
 use crate::store::Backend;
 
-/// The store that was used last, by what it was asked for with.
+/// The last few, the latest at the end.
 #[derive(Default)]
-pub struct Backends(RefCell<Option<Latest>>);
-
-struct Latest {
-    /// Where it was a URL: reading one anew costs more than comparing it.
-    url: Option<String>,
-    ttl: Duration,
-    store: Arc<dyn Backend>,
-}
+pub struct Backends(RefCell<Vec<(String, Arc<dyn Backend>)>>);
 
 impl Backends {
-    pub fn of(&self, env: &Env, redis: Value, ttl: Duration) -> Result<Arc<dyn Backend>> {
+    pub fn of(&self, env: &Env, redis: Value) -> Result<Arc<dyn Backend>> {
         let url = match js::kind(redis)? {
             Kind::Text(url) => Some(url),
             _ => None,
         };
-        let mut latest = self.0.borrow_mut();
-        if let Some(latest) = &*latest
-            && url.is_some()
-            && latest.url == url
-            && latest.ttl <= ttl
-        {
-            return Ok(latest.store.clone());
+        if let Some(url) = &url {
+            let mut backends = self.0.borrow_mut();
+            if let Some(place) = backends.iter().rposition(|(known, _)| known == url) {
+                backends[place..].rotate_left(1);
+                return Ok(backends[backends.len() - 1].1.clone());
+            }
         }
+        // Getters of the caller's may come back in here.
         let source = source::read(env, redis)?;
-        let store = store(&source, ttl).map_err(|error| PrimaryLeaseError::no_thread(&error))?;
-        *latest = Some(Latest {
-            url,
-            ttl,
-            store: store.clone(),
-        });
+        let store = store(&source).map_err(|error| PrimaryLeaseError::no_thread(&error))?;
+        if let Some(url) = url {
+            let mut backends = self.0.borrow_mut();
+            if backends.len() == MOST {
+                backends.remove(0);
+            }
+            backends.push((url, store.clone()));
+        }
         Ok(store)
     }
 }
+
+/// Few enough to be searched one by one.
+const MOST: usize = 8;

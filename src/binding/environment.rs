@@ -206,8 +206,8 @@ impl Environment {
     }
 
     /// The store of what a caller gave as `redis`.
-    pub fn backend(&self, env: &Env, redis: Value, ttl: Duration) -> Result<Arc<dyn Backend>> {
-        self.backends.of(env, redis, ttl)
+    pub fn backend(&self, env: &Env, redis: Value) -> Result<Arc<dyn Backend>> {
+        self.backends.of(env, redis)
     }
 
     fn deliver(self: &Rc<Self>, env: &Env, delivery: Delivery) {

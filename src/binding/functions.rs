@@ -116,7 +116,7 @@ fn start(
     let number = environment.next_number();
     let channel = environment.channel.clone();
     let broken = |error| PrimaryLeaseError::no_thread(&error);
-    let store = store(&source, options.config.ttl).map_err(broken)?;
+    let store = store(&source).map_err(broken)?;
     let fence = Fence::of_election(store.clone(), &options.name, options.config.ttl);
     let heartbeat = environment.heartbeat().map_err(broken)?;
     let handle = Handle::start(Start {

@@ -14,7 +14,7 @@ use super::heartbeat::Served;
 use crate::election::{
     Answer, Election, Event, Failure, Message, Notice, Output, Reason, Reply, Request, Time,
 };
-use crate::store::{Store, Target};
+use crate::store::{Store, Target, escaped};
 
 /// What the outside asks of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,7 +272,7 @@ impl Campaign {
             Event::PrimaryChanged(primary) => {
                 match &primary {
                     Some(primary) => tracing::info!(
-                        server_id = %primary.server,
+                        server_id = %escaped(&primary.server),
                         token = primary.token.get(),
                         "another server is primary"
                     ),

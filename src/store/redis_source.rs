@@ -24,7 +24,8 @@ pub struct RedisSource {
     /// What the server calls this connection in `CLIENT LIST`, with `:primary-lease` behind it.
     pub connection_name: Option<String>,
     pub family: IpFamily,
-    /// An eighth of the smallest ttl bounds connecting too.
+    /// An eighth of the ttl of what waits for the connection bounds connecting too, but never to less
+    /// than 250 ms.
     pub connect_timeout: Duration,
 }
 

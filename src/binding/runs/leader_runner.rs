@@ -140,7 +140,7 @@ impl Runner {
         let prefix = text("prefix", prefix)?;
         check_name("prefix", &prefix)?;
         let options = RunOptions::of_runner(env, lock_ttl, options)?;
-        let store = environment.backend(env, redis, options.config.ttl)?;
+        let store = environment.backend(env, redis)?;
         Ok(Runner {
             prefix,
             options,

@@ -68,7 +68,7 @@ fn begin(
     let name = compose("resource", &[&resource])?;
     let (options, signal) = RunOptions::of_with_lease(env, options)?;
     let run = function("run", run)?;
-    let store = environment.backend(env, redis, options.config.ttl)?;
+    let store = environment.backend(env, redis)?;
     if let Some(signal) = signal
         && js::is_true(js::get(env, signal, "aborted")?)
     {
