@@ -62,7 +62,10 @@ export interface RedisOptions extends RefusedOptions {
   connectionName?: string | null
   /** The IP family of the host's address: 4, 6, or 0 for either (the default). */
   family?: number | string | null
-  /** In ms, default 10,000; an eighth of the smallest `ttl` bounds it too. */
+  /**
+   * In ms, default 10,000. An eighth of the `ttl` of what waits for the connection bounds it too, but
+   * never to less than 250 ms.
+   */
   connectTimeout?: number | string | null
 }
 

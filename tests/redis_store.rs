@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use primary_lease::election::scoped::{ScopedCommand, ScopedOutcome, ScopedRequest};
 use primary_lease::election::{
     Command, Failure, Identity, Message, Nonce, Outcome, Reply, Request, Time, Token,
 };
-use primary_lease::store::{RedisSource, RedisStore, Store, Target};
+use primary_lease::store::{RedisSource, RedisStore, ScopedStore, Store, Target};
 use redis_server::{RedisServer, free_port};
-use tokio::io::copy;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
@@ -61,6 +62,21 @@ async fn ask(store: &RedisStore, bound: Duration, command: Command) -> Result<Re
     answer.expect("a command outlived its bound")
 }
 
+/// Asks for the lease of a run with a short ttl.
+async fn ask_hastily(store: &RedisStore, bound: Duration) -> Result<ScopedOutcome, Failure> {
+    let request = ScopedRequest {
+        id: 1,
+        sent_at: Time::ZERO,
+        bound,
+        command: ScopedCommand::Acquire {
+            identity: Identity::new(1),
+            ttl: Duration::from_millis(100),
+            tick: None,
+        },
+    };
+    store.send_scoped("mail", &request).await
+}
+
 async fn until_answered(store: &RedisStore, command: Command) -> Reply {
     loop {
         match ask(store, PATIENCE, command.clone()).await {
@@ -97,6 +113,11 @@ struct Proxy {
 
 impl Proxy {
     async fn to(port: u16) -> Self {
+        Proxy::far(port, Duration::ZERO).await
+    }
+
+    /// A server that is so far away: everything takes so long each way.
+    async fn far(port: u16, delay: Duration) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let proxy = Proxy {
             port: listener.local_addr().unwrap().port(),
@@ -113,8 +134,11 @@ impl Proxy {
                     let swallowed = async {
                         let _ = hole.wait_for(|last| number <= *last).await;
                     };
+                    let (from_client, to_client) = client.split();
+                    let (from_server, to_server) = server.split();
                     tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut client, &mut server) => return,
+                        () = pass(from_client, to_server, delay) => return,
+                        () = pass(from_server, to_client, delay) => return,
                         () = swallowed => (),
                     }
                     // Accepts everything and answers nothing until the client goes.
@@ -132,6 +156,16 @@ impl Proxy {
     }
 }
 
+async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, delay: Duration) {
+    let mut bytes = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut bytes).await {
+        tokio::time::sleep(delay).await;
+        if to.write_all(&bytes[..length]).await.is_err() {
+            return;
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_connection_that_never_answers_again_is_replaced() {
     let server = RedisServer::start();
@@ -144,9 +178,42 @@ async fn a_connection_that_never_answers_again_is_replaced() {
         panic!("{answer:?}");
     };
     assert!(cause.starts_with("no answer within 200 ms"), "{cause}");
-    let reply = ask(&store, PATIENCE, Command::Inspect).await.unwrap();
+    let reply = until_answered(&store, Command::Inspect).await;
     assert!(reply.record.is_some());
     assert_eq!(proxy.connections.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_short_ttl_bounds_connecting_only_while_it_waits() {
+    let server = RedisServer::start();
+    // Two round trips of 24 ms; an eighth of 100 ms would never be enough.
+    let proxy = Proxy::far(server.port, Duration::from_millis(12)).await;
+    let store = open(at(proxy.port));
+    ask_hastily(&store, PATIENCE).await.unwrap();
+    let before = proxy.connections.load(Ordering::SeqCst);
+    proxy.swallow();
+    let lost = ask(&store, Duration::from_millis(200), acquire()).await;
+    assert!(matches!(lost, Err(Failure::Unknown { .. })), "{lost:?}");
+    until_answered(&store, acquire()).await;
+    assert_eq!(proxy.connections.load(Ordering::SeqCst), before + 1);
+}
+
+#[tokio::test]
+async fn a_short_ttl_that_always_waits_keeps_nobody_from_a_server_far_away() {
+    let server = RedisServer::start();
+    // Two round trips, which the short ttl leaves no time for.
+    let proxy = Proxy::far(server.port, Duration::from_millis(100)).await;
+    let store = Arc::new(open(at(proxy.port)));
+    let hasty = store.clone();
+    let hasty = tokio::spawn(async move {
+        loop {
+            let _ = ask_hastily(&hasty, Duration::from_millis(300)).await;
+        }
+    });
+    let answered = until_answered(&store, acquire());
+    let answered = tokio::time::timeout(PATIENCE, answered).await;
+    answered.expect("nobody connects");
+    hasty.abort();
 }
 
 #[tokio::test]
@@ -216,6 +283,35 @@ async fn a_connection_that_nobody_uses_rests_until_the_next_command() {
     assert_eq!(connections(), 1);
     until_answered(&store, acquire()).await;
     assert_eq!(connections(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_at_rest_is_closed_unless_somebody_subscribes() {
+    let server = RedisServer::start();
+    let named = |name: &str| {
+        open(RedisSource {
+            connection_name: Some(name.into()),
+            ..at(server.port)
+        })
+    };
+    let (resting, listening) = (named("resting"), named("listening"));
+    let _messages = listening.subscribe(&target());
+    for store in [&resting, &listening] {
+        ask(store, PATIENCE, Command::Inspect).await.unwrap();
+    }
+    let mut own = server.connect();
+    let mut clients = || -> String { redis::cmd("CLIENT").arg("LIST").query(&mut own).unwrap() };
+    assert!(clients().contains("name=resting"));
+    let closed = async {
+        while clients().contains("name=resting") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let closed = tokio::time::timeout(PATIENCE * 2, closed).await;
+    closed.expect("it is never closed");
+    assert!(clients().contains("name=listening"));
+    ask(&resting, PATIENCE, Command::Inspect).await.unwrap();
+    assert!(clients().contains("name=resting"));
 }
 
 #[tokio::test]

@@ -53,8 +53,14 @@ impl Bench {
         }
     }
 
+    /// What the script says; the store adds its address.
     async fn denied(&self, command: ScopedCommand) -> Arc<str> {
-        denied(self.try_ask(command).await)
+        let cause = match self.try_ask(command).await {
+            Err(Failure::Denied { cause }) => cause,
+            other => panic!("not denied: {other:?}"),
+        };
+        let address = format!(" ({})", self.store.source().address());
+        cause.strip_suffix(&address).expect(&cause).into()
     }
 
     fn run<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
@@ -89,13 +95,6 @@ fn granted(outcome: ScopedOutcome) -> Token {
     match outcome {
         ScopedOutcome::Granted(token) => token,
         other => panic!("not granted: {other:?}"),
-    }
-}
-
-fn denied(answer: Result<ScopedOutcome, Failure>) -> Arc<str> {
-    match answer {
-        Err(Failure::Denied { cause }) => cause,
-        other => panic!("not denied: {other:?}"),
     }
 }
 

@@ -27,11 +27,13 @@ export class Relay {
       const far = connect(to, '127.0.0.1')
       this.#keep(near, far)
       this.#keep(far, near)
+      let script = false
       near.on('data', (request) => {
+        script = request.includes('EVAL')
         if (this.manner.how !== 'swallow') far.write(request)
       })
       near.on('end', () => far.end())
-      far.on('data', (answer) => this.#answer(near, answer))
+      far.on('data', (answer) => this.#answer(near, answer, script))
     })
   }
 
@@ -60,13 +62,20 @@ export class Relay {
     })
   }
 
-  #answer(near: Socket, answer: Buffer) {
+  #answer(near: Socket, answer: Buffer, ofScript: boolean) {
     const {manner} = this
     if (manner.how === 'pass') near.write(answer)
     if (manner.how === 'delay') setTimeout(() => near.write(answer), manner.ms).unref()
-    // A push alone answers nobody.
-    if (manner.how === 'refuse' && !/^>.*\r\n[^*]*$/s.test(answer.toString('latin1'))) {
-      near.write(`-${manner.words}\r\n`)
+    if (manner.how === 'refuse') {
+      const text = answer.toString('latin1')
+      // A script of an election answers with an array, behind the messages that it has published.
+      const reply = ofScript ? /(^|\r\n)\*/.exec(text) : null
+      if (reply) {
+        const before = text.slice(0, reply.index + String(reply[1]).length)
+        near.write(`${before}-${manner.words}\r\n`, 'latin1')
+      } else {
+        near.write(answer)
+      }
     }
     if (manner.how === 'cut') {
       this.cuts++

@@ -75,7 +75,7 @@ fn campaign(
 
 fn difference(present: &Campaign, source: &Source, settings: &CampaignSettings) -> Option<String> {
     // Which field of the source differs could be its password.
-    if present.source != *source {
+    if !present.source.is_same(source) {
         return Some("redis is another server, or another way to it".into());
     }
     present.settings.difference(settings)
@@ -89,7 +89,7 @@ fn start(
 ) -> Checked<Campaign> {
     let number = environment.next_number();
     let channel = environment.channel.clone();
-    let store = store(&source, settings.config.ttl)?;
+    let store = store(&source)?;
     let fence = Fence::of_election(store.clone(), &settings.name, &settings.config);
     let handle = Handle::start(Start {
         store,

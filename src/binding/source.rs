@@ -7,7 +7,6 @@ use napi::bindgen_prelude::{Either, External};
 use napi_derive::napi;
 
 use super::error::{Cause, Result, invalid};
-use super::options::duration;
 use crate::driver::store;
 use crate::store::{Backend, IpFamily, RedisSource, Source, check_key_prefix};
 
@@ -34,10 +33,10 @@ pub type PlainSource = Either<String, RedisFields>;
 /// A store that runs use, open for as long as JavaScript keeps it.
 pub struct OpenStore(pub Arc<dyn Backend>);
 
-/// Opens what the leases of runs are asked for with, for this ttl in ms.
+/// Opens what the leases of runs are asked for with.
 #[napi(catch_unwind, ts_return_type = "ExternalObject<unknown>")]
-pub fn open_store(redis: PlainSource, ttl: f64) -> Result<External<OpenStore>> {
-    let store = store(&source(redis)?, duration(ttl)).map_err(Cause::from)?;
+pub fn open_store(redis: PlainSource) -> Result<External<OpenStore>> {
+    let store = store(&source(redis)?).map_err(Cause::from)?;
     Ok(External::new(OpenStore(store)))
 }
 

@@ -13,7 +13,7 @@ use super::shared::{Input, Shared};
 use crate::election::{
     Answer, Election, Event, Failure, Message, Notice, Output, Reason, Reply, Request, Time,
 };
-use crate::store::{Store, Target};
+use crate::store::{Store, Target, escaped};
 
 /// The loop around one election.
 pub(super) struct Campaign {
@@ -266,7 +266,7 @@ impl Campaign {
             Event::PrimaryChanged(primary) => {
                 match &primary {
                     Some(primary) => tracing::info!(
-                        server_id = %primary.server,
+                        server_id = %escaped(&primary.server),
                         token = primary.token.get(),
                         "another server is primary"
                     ),

@@ -149,8 +149,8 @@ export declare function offPrimaryChange(listener: number): void
  */
 export declare function onPrimaryChange(prefix: string, listener: (change: Change) => void, stands?: boolean): number
 
-/** Opens what the leases of runs are asked for with, for this ttl in ms. */
-export declare function openStore(redis: PlainSource, ttl: number): ExternalObject<unknown>
+/** Opens what the leases of runs are asked for with. */
+export declare function openStore(redis: PlainSource): ExternalObject<unknown>
 
 /** The options of an election. Times are in ms; `Infinity` is for ever. */
 export interface PlainElectionOptions {

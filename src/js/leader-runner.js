@@ -39,7 +39,7 @@ class LeaderRunner {
     this.#options = reading(() => ofRunner(lockTTL, options))
     hand(this.#options)
     calling(() => addon.checkRun(layer))
-    this.#store = storeOf(redis, lockTTL)
+    this.#store = storeOf(redis)
   }
 
   /**

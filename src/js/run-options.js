@@ -31,9 +31,6 @@ const OF_RUNNER = [
 ]
 const OF_RUN = ['tick', 'tickEvery', 'minHold', 'maxRun']
 
-/** What the binary takes where nothing is said. */
-const DEFAULT_TTL = 5_000
-
 /**
  * A list of numbers as the binary reads it, NaN for what was not given: whether it is a runner's, then ttl, minHold,
  * wait, acquireTimeout, maxRun, stallTimeout, exitTimeout, tick, tickEvery, tickMemory.
@@ -54,12 +51,11 @@ const COUNT = 11
 function ofWithLease(options) {
   const read = given(options, OF_WITH_LEASE)
   const list = new Array(COUNT).fill(Number.NaN)
-  const ttl = millis(read, 'ttl')
-  if (ttl !== undefined) list[TTL] = ttl
+  put(list, TTL, millis(read, 'ttl'))
   readAll(list, read)
   put(list, WAIT, millis(read, 'wait'))
   readTick(list, read)
-  return {list, ttl: ttl ?? DEFAULT_TTL, signal: signalOf(read)}
+  return {list, signal: signalOf(read)}
 }
 
 /**

@@ -81,7 +81,7 @@ const KNOWN = new Set([...HONOURED, ...REFUSED.map(([name]) => name), ...IRRELEV
 /** What of the options decides how they are read: where it is the same, so is the rest. */
 const DECISIVE = [...HONOURED, ...REFUSED.map(([name]) => name), 'role']
 
-/** @typedef {{values: unknown[], fields: RedisFields, store?: Store, ttl: number}} Read */
+/** @typedef {{values: unknown[], fields: RedisFields, store?: Store}} Read */
 
 /**
  * What was read of the options of a client, until they change.
@@ -91,11 +91,13 @@ const DECISIVE = [...HONOURED, ...REFUSED.map(([name]) => name), 'role']
 const read = new WeakMap()
 
 /**
- * The store that was used last, where it was a URL: the next run is to find its connection open.
+ * The stores of the last few URLs: reading one anew for each run costs more than finding
+ * it.
  *
- * @type {{url: string, ttl: number, store: Store} | undefined}
+ * @type {Map<string, Store>}
  */
-let latest
+const ofUrls = new Map()
+const MOST = 8
 
 /**
  * @param {unknown} redis
@@ -119,26 +121,26 @@ function urlOf(redis) {
 }
 
 /**
- * The store of what a caller gave as `redis`, for runs with this ttl.
+ * The store of what a caller gave as `redis`.
  *
  * @param {unknown} redis
- * @param {number} ttl in ms
  * @returns {Store}
  */
-function storeOf(redis, ttl) {
+function storeOf(redis) {
   const url = urlOf(redis)
-  if (url !== undefined) {
-    if (latest?.url !== url || latest.ttl > ttl) {
-      latest = {url, ttl, store: calling(() => addon.openStore(url, ttl))}
-    }
-    return latest.store
-  }
+  if (url !== undefined) return ofUrls.get(url) ?? openUrl(url)
   const known = reading(() => fieldsOf(redis))
-  if (!known.store || known.ttl > ttl) {
-    known.store = calling(() => addon.openStore(known.fields, ttl))
-    known.ttl = ttl
-  }
+  known.store ??= calling(() => addon.openStore(known.fields))
   return known.store
+}
+
+/** @param {string} url */
+function openUrl(url) {
+  const store = calling(() => addon.openStore(url))
+  const [eldest] = ofUrls.keys()
+  if (ofUrls.size === MOST && eldest !== undefined) ofUrls.delete(eldest)
+  ofUrls.set(url, store)
+  return store
 }
 
 /**
@@ -154,7 +156,7 @@ function fieldsOf(redis) {
   const given = Object.fromEntries(
     DECISIVE.flatMap((name, at) => (Object.hasOwn(options, name) ? [[name, values[at]]] : [])),
   )
-  const known = {values, fields: readFields(given), ttl: Number.POSITIVE_INFINITY}
+  const known = {values, fields: readFields(given)}
   read.set(options, known)
   return known
 }

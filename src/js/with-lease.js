@@ -34,9 +34,9 @@ async function withLease(redis, resource, options, run) {
  */
 function ask(redis, resource, options, run) {
   const name = text('resource', resource)
-  const {list, signal, ttl} = ofWithLease(options)
+  const {list, signal} = ofWithLease(options)
   callable('run', run)
-  return {resource: name, list, signal, bounded: isBounded(list), store: storeOf(redis, ttl)}
+  return {resource: name, list, signal, bounded: isBounded(list), store: storeOf(redis)}
 }
 
 exports.withLease = withLease

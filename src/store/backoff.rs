@@ -31,7 +31,11 @@ impl Backoff {
             return Duration::ZERO;
         };
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
-        let nominal = FIRST.saturating_mul(factor).min(longest);
+        self.jittered(FIRST.saturating_mul(factor).min(longest))
+    }
+
+    /// From half to all of a pause.
+    pub fn jittered(&mut self, nominal: Duration) -> Duration {
         nominal / 2 + self.random.up_to(nominal / 2)
     }
 }

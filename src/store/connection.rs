@@ -1,19 +1,18 @@
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join5;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, ProtocolVersion, PushInfo, PushKind,
-    RedisConnectionInfo, RedisError, Value, cmd,
+    AsyncConnectionConfig, Cmd, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo,
+    RedisError, Value, cmd,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::RedisSource;
-use super::error::{classify, server_words};
+use super::error::{classify, refused_login, server_words};
+use super::hello::{passes, wants_older_protocol};
 use super::socket::open_socket;
 use crate::election::Failure;
 
@@ -37,21 +36,38 @@ pub(super) struct Connection {
     pub clustered: bool,
 }
 
+/// Why there is no connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unopened {
+    /// For a reason that says something about the server.
+    Failed(Failure),
+    /// It was cut short, or hung up on.
+    BrokenOff(Failure),
+}
+
 impl Connection {
-    /// Opens a connection within `bound`.
-    pub async fn open(source: &RedisSource, bound: Duration) -> Result<Self, Failure> {
-        let deadline = Instant::now() + bound;
-        match timeout_at(deadline, log_in(source, deadline)).await {
-            Ok(result) => result.map_err(|failure| redact(failure, source)),
-            Err(_) => Err(Failure::Unknown {
-                cause: format!(
-                    "no connection within {} ms ({})",
-                    bound.as_millis(),
-                    source.address()
-                )
-                .into(),
-            }),
+    /// Opens a connection. Nobody waits for it past `deadline`.
+    ///
+    /// A server that does not want our HELLO, and says so or hangs up, is asked in the older protocol;
+    /// and one that hangs up then too, without all that can be done without.
+    pub async fn open(source: &RedisSource, deadline: Instant) -> Result<Self, Unopened> {
+        let (mut hangs_up, mut answers) = (false, false);
+        for manner in [Manner::Newer, Manner::Older, Manner::Bare] {
+            match log_in(source, deadline, manner, hangs_up).await {
+                Ok(connection) => return Ok(connection),
+                Err(Setback::NotWanted) => answers = true,
+                Err(Setback::HungUp { answered }) => {
+                    hangs_up = true;
+                    answers |= answered;
+                }
+                Err(Setback::Failed(failure)) => return Err(Unopened::Failed(failure)),
+            }
         }
+        let cause = match answers {
+            true => "the server hangs up during the log-in",
+            false => "the server hangs up before it answers: does it want TLS?",
+        };
+        Err(Unopened::BrokenOff(unknown(cause)))
     }
 }
 
@@ -69,47 +85,94 @@ impl fmt::Debug for Connection {
     }
 }
 
-async fn log_in(source: &RedisSource, deadline: Instant) -> Result<Connection, Failure> {
-    let mut connection = match handshake(source, deadline, ProtocolVersion::RESP3).await? {
-        Ok(connection) => connection,
-        Err(error) if lacks_resp3(&error) => {
-            let second = handshake(source, deadline, ProtocolVersion::RESP2).await?;
-            second.map_err(|error| classify(&error).failure)?
-        }
-        Err(error) => return Err(refused_login(&error)),
-    };
+/// How a connection is begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// With a HELLO that asks for RESP3.
+    Newer,
+    /// In RESP2.
+    Older,
+    /// In RESP2 with the log-in and a PING: some proxies hang up at all other commands without a key.
+    Bare,
+}
+
+/// Why a log-in in one manner came to nothing.
+enum Setback {
+    /// The server refuses the HELLO in words.
+    NotWanted,
+    HungUp {
+        /// After it had answered something.
+        answered: bool,
+    },
+    Failed(Failure),
+}
+
+async fn log_in(
+    source: &RedisSource,
+    deadline: Instant,
+    manner: Manner,
+    hangs_up: bool,
+) -> Result<Connection, Setback> {
+    let mut connection = greet(source, deadline, manner == Manner::Newer).await?;
     let mut select = cmd("SELECT");
     select.arg(source.db);
     let mut set_name = cmd("CLIENT");
     set_name.arg("SETNAME").arg(client_name(source));
+    let introduced = manner != Manner::Bare;
+    let hello = introduced && !hangs_up;
     // Sent together, in this order; RESP3 has logged in already.
-    let (auth, select, _, role, hello) = join5(
+    let (auth, select, named, role, hello) = join5(
         ask_if(authentication(source, connection.pushing), &connection),
         ask_if((source.db != 0).then_some(select), &connection),
-        ask_if(Some(set_name), &connection),
-        ask_if(Some(cmd("ROLE")), &connection),
-        // Changes nothing without a version, and needs no permission.
-        ask_if(Some(cmd("HELLO")), &connection),
+        ask_if(introduced.then_some(set_name), &connection),
+        ask_if(
+            Some(cmd(if introduced { "ROLE" } else { "PING" })),
+            &connection,
+        ),
+        // Changes nothing without a version, and needs no permission; but it may be what was hung up at.
+        ask_if(hello.then(|| cmd("HELLO")), &connection),
     )
     .await;
-    auth.map_err(|error| refused_login(&error))?;
-    select.map_err(|error| denied_by_server(&format!("db {}", source.db), &error))?;
-    check_role(role, source)?;
+    let errors = [&auth, &select, &named, &role, &hello].map(|answer| answer.as_ref().err());
+    let (hung_up, said): (Vec<_>, Vec<_>) = errors
+        .into_iter()
+        .flatten()
+        .partition(|error| error.is_connection_dropped());
+    let failed = Setback::Failed;
+    // Some close the connection with a wrong password.
+    if let Err(error) = &auth
+        && !error.is_connection_dropped()
+    {
+        return Err(failed(refused_login(error)));
+    }
+    if !hung_up.is_empty() {
+        // Whoever has too many clients says so once, and closes.
+        let last_words = said.iter().find(|error| passes(&server_words(error)));
+        return Err(match last_words {
+            Some(error) => failed(classify(error).failure),
+            None => Setback::HungUp {
+                answered: connection.pushing || !said.is_empty(),
+            },
+        });
+    }
+    select.map_err(|error| failed(refused_db(source.db, &error)))?;
+    check_role(role, source).map_err(failed)?;
     connection.clustered = hello.is_ok_and(|hello| is_clustered(&hello));
     Ok(connection)
 }
 
-async fn handshake(
+/// Opens a socket, and greets the server where it is to push messages.
+async fn greet(
     source: &RedisSource,
     deadline: Instant,
-    protocol: ProtocolVersion,
-) -> Result<Result<Connection, RedisError>, Failure> {
-    let socket = open_socket(source, deadline)
-        .await
-        .map_err(|cause| Failure::Unknown {
-            cause: cause.into(),
-        })?;
-    let pushing = protocol != ProtocolVersion::RESP2;
+    pushing: bool,
+) -> Result<Connection, Setback> {
+    let socket = open_socket(source, deadline).await;
+    let socket = socket.map_err(|cause| Setback::Failed(unknown(&cause)))?;
+    let protocol = match pushing {
+        true => ProtocolVersion::RESP3,
+        false => ProtocolVersion::RESP2,
+    };
     // What is not said here is sent below, where its errors can be told apart.
     let mut info = RedisConnectionInfo::default()
         .set_protocol(protocol)
@@ -134,18 +197,20 @@ async fn handshake(
             Ok::<(), ()>(())
         });
     }
-    Ok(
-        match MultiplexedConnection::new_with_config(&info, socket, config).await {
-            Ok((handle, driver)) => Ok(Connection {
-                handle,
-                driver: tokio::spawn(driver),
-                pushes,
-                pushing,
-                clustered: false,
-            }),
-            Err(error) => Err(error),
-        },
-    )
+    match MultiplexedConnection::new_with_config(&info, socket, config).await {
+        Ok((handle, driver)) => Ok(Connection {
+            handle,
+            driver: tokio::spawn(driver),
+            pushes,
+            pushing,
+            clustered: false,
+        }),
+        Err(error) if error.is_connection_dropped() => Err(Setback::HungUp { answered: false }),
+        Err(error) if wants_older_protocol(&error, source.password.is_some()) => {
+            Err(Setback::NotWanted)
+        }
+        Err(error) => Err(Setback::Failed(refused_login(&error))),
+    }
 }
 
 /// Sends one command. An error that the server answered is an `Err` too.
@@ -227,48 +292,18 @@ fn check_role(role: Result<Value, RedisError>, source: &RedisSource) -> Result<(
     }
 }
 
-fn lacks_resp3(error: &RedisError) -> bool {
-    let words = server_words(error);
-    error.kind() == ErrorKind::RESP3NotSupported
-        || words.starts_with("NOPROTO")
-        || words.starts_with("ERR unknown command")
-}
-
-/// The credentials are wrong, unless the error is one of those that pass.
-fn refused_login(error: &RedisError) -> Failure {
-    match classify(error).failure {
-        Failure::Refused { cause } if cause.starts_with("ERR AUTH") => Failure::Denied { cause },
+fn refused_db(db: u32, error: &RedisError) -> Failure {
+    match refused_login(error) {
+        Failure::Denied { cause } => Failure::Denied {
+            cause: format!("db {db} is refused: {cause}").into(),
+        },
         failure => failure,
     }
 }
 
-fn denied_by_server(what: &str, error: &RedisError) -> Failure {
-    match classify(error).failure {
-        Failure::Refused { cause } | Failure::Denied { cause } => Failure::Denied {
-            cause: format!("{what} is refused: {cause}").into(),
-        },
-        unknown => unknown,
-    }
-}
-
-/// The last guard: whatever a server repeats, the password is not passed on.
-fn redact(failure: Failure, source: &RedisSource) -> Failure {
-    let clean = |cause: Arc<str>| match &source.password {
-        Some(password) if cause.contains(password.as_str()) => {
-            Arc::from(cause.replace(password.as_str(), "***"))
-        }
-        _ => cause,
-    };
-    match failure {
-        Failure::Unknown { cause } => Failure::Unknown {
-            cause: clean(cause),
-        },
-        Failure::Refused { cause } => Failure::Refused {
-            cause: clean(cause),
-        },
-        Failure::Denied { cause } => Failure::Denied {
-            cause: clean(cause),
-        },
+fn unknown(cause: &str) -> Failure {
+    Failure::Unknown {
+        cause: cause.into(),
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn classify(error: &RedisError) -> Verdict {
         ErrorKind::Server(_) | ErrorKind::Extension => {
             let cause = server_words(error);
             let says = |codes: &[&str]| codes.iter().any(|code| has_code(&cause, code));
-            let denied = says(DENIED) || SCRIPT_DENIED.iter().any(|words| cause.contains(words));
+            let denied = says(DENIED) || denies_command(&cause);
             let reconnect = says(RECONNECT);
             let cause = Arc::from(cause);
             match denied {
@@ -40,6 +40,37 @@ pub(super) fn classify(error: &RedisError) -> Verdict {
             true,
         ),
     }
+}
+
+/// What a command of the log-in that was answered with an error means: denied, unless that passes.
+pub(super) fn refused_login(error: &RedisError) -> Failure {
+    match classify(error).failure {
+        Failure::Refused { cause } if cause.starts_with("ERR") && !turned_away(&cause) => {
+            Failure::Denied { cause }
+        }
+        failure => failure,
+    }
+}
+
+/// The server does not know a command, or its user may not call it: nothing that a person cannot mend.
+/// Proxies have words of their own for that.
+pub(super) fn denies_command(words: &str) -> bool {
+    let lower = words.to_ascii_lowercase();
+    has_code(words, "NOPERM")
+        || LACKING.iter().any(|said| lower.contains(said))
+        || SCRIPT_DENIED.iter().any(|said| words.contains(said))
+}
+
+/// EVALSHA itself is missing or not permitted; EVAL may be there.
+pub(super) fn refuses_evalsha(error: &RedisError) -> bool {
+    let words = server_words(error);
+    // What a script is refused is another matter.
+    denies_command(&words) && words.to_ascii_lowercase().contains("evalsha")
+}
+
+/// The server has as many clients as it takes.
+pub(super) fn turned_away(words: &str) -> bool {
+    words.contains("max number of clients")
 }
 
 /// A script of somebody keeps the server from doing anything else.
@@ -70,22 +101,52 @@ pub(super) fn server_words(error: &RedisError) -> String {
 }
 
 fn io_words(error: &RedisError) -> String {
-    use std::error::Error;
-    match error
-        .source()
-        .and_then(|source| source.downcast_ref::<io::Error>())
-    {
+    match io_error(error) {
         Some(error) => plain(error),
+        None if error.kind() == ErrorKind::Parse => {
+            unreadable(error.detail().unwrap_or_default()).into()
+        }
         None => error.to_string(),
     }
 }
 
+fn io_error(error: &RedisError) -> Option<&io::Error> {
+    use std::error::Error;
+    let source = error
+        .source()?
+        .downcast_ref::<Arc<dyn Error + Send + Sync>>()?;
+    source.downcast_ref()
+}
+
+/// What an answer was that could not be read, from what the parser says of it.
+fn unreadable(said: &str) -> &'static str {
+    let at_first_byte = said.starts_with("Parse error at 1\n");
+    if said.contains("end of input") {
+        "the connection was closed in the middle of an answer"
+    } else if at_first_byte && said.contains(TLS_ALERT) {
+        "the server answers in TLS: does it want TLS?"
+    } else {
+        "the answer cannot be read: not a Redis server?"
+    }
+}
+
+/// No connection, within the time that there was.
+pub(super) fn no_connection(bound: Duration, address: &str) -> Arc<str> {
+    format!("no connection within {} ms ({address})", bound.as_millis()).into()
+}
+
 /// Redis 6.2 puts an error inside a script into a sentence of its own, with a dash before the code.
-fn has_code(words: &str, code: &str) -> bool {
+pub(super) fn has_code(words: &str, code: &str) -> bool {
     words.split([' ', '-', ':']).any(|word| word == code)
 }
 
 const DENIED: &[&str] = &["NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE"];
+/// What is said of a command that is not there, by servers, within their scripts, and by proxies.
+const LACKING: &[&str] = &[
+    "unknown command",
+    "unknown redis command",
+    "unsupported command",
+];
 /// What a script is told about a permission that its user lacks, where no code says it.
 const SCRIPT_DENIED: &[&str] = &[
     "The user executing the script",
@@ -93,6 +154,9 @@ const SCRIPT_DENIED: &[&str] = &[
     "ACL failure",
 ];
 const RECONNECT: &[&str] = &["READONLY", "LOADING", "MASTERDOWN", "NOAUTH"];
+
+/// The first byte of a TLS record that is an alert, as the parser names it.
+const TLS_ALERT: &str = "Unexpected `21`";
 
 /// What is said of a command whose time is over, whoever notices it first.
 pub(super) fn no_answer(bound: Duration, address: &str) -> String {
@@ -138,6 +202,108 @@ mod tests {
         let within = "The user executing the script can't run this command or subcommand";
         let verdict = classify(&server("ERR", within));
         assert!(matches!(verdict.failure, Failure::Denied { .. }));
+    }
+
+    #[test]
+    fn a_command_that_is_missing_is_denied_whoever_says_so() {
+        for (code, detail) in [
+            ("ERR", "unknown command 'EVAL'"),
+            (
+                "ERR",
+                "unknown command `EVAL`, with args beginning with: `x`, ",
+            ),
+            ("unsupported", "command 'eval'"),
+            (
+                "ERR",
+                "Unknown Redis command called from script script: ab12, on @user_script:2.",
+            ),
+            (
+                "ERR",
+                "Error running script (call to f_ab): @user_script:2: @user_script: 2: Unknown Redis command called from Lua script",
+            ),
+        ] {
+            let verdict = classify(&server(code, detail));
+            assert!(
+                matches!(verdict.failure, Failure::Denied { .. }),
+                "{code} {detail}"
+            );
+        }
+    }
+
+    #[test]
+    fn evalsha_may_be_missing_alone() {
+        for (code, detail, alone) in [
+            (
+                "ERR",
+                "unknown command `EVALSHA`, with args beginning with: `ab`, ",
+                true,
+            ),
+            ("unsupported", "command 'evalsha'", true),
+            (
+                "NOPERM",
+                "this user has no permissions to run the 'evalsha' command",
+                true,
+            ),
+            (
+                "NOPERM",
+                "this user has no permissions to access one of the keys",
+                false,
+            ),
+            (
+                "ERR",
+                "Unknown Redis command called from script script: ab, on @user_script:2.",
+                false,
+            ),
+            ("LOADING", "evalsha", false),
+        ] {
+            assert_eq!(
+                refuses_evalsha(&server(code, detail)),
+                alone,
+                "{code} {detail}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_log_in_that_is_refused_is_denied_unless_that_passes() {
+        for (code, detail, denied) in [
+            ("ERR", "invalid password", true),
+            ("ERR", "Client sent AUTH, but no password is set", true),
+            ("ERR", "DB index is out of range", true),
+            ("ERR", "unknown command 'SELECT'", true),
+            ("WRONGPASS", "invalid", true),
+            ("NOPERM", "select", true),
+            ("LOADING", "Redis is loading the dataset in memory", false),
+            ("BUSY", "Redis is busy running a script.", false),
+            ("MASTERDOWN", "Link with MASTER is down", false),
+            ("ERR", "max number of clients reached", false),
+            ("upstream", "failure", false),
+        ] {
+            let failure = refused_login(&server(code, detail));
+            assert_eq!(
+                matches!(failure, Failure::Denied { .. }),
+                denied,
+                "{code} {detail}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_says_what_the_server_may_be() {
+        for (bytes, words) in [
+            (
+                &b"HTTP/1.1 400 Bad Request\r\n"[..],
+                "the answer cannot be read: not a Redis server?",
+            ),
+            (
+                b"\x15\x03\x03\x00\x02\x02\x0a",
+                "the server answers in TLS: does it want TLS?",
+            ),
+            (b"$5\r\n\x15", "unexpected end of file"),
+        ] {
+            let error = redis::parse_redis_value(bytes).unwrap_err();
+            assert_eq!(io_words(&error), words);
+        }
     }
 
     #[test]

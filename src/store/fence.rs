@@ -8,6 +8,7 @@ use redis::Value;
 
 use super::keys::fence_key;
 use super::script::{Invocation, Script};
+use super::words::escaped;
 use crate::election::{Failure, Token};
 
 /// Asks whether a token is still the newest that a resource has seen from its lease.
@@ -94,7 +95,7 @@ fn parse_outcome(value: &Value) -> Option<Result<FenceOutcome, Failure>> {
             highest: Token::new(said.parse().unwrap_or(u64::MAX)),
         }),
         b"failed" => Ok(FenceOutcome::Failed {
-            words: said.trim_end().into(),
+            words: escaped(said.trim_end()).into(),
         }),
         b"unfit" => Ok(FenceOutcome::Unfit {
             why: said.as_ref().into(),

@@ -2,16 +2,19 @@ use std::collections::HashSet;
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use redis::{RedisError, ServerErrorKind, Value, cmd};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::connection::{Connection, Push, ask};
+use super::RedisSource;
+use super::connection::{Connection, Push, Unopened, ask};
+use super::error::refuses_evalsha;
 use super::script::Invocation;
 use super::slots;
-use crate::election::Failure;
 
 /// Where a supervisor is with its connection.
 pub(super) enum Link {
@@ -19,14 +22,26 @@ pub(super) enum Link {
     Unused,
     /// Until the next attempt.
     Pausing(Instant),
-    Opening(Pin<Box<dyn Future<Output = Result<Connection, Failure>> + Send>>),
+    Opening(Opening),
     Open(Box<Open>),
+}
+
+/// An attempt to connect.
+pub(super) struct Opening {
+    attempt: Pin<Box<dyn Future<Output = Result<Connection, Unopened>> + Send>>,
+    /// How long it may take, and until when.
+    allowed: Duration,
+    until: Instant,
+    /// Nobody's hurry shortens it: the one before was cut short.
+    fixed: bool,
 }
 
 /// What happens on the link.
 pub(super) enum LinkEvent {
     PauseOver,
-    Opened(Result<Connection, Failure>),
+    Opened(Result<Connection, Unopened>),
+    /// The attempt to connect has had its time, which was this.
+    CutShort(Duration),
     Done(Done),
     Pushed(Push),
     /// The server, or the network, closed the connection.
@@ -48,6 +63,8 @@ pub(super) struct Open {
     sent: FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send>>>,
     /// The scripts that were sent in full over this connection, by their SHA1.
     known: HashSet<&'static str>,
+    /// The server refuses EVALSHA.
+    by_text_only: Arc<AtomicBool>,
 }
 
 impl Link {
@@ -59,8 +76,36 @@ impl Link {
                 sleep_until(*until).await;
                 LinkEvent::PauseOver
             }
-            Link::Opening(attempt) => LinkEvent::Opened(attempt.await),
+            Link::Opening(opening) => opening.next().await,
             Link::Open(open) => open.next().await,
+        }
+    }
+}
+
+impl Opening {
+    pub fn new(source: Arc<RedisSource>, allowed: Duration, fixed: bool) -> Self {
+        let until = Instant::now() + allowed;
+        Opening {
+            attempt: Box::pin(async move { Connection::open(&source, until).await }),
+            allowed,
+            until,
+            fixed,
+        }
+    }
+
+    /// Somebody came to wait for it who has only so long from now.
+    pub fn hurry(&mut self, allowed: Duration) {
+        let until = Instant::now() + allowed;
+        if until < self.until && !self.fixed {
+            self.until = until;
+            self.allowed = allowed;
+        }
+    }
+
+    async fn next(&mut self) -> LinkEvent {
+        match timeout_at(self.until, &mut self.attempt).await {
+            Ok(opened) => LinkEvent::Opened(opened),
+            Err(_) => LinkEvent::CutShort(self.allowed),
         }
     }
 }
@@ -72,6 +117,7 @@ impl Open {
             since: Instant::now(),
             sent: FuturesUnordered::new(),
             known: HashSet::new(),
+            by_text_only: Arc::default(),
         }
     }
 
@@ -99,6 +145,7 @@ impl Open {
     pub fn ask(&mut self, number: u64, invocation: Arc<Invocation>) {
         let handle = self.connection.handle.clone();
         let known = !self.known.insert(invocation.script.sha1());
+        let by_text_only = self.by_text_only.clone();
         let question = match self.connection.clustered {
             true => slots::question(&invocation),
             false => None,
@@ -110,10 +157,13 @@ impl Open {
                     return Done::Asked(number, refusal);
                 }
             }
-            if known {
+            if known && !by_text_only.load(Ordering::Relaxed) {
                 match ask(handle.clone(), invocation.by_hash()).await {
                     // SCRIPT FLUSH.
                     Err(error) if error.kind() == ServerErrorKind::NoScript.into() => (),
+                    Err(error) if refuses_evalsha(&error) => {
+                        by_text_only.store(true, Ordering::Relaxed);
+                    }
                     result => return Done::Asked(number, result),
                 }
             }

@@ -4,9 +4,11 @@ mod backoff;
 mod connection;
 mod error;
 mod fence;
+mod hello;
 mod keys;
 mod link;
 mod memory;
+mod patience;
 mod redis_source;
 mod redis_store;
 mod reply;
@@ -17,6 +19,8 @@ mod socket;
 mod source;
 mod subscriptions;
 mod supervisor;
+mod trouble;
+mod words;
 
 use std::fmt;
 use std::future::Future;
@@ -35,6 +39,7 @@ pub use memory::{Applied, Field, MemoryStore, Register, ScopedApplied, ScopedReg
 pub use redis_source::{IpFamily, RedisSource};
 pub use redis_store::RedisStore;
 pub use source::Source;
+pub use words::escaped;
 
 /// One election as a store knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

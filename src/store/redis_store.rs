@@ -1,6 +1,5 @@
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::Value;
@@ -10,10 +9,13 @@ use tokio::time::{Instant, timeout_at};
 
 use super::error::no_answer;
 use super::keys::{Keys, Place, ScopedKeys};
+use super::patience::ttl_of_bound;
 use super::reply::decode_reply;
 use super::script::Invocation;
 use super::subscriptions::Receiver;
 use super::supervisor::{Ask, Order, Supervisor};
+use super::trouble::Trouble;
+use super::words::told;
 use super::{
     Answering, FenceOutcome, FenceRequest, FenceStore, RedisSource, ScopedStore, Store, Target,
     fence, scoped,
@@ -23,11 +25,12 @@ use crate::election::{Command, Failure, Message, Random, Reply, Request};
 
 /// One Redis server, over one connection of its own.
 ///
-/// The connection is opened with the first use and closed once the store was dropped and every
-/// command that was sent before has been answered or has come to its bound.
+/// The connection is opened with the first use, closed when nobody has used it for 10 to 20 seconds, and
+/// opened again with the next use. It is closed too once the store was dropped and every command
+/// that was sent before has been answered or has come to its bound.
 pub struct RedisStore {
     source: Arc<RedisSource>,
-    smallest_ttl: Arc<AtomicU64>,
+    trouble: Arc<Mutex<Trouble>>,
     orders: mpsc::UnboundedSender<Order>,
 }
 
@@ -35,26 +38,19 @@ impl RedisStore {
     /// Starts the task of the connection on `runtime`; it connects when it is first used.
     pub fn open(source: RedisSource, runtime: &Handle) -> Self {
         let source = Arc::new(source);
-        let smallest_ttl = Arc::new(AtomicU64::new(u64::MAX));
+        let trouble: Arc<Mutex<Trouble>> = Arc::default();
         let (orders, received) = mpsc::unbounded_channel();
-        let supervisor = Supervisor::new(source.clone(), smallest_ttl.clone(), received, random());
+        let supervisor = Supervisor::new(source.clone(), trouble.clone(), received, random());
         runtime.spawn(supervisor.run());
         RedisStore {
             source,
-            smallest_ttl,
+            trouble,
             orders,
         }
     }
 
     pub fn source(&self) -> &RedisSource {
         &self.source
-    }
-
-    /// An election with this ttl uses the store. The smallest bounds connecting (an eighth of it)
-    /// and the pauses between the attempts (a sixth). Commands that carry a ttl do the same.
-    pub fn note_ttl(&self, ttl: Duration) {
-        let millis = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        self.smallest_ttl.fetch_min(millis, Ordering::Relaxed);
     }
 
     fn place(&self) -> Place<'_> {
@@ -70,20 +66,25 @@ impl RedisStore {
 }
 
 impl RedisStore {
-    /// Sends a script within `bound`, and reads its answer with `decode`.
+    /// Sends a script within `bound`, and reads its answer with `decode`. The ttl of what it is about
+    /// bounds connecting.
     fn ask<T: Send + 'static>(
         &self,
         invocation: Invocation,
         channel: Option<Arc<str>>,
+        ttl: Option<Duration>,
         bound: Duration,
         decode: impl FnOnce(&Value, bool) -> Result<T, Failure> + Send + 'static,
     ) -> Answering<T> {
-        let deadline = Instant::now() + bound;
+        let asked_at = Instant::now();
+        let deadline = asked_at + bound;
         let (sender, answered) = oneshot::channel();
         let order = Order::Ask(Ask {
             invocation: Arc::new(invocation),
             channel,
+            ttl: ttl.unwrap_or_else(|| ttl_of_bound(bound)),
             bound,
+            asked_at,
             deadline: deadline - MARGIN.min(bound / 10),
             answer: Box::new(move |result| {
                 let answer = result.and_then(|(value, subscribed)| decode(&value, subscribed));
@@ -98,19 +99,25 @@ impl RedisStore {
         });
         // Refused only when the runtime of the task has ended; then nobody answers either.
         let _ = self.orders.send(order);
-        let source = self.source.clone();
+        let (source, trouble) = (self.source.clone(), self.trouble.clone());
         Box::pin(async move {
-            let unknown = |cause: String| {
-                Err(Failure::Unknown {
-                    cause: cause.into(),
-                })
-            };
             // The task is a little earlier and says why; but it may be gone or busy.
-            match timeout_at(deadline, answered).await {
+            let answer = match timeout_at(deadline, answered).await {
                 Ok(Ok(answer)) => answer,
-                Ok(Err(_)) => unknown("the store was closed".into()),
-                Err(_) => unknown(no_answer(bound, &source.address())),
-            }
+                Ok(Err(_)) => Err(Failure::Unknown {
+                    cause: "the store was closed".into(),
+                }),
+                Err(_) => {
+                    let known = trouble
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .cause();
+                    let cause = known.unwrap_or_else(|| no_answer(bound, &source.address()).into());
+                    Err(Failure::Unknown { cause })
+                }
+            };
+            // The one place where a failure leaves: whatever it is made of, it is fit to be shown.
+            answer.map_err(|failure| told(failure, &source))
         })
     }
 
@@ -121,13 +128,14 @@ impl RedisStore {
 
 impl Store for RedisStore {
     fn send(&self, target: &Target, request: &Request) -> Answering<Reply> {
-        if let Command::Acquire { ttl, .. } | Command::Renew { ttl, .. } = &request.command {
-            self.note_ttl(*ttl);
-        }
+        let ttl = match &request.command {
+            Command::Acquire { ttl, .. } | Command::Renew { ttl, .. } => Some(*ttl),
+            Command::Release { .. } | Command::Inspect => None,
+        };
         let keys = self.keys(target);
         let channel = keys.changes.clone();
         let invocation = Invocation::of_election(target, keys, &request.command);
-        self.ask(invocation, Some(channel), request.bound, decode_reply)
+        self.ask(invocation, Some(channel), ttl, request.bound, decode_reply)
     }
 
     fn subscribe(&self, target: &Target) -> mpsc::UnboundedReceiver<Message> {
@@ -139,13 +147,14 @@ impl Store for RedisStore {
 
 impl ScopedStore for RedisStore {
     fn send_scoped(&self, resource: &str, request: &ScopedRequest) -> Answering<ScopedOutcome> {
-        if let ScopedCommand::Acquire { ttl, .. } = &request.command {
-            self.note_ttl(*ttl);
-        }
+        let ttl = match &request.command {
+            ScopedCommand::Acquire { ttl, .. } | ScopedCommand::Renew { ttl, .. } => Some(*ttl),
+            ScopedCommand::Release { .. } | ScopedCommand::Withdraw { .. } => None,
+        };
         let keys = ScopedKeys::new(self.place(), resource);
         let invocation = scoped::invocation(&keys, &request.command);
         let command = request.command.clone();
-        self.ask(invocation, None, request.bound, move |value, _| {
+        self.ask(invocation, None, ttl, request.bound, move |value, _| {
             scoped::decode_outcome(&command, value)
         })
     }
@@ -161,7 +170,7 @@ impl ScopedStore for RedisStore {
 impl FenceStore for RedisStore {
     fn fence(&self, request: &FenceRequest) -> Answering<FenceOutcome> {
         let invocation = fence::invocation(&self.source.key_prefix, request);
-        self.ask(invocation, None, request.bound, |value, _| {
+        self.ask(invocation, None, None, request.bound, |value, _| {
             fence::decode_outcome(value)
         })
     }

@@ -34,6 +34,28 @@ impl Script {
     pub fn sha1(&self) -> &str {
         &self.sha1
     }
+
+    /// Which command was refused, as far as the server's words tell: the script itself, what it calls
+    /// in the line that they name, or one of all that it calls.
+    pub fn refused_command(&self, words: &str) -> String {
+        if !words.to_ascii_lowercase().contains("script") {
+            return "EVAL".into();
+        }
+        let line = words.rsplit_once("@user_script:").and_then(|(_, rest)| {
+            let rest = rest.trim_start();
+            let end = rest.find(|c: char| !c.is_ascii_digit());
+            let number: usize = rest[..end.unwrap_or(rest.len())].parse().ok()?;
+            self.text.lines().nth(number.checked_sub(1)?)
+        });
+        let called = line.map(calls).unwrap_or_default();
+        if let [command] = called[..] {
+            return command.into();
+        }
+        let mut all = calls(self.text);
+        all.sort_unstable();
+        all.dedup();
+        format!("one of {}", all.join(", "))
+    }
 }
 
 impl Invocation {
@@ -144,6 +166,12 @@ impl Invocation {
     }
 }
 
+/// The commands that a piece of a script calls by their names.
+fn calls(text: &str) -> Vec<&str> {
+    let after = text.split("call('").skip(1);
+    after.filter_map(|rest| rest.split('\'').next()).collect()
+}
+
 fn integer(token: Token) -> String {
     token.get().to_string()
 }
@@ -176,3 +204,46 @@ static INSPECT: LazyLock<Script> = LazyLock::new(|| {
         include_str!("scripts/inspect.lua")
     ))
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_a_script_was_refused_is_found_by_the_line() {
+        let script = Script::new("local a\nlocal t = redis.call('TIME')\nredis.pcall('SET', 1)\n");
+        for (words, command) in [
+            ("ERR unknown command 'EVAL'", "EVAL"),
+            (
+                "NOPERM this user has no permissions to run the 'eval' command",
+                "EVAL",
+            ),
+            (
+                "ERR Unknown Redis command called from script script: ab12, on @user_script:2.",
+                "TIME",
+            ),
+            (
+                "ERR Error running script (call to f_ab): @user_script:2: @user_script: 2: Unknown Redis command called from Lua script",
+                "TIME",
+            ),
+            (
+                "ERR The user executing the script can't run this command or subcommand script: ab, on @user_script:3.",
+                "SET",
+            ),
+            (
+                "ERR Unknown Redis command called from script",
+                "one of SET, TIME",
+            ),
+            (
+                "ERR Unknown Redis command called from script script: ab12, on @user_script:1.",
+                "one of SET, TIME",
+            ),
+            (
+                "ERR Unknown Redis command called from script script: ab12, on @user_script:99.",
+                "one of SET, TIME",
+            ),
+        ] {
+            assert_eq!(script.refused_command(words), command, "{words}");
+        }
+    }
+}

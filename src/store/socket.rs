@@ -17,7 +17,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 pub(super) type Socket = Pin<Box<dyn Stream>>;
 
-/// Opens a socket before `deadline`, or says in plain words why there is none.
+/// Opens a socket, or says in plain words why there is none. Nobody waits for it past `deadline`.
 pub(super) async fn open_socket(source: &RedisSource, deadline: Instant) -> Result<Socket, String> {
     match &source.path {
         Some(path) => open_unix(path).await,
@@ -45,17 +45,34 @@ async fn open_unix(path: &std::path::Path) -> Result<Socket, String> {
 /// that one that swallows packets does not hide the next.
 async fn open_tcp(source: &RedisSource, deadline: Instant) -> Result<Socket, String> {
     let addresses = resolve(source).await?;
-    let mut cause = format!("no address of the wanted family ({})", source.address());
+    let name = source.address();
+    let mut cause = format!("no address of the wanted family ({name})");
     for (index, address) in addresses.iter().enumerate() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
-        match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
+        let shown = match address.to_string() {
+            shown if shown == name => name.clone(),
+            shown => format!("{name} at {shown}"),
+        };
+        let connecting = TcpStream::connect(address);
+        let connected = match u32::try_from(addresses.len() - index) {
+            // Whoever asked for the socket waits no longer than that.
+            Ok(1) | Err(_) => connecting.await,
+            Ok(remaining) => {
+                let share = deadline.saturating_duration_since(Instant::now()) / remaining;
+                match timeout(share, connecting).await {
+                    Ok(connected) => connected,
+                    Err(_) => {
+                        cause = format!("no connection within {} ms ({shown})", share.as_millis());
+                        continue;
+                    }
+                }
+            }
+        };
+        match connected {
+            Ok(stream) => {
                 tune(&stream);
                 return Ok(Box::pin(stream));
             }
-            Ok(Err(error)) => cause = format!("{} ({address})", plain(&error)),
-            Err(_) => cause = format!("no connection within {} ms ({address})", share.as_millis()),
+            Err(error) => cause = format!("{} ({shown})", plain(&error)),
         }
     }
     Err(cause)

@@ -2,8 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -14,12 +13,15 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::RedisSource;
 use super::backoff::Backoff;
-use super::connection::Connection;
-use super::error::{classify, is_busy, no_answer};
-use super::link::{Done, Link, LinkEvent, Open};
+use super::connection::{Connection, Unopened};
+use super::error::{Verdict, classify, denies_command, is_busy, no_answer, no_connection};
+use super::link::{Done, Link, LinkEvent, Open, Opening};
+use super::patience::{connect_bound, longest_pause};
 use super::script::Invocation;
 use super::subscriptions::{Receiver, Subscriptions};
-use crate::election::{DEFAULT_TTL, Failure, Random};
+use super::trouble::Trouble;
+use super::words::told;
+use crate::election::{Failure, Random};
 
 /// What a store hands to the task of its connection.
 #[derive(Debug)]
@@ -36,7 +38,10 @@ pub(super) struct Ask {
     pub invocation: Arc<Invocation>,
     /// The changes channel of the same election, where there is one.
     pub channel: Option<Arc<str>>,
+    /// Of the lease that it is about: what bounds connecting while it waits.
+    pub ttl: Duration,
     pub bound: Duration,
+    pub asked_at: Instant,
     /// When it is answered at the latest.
     pub deadline: Instant,
     pub answer: Answer,
@@ -55,12 +60,13 @@ impl fmt::Debug for Ask {
     }
 }
 
-/// The task that owns a store's connection. It opens one with the first order, replaces it
-/// whenever it is lost or in doubt, and ends once the store is gone and every command answered.
+/// The task that owns a store's connection. It opens one with the first order, replaces it whenever
+/// it is lost or in doubt, closes it when nobody has used it for a while, and ends once the store is
+/// gone and every command answered.
 pub(super) struct Supervisor {
     source: Arc<RedisSource>,
-    /// The smallest ttl of the store's elections, in milliseconds; `u64::MAX` for none yet.
-    smallest_ttl: Arc<AtomicU64>,
+    /// Why there is no connection, for callers too.
+    trouble: Arc<Mutex<Trouble>>,
     orders: mpsc::UnboundedReceiver<Order>,
     /// The store is gone.
     closed: bool,
@@ -68,12 +74,17 @@ pub(super) struct Supervisor {
     /// Unanswered, in the order of the calls. While the link is not open none of them was sent.
     asks: BTreeMap<u64, Ask>,
     last_number: u64,
-    /// No ask comes to its deadline before this.
+    /// No ask comes to its deadline before this, and the connection is not at rest before.
     due: Option<Instant>,
+    /// When it is looked at whether anybody has used the connection since the last time.
+    rest_at: Option<Instant>,
+    used: bool,
     subscriptions: Subscriptions,
     backoff: Backoff,
-    /// Why there is no connection.
-    down: Option<Failure>,
+    /// What the last attempt to connect was allowed, if it was cut short.
+    cut: Option<Duration>,
+    /// What the server has just answered, in the place of a connection.
+    refusal: Option<Failure>,
     warned_polling: bool,
     warned_subscribing: bool,
 }
@@ -81,22 +92,25 @@ pub(super) struct Supervisor {
 impl Supervisor {
     pub fn new(
         source: Arc<RedisSource>,
-        smallest_ttl: Arc<AtomicU64>,
+        trouble: Arc<Mutex<Trouble>>,
         orders: mpsc::UnboundedReceiver<Order>,
         random: Random,
     ) -> Self {
         Supervisor {
             source,
-            smallest_ttl,
+            trouble,
             orders,
             closed: false,
             link: Link::Unused,
             asks: BTreeMap::new(),
             last_number: 0,
             due: None,
+            rest_at: None,
+            used: false,
             subscriptions: Subscriptions::default(),
             backoff: Backoff::new(random),
-            down: None,
+            cut: None,
+            refusal: None,
             warned_polling: false,
             warned_subscribing: false,
         }
@@ -124,8 +138,7 @@ impl Supervisor {
 
     fn begin_anew(&mut self) {
         tracing::error!(redis = %self.source, "the connection's task broke and begins anew");
-        let cause = format!("internal error ({})", self.source.address()).into();
-        self.lose(Failure::Unknown { cause });
+        self.lose(unknown("internal error"));
     }
 
     async fn serve(&mut self) {
@@ -149,7 +162,8 @@ impl Supervisor {
                     // After a stall an answer may be here that nobody has looked at yet.
                     yield_now().await;
                     self.expire();
-                    self.due = self.asks.values().map(|ask| ask.deadline).min();
+                    self.rest();
+                    self.due = self.asks.values().map(|ask| ask.deadline).chain(self.rest_at).min();
                     set_at = None;
                 }
             }
@@ -158,8 +172,7 @@ impl Supervisor {
 
     fn handle_order(&mut self, order: Order) {
         if matches!(self.link, Link::Unused) {
-            self.down = None;
-            self.reconnect();
+            self.pause();
         }
         match order {
             Order::Subscribe { channel, receiver } => {
@@ -171,23 +184,37 @@ impl Supervisor {
                     open.subscribe(channel);
                 }
             }
-            Order::Ask(ask) => match (&mut self.link, &self.down) {
+            Order::Ask(ask) => match (&mut self.link, &self.refusal) {
                 // The server has just answered: no use to let the caller wait.
-                (Link::Pausing(_), Some(failure)) if is_answer(failure) => {
+                (Link::Pausing(_), Some(failure)) => {
                     (ask.answer)(Err(failure.clone()));
                 }
-                (link, _) => {
-                    self.last_number += 1;
-                    if let Link::Open(open) = link {
-                        open.ask(self.last_number, ask.invocation.clone());
-                    }
-                    if self.due.is_none_or(|due| ask.deadline < due) {
-                        self.due = Some(ask.deadline);
-                    }
-                    self.asks.insert(self.last_number, ask);
-                }
+                _ => self.add(ask),
             },
         }
+    }
+
+    fn add(&mut self, ask: Ask) {
+        self.last_number += 1;
+        let timeout = self.source.connect_timeout;
+        match &mut self.link {
+            Link::Open(open) => {
+                self.used = true;
+                open.ask(self.last_number, ask.invocation.clone());
+            }
+            Link::Opening(opening) => {
+                opening.hurry(connect_bound([ask.ttl].into_iter(), None, timeout));
+            }
+            Link::Pausing(until) => {
+                let pause = self.backoff.jittered(longest_pause([ask.ttl].into_iter()));
+                *until = (*until).min(Instant::now() + pause);
+            }
+            Link::Unused => {}
+        }
+        if self.due.is_none_or(|due| ask.deadline < due) {
+            self.due = Some(ask.deadline);
+        }
+        self.asks.insert(self.last_number, ask);
     }
 
     fn handle_departure(&mut self, channel: Arc<str>) {
@@ -203,27 +230,50 @@ impl Supervisor {
         match event {
             LinkEvent::PauseOver => self.open(),
             LinkEvent::Opened(Ok(connection)) => self.handle_opened(connection),
-            LinkEvent::Opened(Err(failure)) => {
-                let cause = failure.cause();
-                tracing::debug!(redis = %self.source, %cause, "not connected");
-                if is_answer(&failure) {
-                    self.fail_all(&failure);
-                }
-                self.down = Some(failure);
-                self.reconnect();
+            LinkEvent::Opened(Err(Unopened::Failed(failure))) => {
+                let failure = told(failure, &self.source);
+                self.trouble().note(Instant::now(), &failure);
+                self.cut = None;
+                self.fail_to_open(failure);
+            }
+            LinkEvent::Opened(Err(Unopened::BrokenOff(failure))) => {
+                self.cut = None;
+                self.break_off(failure);
+            }
+            LinkEvent::CutShort(allowed) => {
+                self.cut = Some(allowed);
+                let cause = no_connection(allowed, &self.source.address());
+                self.break_off(Failure::Unknown { cause });
             }
             LinkEvent::Done(done) => self.handle_done(done),
             LinkEvent::Pushed(push) => self.subscriptions.deliver(&push),
-            LinkEvent::Closed => {
-                let cause = format!("connection closed ({})", self.source.address()).into();
-                self.lose(Failure::Unknown { cause });
-            }
+            LinkEvent::Closed => self.lose(unknown("connection closed")),
         }
+    }
+
+    fn break_off(&mut self, failure: Failure) {
+        let failure = told(failure, &self.source);
+        self.trouble().note_cut(Instant::now(), &failure);
+        self.fail_to_open(failure);
+    }
+
+    fn fail_to_open(&mut self, failure: Failure) {
+        tracing::debug!(redis = %self.source, cause = %failure.cause(), "not connected");
+        if is_answer(&failure) {
+            self.fail_all(&failure);
+        }
+        self.reconnect(failure);
     }
 
     fn handle_opened(&mut self, connection: Connection) {
         tracing::debug!(redis = %self.source, "connected");
-        self.down = None;
+        self.trouble().end();
+        self.refusal = None;
+        self.cut = None;
+        self.used = false;
+        let rest_at = Instant::now() + REST;
+        self.rest_at = Some(rest_at);
+        self.due = Some(self.due.map_or(rest_at, |due| due.min(rest_at)));
         let mut open = Open::new(connection);
         if open.pushing() {
             for channel in self.subscriptions.channels() {
@@ -254,7 +304,8 @@ impl Supervisor {
                     self.lose(verdict.failure);
                 } else if !self.warned_subscribing {
                     self.warned_subscribing = true;
-                    let cause = verdict.failure.cause();
+                    let failure = told(verdict.failure, &self.source);
+                    let cause = failure.cause();
                     tracing::warn!(redis = %self.source, %cause, "subscribing is refused: polling instead of messages");
                 }
             }
@@ -273,7 +324,7 @@ impl Supervisor {
                 (ask.answer)(Ok((value, subscribed)))
             }
             Err(error) => {
-                let verdict = classify(&error);
+                let verdict = of_script(&error, &ask.invocation);
                 (ask.answer)(Err(verdict.failure.clone()));
                 verdict.reconnect.then_some(verdict.failure)
             }
@@ -292,8 +343,8 @@ impl Supervisor {
         }
     }
 
-    /// Answers the commands whose time is over. One that was sent takes its connection with it:
-    /// nothing that follows on it could be trusted to arrive.
+    /// Answers the commands whose time is over. One that had all its time on the connection takes that
+    /// with it: nothing that follows on it could be trusted to arrive.
     fn expire(&mut self) {
         while let Link::Open(open) = &mut self.link {
             match open.ready() {
@@ -302,15 +353,16 @@ impl Supervisor {
             }
         }
         let now = Instant::now();
-        let address = self.source.address();
         let due = |ask: &Ask| ask.deadline <= now;
-        if let Some(ask) = self.asks.values().find(|ask| due(ask))
-            && matches!(self.link, Link::Open(_))
-        {
-            let cause = no_answer(ask.bound, &address);
-            return self.lose(Failure::Unknown {
-                cause: cause.into(),
-            });
+        let open_since = match &self.link {
+            Link::Open(open) => Some(open.since),
+            _ => None,
+        };
+        // One that has waited for the connection for most of its time says nothing against it.
+        let doubts = |ask: &&Ask| due(ask) && open_since.is_some_and(|since| since <= ask.asked_at);
+        if let Some(ask) = self.asks.values().find(doubts) {
+            let cause = no_answer(ask.bound, &self.source.address()).into();
+            return self.lose(Failure::Unknown { cause });
         }
         let (late, waiting) = std::mem::take(&mut self.asks)
             .into_iter()
@@ -318,19 +370,38 @@ impl Supervisor {
         self.asks = waiting;
         let late: BTreeMap<u64, Ask> = late;
         for ask in late.into_values() {
-            let cause = match &self.down {
-                Some(failure) => failure.cause().clone(),
-                None => {
-                    let bound = ask.bound.as_millis();
-                    format!("no connection within {bound} ms ({address})").into()
-                }
+            let address = self.source.address();
+            let cause = match self.trouble().cause() {
+                Some(cause) => cause,
+                None if open_since.is_some() => no_answer(ask.bound, &address).into(),
+                None => no_connection(ask.bound, &address),
             };
             (ask.answer)(Err(Failure::Unknown { cause }));
         }
     }
 
+    /// Closes a connection that nobody has used since the last look.
+    fn rest(&mut self) {
+        let now = Instant::now();
+        if self.rest_at.is_none_or(|at| at > now) {
+            return;
+        }
+        let needed = !self.asks.is_empty() || !self.subscriptions.is_empty();
+        self.rest_at = match &self.link {
+            Link::Open(_) if needed || std::mem::take(&mut self.used) => Some(now + REST),
+            Link::Open(_) => {
+                tracing::debug!(redis = %self.source, "at rest: disconnected");
+                self.subscriptions.disconnect();
+                self.link = Link::Unused;
+                None
+            }
+            _ => None,
+        };
+    }
+
     /// Drops the connection. What was sent over it may or may not have happened.
     fn lose(&mut self, failure: Failure) {
+        let failure = told(failure, &self.source);
         let cause = failure.cause().clone();
         tracing::debug!(redis = %self.source, %cause, "connection dropped");
         if let Link::Open(open) = &self.link
@@ -338,18 +409,24 @@ impl Supervisor {
         {
             self.backoff.reset();
         }
+        self.trouble().note(Instant::now(), &failure);
         self.subscriptions.disconnect();
         self.fail_all(&Failure::Unknown { cause });
-        self.down = Some(failure);
-        self.reconnect();
+        self.reconnect(failure);
     }
 
-    fn reconnect(&mut self) {
+    fn reconnect(&mut self, failure: Failure) {
         // Between two runs nobody needs a connection; the next order opens one.
-        if self.asks.is_empty() && self.subscriptions.is_empty() && self.down.is_some() {
+        if self.asks.is_empty() && self.subscriptions.is_empty() {
+            self.refusal = None;
             self.link = Link::Unused;
             return;
         }
+        self.refusal = Some(failure).filter(is_answer);
+        self.pause();
+    }
+
+    fn pause(&mut self) {
         let pause = self.backoff.next_pause(self.longest_pause());
         match pause.is_zero() {
             true => self.open(),
@@ -358,11 +435,23 @@ impl Supervisor {
     }
 
     fn open(&mut self) {
-        let source = self.source.clone();
-        let bound = self.connect_bound();
-        self.link = Link::Opening(Box::pin(
-            async move { Connection::open(&source, bound).await },
-        ));
+        let timeout = self.source.connect_timeout;
+        let allowed = connect_bound(self.waiting(), self.cut, timeout);
+        let opening = Opening::new(self.source.clone(), allowed, self.cut.is_some());
+        self.link = Link::Opening(opening);
+    }
+
+    /// The ttls of those who wait for a connection.
+    fn waiting(&self) -> impl Iterator<Item = Duration> {
+        self.asks.values().map(|ask| ask.ttl)
+    }
+
+    fn longest_pause(&self) -> Duration {
+        longest_pause(self.waiting())
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn fail_all(&mut self, failure: &Failure) {
@@ -370,18 +459,29 @@ impl Supervisor {
             (ask.answer)(Err(failure.clone()));
         }
     }
+}
 
-    fn connect_bound(&self) -> Duration {
-        let smallest_ttl = Duration::from_millis(self.smallest_ttl.load(Ordering::Relaxed));
-        (smallest_ttl / 8).min(self.source.connect_timeout)
+/// What the error of a script means, naming the command that was denied.
+fn of_script(error: &RedisError, invocation: &Invocation) -> Verdict {
+    let mut verdict = classify(error);
+    if let Failure::Denied { cause } = &verdict.failure
+        && denies_command(cause)
+    {
+        let command = invocation.script.refused_command(cause);
+        let cause = format!("{command} is refused: {cause}").into();
+        verdict.failure = Failure::Denied { cause };
     }
+    verdict
+}
 
-    fn longest_pause(&self) -> Duration {
-        let smallest_ttl = Duration::from_millis(self.smallest_ttl.load(Ordering::Relaxed));
-        smallest_ttl.min(DEFAULT_TTL) / 6
+fn unknown(cause: &str) -> Failure {
+    Failure::Unknown {
+        cause: cause.into(),
     }
 }
 
+/// A connection that nobody uses is closed after this, at the latest after twice as long.
+const REST: Duration = Duration::from_secs(10);
 const PAUSE_AFTER_PANIC: Duration = Duration::from_millis(50);
 
 /// The server said so, whereas an unknown outcome may pass with the next attempt.

@@ -12,7 +12,7 @@ const MISTAKES: [(Planted, Family, Rule, u64); 18] = [
     (Planted::NoDriftMargins, Family::Network, Rule::R1, 3_000),
     (Planted::NoStepDownMargin, Family::Network, Rule::R4, 50),
     (Planted::LateReplyRevives, Family::Network, Rule::R5, 3_000),
-    (Planted::LateGrantBelieved, Family::Network, Rule::R5, 1_000),
+    (Planted::LateGrantBelieved, Family::Network, Rule::R5, 5_000),
     (Planted::RenewAnyIdentity, Family::Network, Rule::R8, 1_000),
     (Planted::ReleaseAnyIdentity, Family::Network, Rule::R8, 500),
     (
