@@ -14,7 +14,7 @@ use std::time::Duration;
 use napi::Env;
 
 use super::node::Bell;
-use crate::driver::LeaseCell;
+use crate::driver::{LeaseCell, soon};
 use crate::election::Time;
 
 /// Something to be done on an environment's own thread.
@@ -49,9 +49,18 @@ impl Channel {
     pub fn send(&self, act: impl FnOnce(&Env, &Rc<Environment>) + Send + 'static) {
         let mut acts = self.acts.lock().unwrap_or_else(PoisonError::into_inner);
         acts.push(Box::new(act));
+        if acts.len() == 1 {
+            drop(acts);
+            // What comes with it is told together.
+            let channel = self.clone();
+            soon(move || channel.ring());
+        }
+    }
+
+    fn ring(&self) {
         // An environment that has ended needs to hear nothing any more.
-        if acts.len() == 1 && !self.bell.ring() {
-            acts.clear();
+        if !self.bell.ring() {
+            self.take();
         }
     }
 

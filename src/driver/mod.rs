@@ -27,5 +27,6 @@ pub use lease_cell::LeaseCell;
 pub use run_change::{RunChange, RunStart};
 pub use run_handle::{RunEnd, RunHandle};
 use runtime::runtime;
+pub use runtime::soon;
 pub use settings::{CampaignOptions, CampaignSettings, RunOptions, RunSettings, RunTick};
 pub use stores::store;

@@ -21,7 +21,7 @@ const layer = addon.attach(deliver, events, numbers)
 /**
  * Who hears the events of which run.
  *
- * @type {Map<number, {hear(kind: number, number: number, text: string): void}>}
+ * @type {Map<number, {hear(kind: number, number: number, extras: unknown[]): void}>}
  */
 const runs = new Map()
 
@@ -42,7 +42,7 @@ function deliver(count, extras) {
     try {
       if (kind === EventKind.Ping) addon.turned(isInspected())
       else if (kind === EventKind.Logged) write(/** @type {any} */ (extras[number]))
-      else runs.get(Number(events[at + 1]))?.hear(kind, number, /** @type {any} */ (extras[number]))
+      else runs.get(Number(events[at + 1]))?.hear(kind, number, extras)
     } catch (error) {
       log('error', 'an event could not be handled', {error})
     }

@@ -13,8 +13,10 @@ class Held {
   #id
   #of
   #token
-  /** Why its signal is aborted, once it is.
-   * @type {import('./errors.js').PrimaryLeaseError | undefined} */
+  /** Its signal is aborted, once somebody asks for that: an error for each run would cost more than the run.
+   */
+  #aborted = false
+  /** @type {import('./errors.js').PrimaryLeaseError | undefined} */
   #reason
   /** @type {AbortController | undefined} */
   #controller
@@ -46,8 +48,7 @@ class Held {
     if (!this.#controller) {
       this.#controller = new AbortController()
       // Nobody has told it yet, where the loop has stood still.
-      if (!this.#reason && !this.isHeld) this.#reason = this.#lost()
-      if (this.#reason) this.#controller.abort(this.#reason)
+      if (this.#aborted || !this.isHeld) this.#controller.abort(this.#reason ?? this.#lost())
     }
     return this.#controller.signal
   }
@@ -74,10 +75,11 @@ class Held {
    *
    * @param {import('./errors.js').PrimaryLeaseError} [reason]
    */
-  [ABORT](reason = this.#lost()) {
-    if (this.#reason) return
+  [ABORT](reason) {
+    if (this.#aborted) return
+    this.#aborted = true
     this.#reason = reason
-    this.#controller?.abort(reason)
+    this.#controller?.abort(reason ?? this.#lost())
   }
 
   #asker() {

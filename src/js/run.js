@@ -121,15 +121,15 @@ class Run {
 
   /**
    * @param {number} kind
-   * @param {number} number
-   * @param {string} text
+   * @param {number} number a token, or the place of a text
+   * @param {unknown[]} extras
    */
-  hear(kind, number, text) {
+  hear(kind, number, extras) {
     switch (this.#stage) {
       case 'asking':
-        return this.#hearAnswer(kind, number, text)
+        return this.#hearAnswer(kind, number, extras)
       case 'running':
-        if (kind === EventKind.Lost) return this.#lose(/** @type {Loss} */ (text))
+        if (kind === EventKind.Lost) return this.#lose(/** @type {Loss} */ (extras[number]))
         if (kind === EventKind.Overrun) return this.#overrun()
         if (kind === EventKind.Cut || kind === EventKind.Failed) {
           if (!this.#loss) this.#lose(kind === EventKind.Cut ? 'resigned' : 'internal')
@@ -138,7 +138,7 @@ class Run {
         return
       case 'releasing':
         // The run ended with the deadline, which was over when its release was asked for.
-        if (kind === EventKind.Lost) this.#loss = /** @type {Loss} */ (text)
+        if (kind === EventKind.Lost) this.#loss = /** @type {Loss} */ (extras[number])
         else if (kind === EventKind.Released || kind === EventKind.Failed) this.#finish()
         return
       case 'cut':
@@ -151,18 +151,17 @@ class Run {
 
   /**
    * @param {number} kind
-   * @param {number} token
-   * @param {string} cause
+   * @param {number} number
+   * @param {unknown[]} extras
    */
-  #hearAnswer(kind, token, cause) {
-    const refusal = REFUSALS.get(kind)
+  #hearAnswer(kind, number, extras) {
     if (kind === EventKind.Granted) {
       this.#stage = 'granted'
-      this.#token = token
-      this.#answer?.(undefined)
-    } else if (refusal) {
-      this.#answer?.(/** @type {Ending} */ ({kind: refusal, cause}))
+      this.#token = number
+      return this.#answer?.(undefined)
     }
+    const refusal = REFUSALS.get(kind)
+    if (refusal) this.#answer?.(/** @type {Ending} */ ({kind: refusal, cause: extras[number]}))
   }
 
   /** @param {(lease: Lease) => unknown} work */
