@@ -35,6 +35,9 @@ pub struct Leaving {
 pub trait Feature: Any {
     /// All that came in one turn of the event loop has been done.
     fn turned(&self, _: &Env, _: &Rc<Environment>) {}
+
+    /// The environment ends: its members are about to leave.
+    fn leaving(&self) {}
 }
 
 /// The way into an environment, from any thread. It is called once for all that waits.
@@ -105,7 +108,12 @@ impl Environment {
         member.downcast().ok()
     }
 
-    pub fn members(&self) -> Vec<Rc<dyn Member>> {
+    /// All members, which are about to leave.
+    pub fn leaving(&self) -> Vec<Rc<dyn Member>> {
+        let features: Vec<_> = self.features.borrow().values().cloned().collect();
+        for feature in features {
+            feature.leaving();
+        }
         self.members.borrow().values().cloned().collect()
     }
 

@@ -56,7 +56,7 @@ fn leave() {
         return;
     }
     // All are sent before any is waited for.
-    let members = environment.members();
+    let members = environment.leaving();
     let leaving: Vec<_> = members.iter().filter_map(|member| member.leave()).collect();
     let timeout = leaving.iter().map(|leaving| leaving.timeout).max();
     let until = now() + timeout.unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The lease of one run, from the question for it to its release.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +10,15 @@ use napi::Env;
 use napi::bindgen_prelude::{Either, External};
 use napi_derive::napi;
 
-use super::environment::{Environment, Leaving, Member, existing};
+use super::environment::{Environment, Feature, Leaving, Member, existing};
 use super::error::{Cause, Result, ending};
 use super::events::{Attachment, EventKind, Events, heartbeat};
 use super::exit::present;
 use super::options::{duration, run_options};
 use super::source::OpenStore;
 use crate::driver::{
-    Fence, LeaseCell, RunChange, RunHandle, RunSettings, RunStart, now, reason_word,
+    Fence, LeaseCell, RunChange, RunHandle, RunOrder, RunSettings, RunStart, hand_over, now,
+    reason_word,
 };
 use crate::election::scoped::Refusal;
 use crate::election::{check_name, compose};
@@ -29,6 +31,39 @@ pub struct Run {
     pub fence: Fence,
     /// The lease that the layer was told of, and under which it has begun to work.
     begun: RefCell<Option<Arc<LeaseCell>>>,
+}
+
+/// What the background has not been told yet of what was asked for in this turn of the event loop. The first goes at
+/// once, since nobody knows how long the turn lasts.
+#[derive(Default)]
+struct Orders {
+    waiting: RefCell<Vec<RunOrder>>,
+    first_went: Cell<bool>,
+}
+
+impl Feature for Orders {
+    fn leaving(&self) {
+        self.hand_over();
+    }
+}
+
+impl Orders {
+    fn put(&self, order: RunOrder) -> io::Result<()> {
+        if self.first_went.replace(true) {
+            self.waiting.borrow_mut().push(order);
+            return Ok(());
+        }
+        hand_over(vec![order])
+    }
+
+    fn hand_over(&self) {
+        self.first_went.set(false);
+        let waiting = self.waiting.take();
+        if !waiting.is_empty() {
+            // There is a background: the first was handed over.
+            let _ = hand_over(waiting);
+        }
+    }
 }
 
 impl Member for Run {
@@ -126,7 +161,7 @@ fn begin(
     let number = environment.next_number();
     let (channel, layer) = (environment.channel.clone(), layer.number);
     let fence = Fence::of_lease(store.0.clone(), resource, &settings.config);
-    let handle = RunHandle::start(RunStart {
+    let (handle, order) = RunHandle::start(RunStart {
         store: store.0.clone(),
         resource: resource.into(),
         config: settings.config,
@@ -143,6 +178,7 @@ fn begin(
         begun: RefCell::default(),
     };
     environment.add(number, Rc::new(run));
+    environment.feature::<Orders>().put(order)?;
     Ok(number)
 }
 
@@ -152,9 +188,27 @@ pub fn release_run(run: f64) {
     with(run, |environment, run| {
         environment.end_lease(run);
         if let Some(run) = environment.member::<Run>(run) {
-            run.handle.release();
+            // There is a background, where a run could begin.
+            let _ = environment.feature::<Orders>().put(run.handle.releasing());
         }
     });
+}
+
+/// What runs are begun and released from here on is handed over together, with `handOverRuns`.
+#[napi(catch_unwind)]
+pub fn collect_runs() {
+    if let Some(environment) = existing() {
+        environment.feature::<Orders>().first_went.set(true);
+    }
+}
+
+/// Hands over what was asked for since the last call, beside the first of it where it was not collected: to be called
+/// once after each turn of the event loop in which a run was begun or released.
+#[napi(catch_unwind)]
+pub fn hand_over_runs() {
+    if let Some(environment) = existing() {
+        environment.feature::<Orders>().hand_over();
+    }
 }
 
 /// The run may go on for so many ms, and its lease is released all the same.

@@ -17,22 +17,26 @@ use crate::election::{Random, Time};
 pub struct RunHandle(Sender<Input>);
 
 impl RunHandle {
-    /// Asks for the lease: [`RunChange::Granted`](super::RunChange::Granted) or
+    /// Asks for the lease, when the order is handed over: [`RunChange::Granted`](super::RunChange::Granted) or
     /// [`RunChange::Refused`](super::RunChange::Refused) follows.
     ///
     /// # Errors
     ///
-    /// When the runtime or the source of randomness cannot be had.
-    pub fn start(start: RunStart) -> io::Result<RunHandle> {
+    /// When the source of randomness cannot be had.
+    pub fn start(start: RunStart) -> io::Result<(RunHandle, RunOrder)> {
         let random = random()?;
         let (sender, inputs) = mailbox();
-        // Refused only when the runtime has ended; then nobody waits either.
-        let _ = beginnings()?.send(Beginning {
+        let order = RunOrder(Order::Begin(Box::new(Beginning {
             start,
             random,
             inputs,
-        });
-        Ok(RunHandle(sender))
+        })));
+        Ok((RunHandle(sender), order))
+    }
+
+    /// The run is over, when the order is handed over. [`RunChange::Released`](super::RunChange::Released) follows.
+    pub fn releasing(&self) -> RunOrder {
+        RunOrder(Order::Release(self.clone()))
     }
 
     /// The run is over. [`RunChange::Released`](super::RunChange::Released) follows.
@@ -84,25 +88,52 @@ impl RunEnd {
     }
 }
 
+/// What is asked of the background about a run, to be handed over together with others: each time that
+/// it has to be woken costs the thread of the event loop as much as all the rest of a run.
+pub struct RunOrder(Order);
+
+enum Order {
+    Begin(Box<Beginning>),
+    Release(RunHandle),
+}
+
+/// Hands orders over, in this order.
+///
+/// # Errors
+///
+/// When the background thread cannot be started.
+pub fn hand_over(orders: Vec<RunOrder>) -> io::Result<()> {
+    // Refused only when the runtime has ended; then nobody waits either.
+    let _ = background()?.send(orders);
+    Ok(())
+}
+
 /// The way to the one task that all runs share: a task for each would be allocated by the thread of the
 /// event loop, whose time is dear, and freed by another.
-fn beginnings() -> io::Result<&'static UnboundedSender<Beginning>> {
-    static BEGINNINGS: OnceCell<UnboundedSender<Beginning>> = OnceCell::new();
-    BEGINNINGS.get_or_try_init(|| {
-        let (sender, beginnings) = mpsc::unbounded_channel();
-        runtime()?.spawn(serve(beginnings));
+fn background() -> io::Result<&'static UnboundedSender<Vec<RunOrder>>> {
+    static ORDERS: OnceCell<UnboundedSender<Vec<RunOrder>>> = OnceCell::new();
+    ORDERS.get_or_try_init(|| {
+        let (sender, orders) = mpsc::unbounded_channel();
+        runtime()?.spawn(serve(orders));
         Ok(sender)
     })
 }
 
-async fn serve(mut beginnings: UnboundedReceiver<Beginning>) {
+async fn serve(mut all: UnboundedReceiver<Vec<RunOrder>>) {
     let mut runs = FuturesUnordered::new();
     loop {
         tokio::select! {
-            beginning = beginnings.recv() => match beginning {
-                Some(beginning) => runs.push(Box::pin(live(Run::new(beginning)))),
-                None => return,
-            },
+            orders = all.recv() => {
+                let Some(orders) = orders else {
+                    return;
+                };
+                for RunOrder(order) in orders {
+                    match order {
+                        Order::Begin(beginning) => runs.push(Box::pin(live(Run::new(*beginning)))),
+                        Order::Release(run) => run.release(),
+                    }
+                }
+            }
             Some(()) = runs.next(), if !runs.is_empty() => {}
         }
     }

@@ -43,6 +43,9 @@ export interface Change {
 /** Throws what `beginRun` would throw for these options: the list that it reads. */
 export declare function checkRun(layer: number): void
 
+/** What runs are begun and released from here on is handed over together, with `handOverRuns`. */
+export declare function collectRuns(): void
+
 /** It is not held from here on; what it was of is to be released. */
 export declare function endLease(lease: number): void
 
@@ -108,6 +111,12 @@ export interface GrantedLease {
   /** How long work in flight has to stop after its end, in ms. */
   grace: number
 }
+
+/**
+ * Hands over what was asked for since the last call, beside the first of it where it was not collected: to be called
+ * once after each turn of the event loop in which a run was begun or released.
+ */
+export declare function handOverRuns(): void
 
 /** Whether the lease with this number is held at this very moment. */
 export declare function isHeld(lease: number): boolean

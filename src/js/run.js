@@ -3,7 +3,7 @@
 // One run, from the question for its lease to its release.
 
 const {addon} = require('./binary.js')
-const {EventKind, keepAlive, layer, runs} = require('./core.js')
+const {EventKind, handOver, keepAlive, layer, runs} = require('./core.js')
 const {PrimaryLeaseError, calling} = require('./errors.js')
 const {ABORT} = require('./held.js')
 const {Lease} = require('./lease.js')
@@ -74,6 +74,7 @@ class Run {
     this.#asked = asked
     this.resource = asked.resource
     this.id = calling(() => addon.beginRun(layer, asked.store, asked.resource))
+    handOver()
     runs.set(this.id, this)
     this.keep(true)
     /** How it ended, as its caller is to be told.
@@ -209,6 +210,7 @@ class Run {
     this.#stage = 'releasing'
     this.keep(true)
     addon.releaseRun(this.id)
+    handOver()
     this.#abort()
   }
 
