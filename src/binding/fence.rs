@@ -95,7 +95,7 @@ fn ask(
 
 fn fence_of(environment: &Environment, owner: u64) -> Option<Fence> {
     let campaign = environment.member::<Campaign>(owner);
-    let of_run = || Some(environment.member::<Run>(owner)?.fence.clone());
+    let of_run = || Some(environment.member::<Run>(owner)?.fence());
     campaign
         .map(|campaign| campaign.fence.clone())
         .or_else(of_run)

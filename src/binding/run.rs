@@ -22,13 +22,15 @@ use crate::driver::{
 };
 use crate::election::scoped::Refusal;
 use crate::election::{check_name, compose};
-use crate::store::fenced_lease;
+use crate::store::{Backend, fenced_lease};
 
 /// A run whose lease is asked for, held or being released.
 pub struct Run {
     handle: RunHandle,
     exit_timeout: Duration,
-    pub fence: Fence,
+    store: Arc<dyn Backend>,
+    resource: Arc<str>,
+    ttl: Duration,
     /// The lease that the layer was told of, and under which it has begun to work.
     begun: RefCell<Option<Arc<LeaseCell>>>,
 }
@@ -63,6 +65,12 @@ impl Orders {
             // There is a background: the first was handed over.
             let _ = hand_over(waiting);
         }
+    }
+}
+
+impl Run {
+    pub fn fence(&self) -> Fence {
+        Fence::of_lease(self.store.clone(), &self.resource, self.ttl)
     }
 }
 
@@ -104,7 +112,11 @@ fn name_of(resource: &str, of_runner: bool) -> std::result::Result<String, Cause
         true => Ok(resource.into()),
         false => {
             check_name("resource", resource)?;
-            Ok(compose("resource", &[resource])?)
+            // Mostly it is its own name.
+            match resource.contains([':', '%']) {
+                true => Ok(compose("resource", &[resource])?),
+                false => Ok(resource.into()),
+            }
         }
     }
 }
@@ -160,10 +172,10 @@ fn begin(
     };
     let number = environment.next_number();
     let (channel, layer) = (environment.channel.clone(), layer.number);
-    let fence = Fence::of_lease(store.0.clone(), resource, &settings.config);
+    let (resource, ttl): (Arc<str>, _) = (resource.into(), settings.config.ttl);
     let (handle, order) = RunHandle::start(RunStart {
         store: store.0.clone(),
-        resource: resource.into(),
+        resource: resource.clone(),
         config: settings.config,
         max_run: settings.max_run,
         stall,
@@ -174,7 +186,9 @@ fn begin(
     let run = Run {
         handle,
         exit_timeout: settings.exit_timeout,
-        fence,
+        store: store.0.clone(),
+        resource,
+        ttl,
         begun: RefCell::default(),
     };
     environment.add(number, Rc::new(run));

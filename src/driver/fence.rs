@@ -28,11 +28,11 @@ impl Fence {
     }
 
     /// Of the lease of a run.
-    pub fn of_lease(store: Arc<dyn Backend>, resource: &str, config: &ScopedConfig) -> Self {
+    pub fn of_lease(store: Arc<dyn Backend>, resource: &str, ttl: Duration) -> Self {
         Fence {
             store,
             lease: fenced_lease(resource),
-            bound: config.command_bound(),
+            bound: ScopedConfig::new(ttl).command_bound(),
         }
     }
 
