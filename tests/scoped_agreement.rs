@@ -81,7 +81,7 @@ impl World {
     fn command(&self, step: Step) -> Option<ScopedCommand> {
         let identity = |who: usize| Identity::new(who as u128 + 1);
         let newer = || Token::new(self.known.last().map_or(1, |token| token.get() + 1));
-        let tick_of = |at: Option<i64>| at.map(|at| Tick { at, memory: MEMORY });
+        let tick_of = |at: Option<i64>| at.map(|at| Tick::at(at, MEMORY));
         Some(match step {
             Step::Acquire { who, tick } => ScopedCommand::Acquire {
                 identity: identity(who),
@@ -92,11 +92,13 @@ impl World {
                 identity: identity(who),
                 token: self.tokens[who],
                 ttl: RENEWED,
+                begun: true,
             },
             Step::RenewNewer(who) => ScopedCommand::Renew {
                 identity: identity(who),
                 token: newer(),
                 ttl: RENEWED,
+                begun: true,
             },
             Step::Release { who, min_hold } => ScopedCommand::Release {
                 identity: identity(who),
@@ -222,6 +224,7 @@ fn the_register_and_the_scripts_agree_step_by_step() {
             identity: Identity::new(99),
             token: Token::new(1),
             ttl: TTL,
+            begun: true,
         });
         runtime.block_on(async {
             store.send_scoped(&resource, &nothing).await.unwrap();

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use crate::election::scoped::TickName;
+
 /// The names of one election in Redis.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Keys {
@@ -35,8 +37,11 @@ impl ScopedKeys {
     }
 
     /// What remembers that a tick was granted, in the slot of the lease.
-    pub fn tick(&self, at: i64) -> Arc<str> {
-        format!("{}:tick:{at}", self.lease).into()
+    pub fn tick(&self, name: TickName) -> Arc<str> {
+        match name {
+            TickName::At(at) => format!("{}:tick:{at}", self.lease).into(),
+            TickName::Present => format!("{}:tick", self.lease).into(),
+        }
     }
 
     /// The channel on which a release is published.
@@ -65,7 +70,10 @@ mod tests {
     fn all_keys_of_a_resource_share_its_slot() {
         let keys = ScopedKeys::new("app:", "chronos:mail");
         assert_eq!(&*keys.lease, "app:lease:{chronos:mail}");
-        assert_eq!(&*keys.tick(1_795), "app:lease:{chronos:mail}:tick:1795");
+        let at = keys.tick(TickName::At(1_795));
+        assert_eq!(&*at, "app:lease:{chronos:mail}:tick:1795");
+        let present = keys.tick(TickName::Present);
+        assert_eq!(&*present, "app:lease:{chronos:mail}:tick");
         assert_eq!(&*keys.releases(), "app:lease:{chronos:mail}:released");
     }
 }

@@ -138,7 +138,7 @@ impl ScopedStore for RedisStore {
         let invocation = scoped::invocation(&keys, &request.command);
         let command = request.command.clone();
         self.ask(invocation, None, request.bound, move |value, _| {
-            scoped::decode_outcome(&command, value)
+            scoped::decode_outcome(&keys.lease, &command, value)
         })
     }
 

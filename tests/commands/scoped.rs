@@ -18,7 +18,7 @@ pub fn scoped(command: ScopedCommand) -> ScopedRequest {
 
 pub fn tick(at: i64) -> Option<Tick> {
     let memory = Duration::from_secs(3600);
-    Some(Tick { at, memory })
+    Some(Tick::at(at, memory))
 }
 
 pub fn acquire(identity: Identity) -> ScopedCommand {
@@ -38,6 +38,7 @@ pub fn renew(identity: Identity, token: Token) -> ScopedCommand {
         identity,
         token,
         ttl: TTL * 2,
+        begun: true,
     }
 }
 

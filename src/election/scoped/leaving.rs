@@ -40,6 +40,7 @@ impl ScopedLease {
     }
 
     pub(super) fn leave(&mut self, now: Time, command: ScopedCommand) {
+        self.withdrawn |= matches!(command, ScopedCommand::Withdraw { .. });
         self.rest(State::Leaving {
             command: command.clone(),
         });
@@ -53,7 +54,7 @@ impl ScopedLease {
     /// Nothing is on its way any more. The run may still go on.
     pub(super) fn leave_off(&mut self) {
         match self.run {
-            Run::Begun => self.rest(State::Lost { kept: None }),
+            Run::Granted | Run::Begun => self.rest(State::Lost { kept: None }),
             _ => self.end(),
         }
     }

@@ -7,12 +7,16 @@ pub(super) struct Timers {
     pub give_up: Option<Time>,
     /// Time to ask again: after a failure, or where another's lease may have ended.
     pub again: Option<Time>,
+    /// Time to ask because of a message: a release was heard of.
+    pub heard: Option<Time>,
     /// Time for the next renewal.
     pub renew: Option<Time>,
     /// The lease in hand is not held any more unless a renewal was confirmed.
     pub step_down: Option<Time>,
     /// A release that is not confirmed is sent no more: the lease has run out by itself.
     pub moot: Option<Time>,
+    /// A run that nothing bounds is long by now.
+    pub long: Option<Time>,
 }
 
 impl Timers {
@@ -20,9 +24,11 @@ impl Timers {
         let all = [
             self.give_up,
             self.again,
+            self.heard,
             self.renew,
             self.step_down,
             self.moot,
+            self.long,
         ];
         all.into_iter().flatten().min()
     }

@@ -51,7 +51,7 @@ fn what_is_out_of_range_is_named_with_its_value() {
     );
     let tick = |c: &mut ScopedConfig| {
         let memory = millis(999);
-        c.tick = Some(Tick { at: 0, memory });
+        c.tick = Some(Tick::at(0, memory));
     };
     assert_eq!(
         told(tick),
@@ -60,6 +60,6 @@ fn what_is_out_of_range_is_named_with_its_value() {
     let mut config = ScopedConfig::new(millis(1000));
     config.min_hold = config.ttl;
     let memory = DEFAULT_TICK_MEMORY;
-    config.tick = Some(Tick { at: -1, memory });
+    config.tick = Some(Tick::at(-1, memory));
     config.check("ttl").unwrap();
 }

@@ -112,7 +112,7 @@ fn a_tick_that_another_runs_meanwhile_is_not_waited_for() {
     let memory = millis(60_000);
     let mut scene = Scene::asking_with(ScopedConfig {
         wait: millis(10_000),
-        tick: Some(Tick { at: 1, memory }),
+        tick: Some(Tick::at(1, memory)),
         ..config()
     });
     scene.reply(10, 1, held_for(100));
