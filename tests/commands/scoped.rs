@@ -33,6 +33,10 @@ pub fn acquire_with(identity: Identity, ttl: Duration, tick: Option<Tick>) -> Sc
     }
 }
 
+pub fn begin(identity: Identity, token: Token) -> ScopedCommand {
+    ScopedCommand::Begin { identity, token }
+}
+
 pub fn renew(identity: Identity, token: Token) -> ScopedCommand {
     ScopedCommand::Renew {
         identity,

@@ -13,6 +13,7 @@ pub struct Scene {
     pub lease: ScopedLease,
     identity: Option<Identity>,
     sent: Vec<ScopedRequest>,
+    of_tick: bool,
 }
 
 type Answer = Result<ScopedOutcome, Failure>;
@@ -61,6 +62,7 @@ impl Scene {
     pub fn with(config: ScopedConfig) -> Self {
         config.check("ttl").unwrap();
         Scene {
+            of_tick: config.tick.is_some(),
             lease: ScopedLease::new(config, Random::from_seed(1)),
             identity: None,
             sent: Vec::new(),
@@ -220,8 +222,14 @@ impl Scene {
             }
             ScopedCommand::Begin { identity, token } => (format!("begin {token}"), identity),
             ScopedCommand::Renew {
-                identity, token, ..
-            } => (format!("renew {token}"), identity),
+                identity,
+                token,
+                begun,
+                ..
+            } => {
+                let begun = if *begun && self.of_tick { " begun" } else { "" };
+                (format!("renew {token}{begun}"), identity)
+            }
             ScopedCommand::Release {
                 identity,
                 token,
