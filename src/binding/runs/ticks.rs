@@ -7,7 +7,7 @@ use napi::Env;
 
 use crate::binding::error::{PrimaryLeaseError, Result};
 use crate::binding::js::{self, Kind, Value};
-use crate::election::scoped::last_occurrence;
+use crate::election::scoped::{last_occurrence, not_repeated};
 
 /// The scheduled time of a run, in milliseconds since 1970.
 pub enum Scheduled {
@@ -58,12 +58,26 @@ fn of_cron(env: &Env, job: Value) -> Result<i64> {
         return Err(refuse("a CronJob that has not fired"));
     };
     let zone = zone(env, schedule)?;
-    let next = |after: i64| {
+    let next_date = |after: i64| {
         let after = date_like(env, fired, after)?;
-        let next = js::invoke(env, schedule, "getNextDateFrom", &[after, zone])?;
-        millis(env, next).map(Some)
+        js::invoke(env, schedule, "getNextDateFrom", &[after, zone])
     };
-    found(last_occurrence(fired_at as i64, next)?)
+    let next = |after: i64| millis(env, next_date(after)?).map(Some);
+    let at = found(last_occurrence(fired_at as i64, next)?)?;
+    // Of a job for 02:30 cron tells both of that night, to one that looks between the two.
+    match was_set_back(env, next_date(at - 1)?)? {
+        true => not_repeated(at, next),
+        false => Ok(at),
+    }
+}
+
+/// Whether clocks were set back in the hours before a date of luxon's.
+fn was_set_back(env: &Env, date: Value) -> js::Result<bool> {
+    let mut hours = js::object(env)?;
+    js::set(&mut hours, "hours", Some(3))?;
+    let before = js::invoke(env, date, "minus", &[js::value(&hours)])?;
+    let offset = |of| js::read::<f64>(js::get(env, of, "offset")?);
+    Ok(offset(date)? < offset(before)?)
 }
 
 /// As `CronTime` itself works out the next time.

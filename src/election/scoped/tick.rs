@@ -48,20 +48,27 @@ pub fn last_occurrence<E>(
 ) -> Result<Option<i64>, E> {
     let mut due = |after: i64| Ok(next(after)?.filter(|next| *next <= at && *next > after));
     // Most are asked for as they come. Schedules tell whole seconds: there is one at most in the last.
-    let mut back = 1_000;
+    let (mut back, mut none_after) = (SECOND, at);
     let mut found = loop {
         if let Some(found) = due(at - back)? {
             break found;
         }
-        back *= 2;
+        none_after = at - back;
+        back *= 4;
         if back > TEN_YEARS {
             return Ok(None);
         }
     };
-    if back == 1_000 {
+    if back == SECOND {
         return Ok(Some(found));
     }
-    let mut none_after = at - back / 2;
+    // Mostly it is one of the next few.
+    for _ in 0..4 {
+        match due(found)? {
+            Some(later) => found = later,
+            None => return Ok(Some(found)),
+        }
+    }
     while found < none_after {
         let middle = found + (none_after - found) / 2;
         match due(middle)? {
@@ -72,4 +79,22 @@ pub fn last_occurrence<E>(
     Ok(Some(found))
 }
 
+/// This occurrence of a schedule, or the one before it where it does not follow from that: a schedule
+/// that is asked within an hour that is played twice may tell of its repetition what it had already told
+/// of the first time.
+///
+/// # Errors
+///
+/// What `next` fails with.
+pub fn not_repeated<E>(
+    found: i64,
+    mut next: impl FnMut(i64) -> Result<Option<i64>, E>,
+) -> Result<i64, E> {
+    match last_occurrence(found - 1, &mut next)? {
+        Some(before) if next(before)? != Some(found) => Ok(before),
+        _ => Ok(found),
+    }
+}
+
+const SECOND: i64 = 1_000;
 const TEN_YEARS: i64 = 10 * 366 * 24 * 3_600_000;

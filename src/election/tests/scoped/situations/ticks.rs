@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::scene::*;
-use crate::election::scoped::{ScopedCommand, ScopedOutcome, Tick, last_occurrence};
+use crate::election::scoped::{ScopedCommand, ScopedOutcome, Tick, last_occurrence, not_repeated};
 use crate::election::{Failure, Identity};
 use crate::store::ScopedRegister;
 
@@ -283,4 +283,29 @@ fn the_last_occurrence_is_found_by_asking_for_the_next_ones() {
     assert_eq!((on_time, asked), (Ok(Some(5 * minute)), 1), "as most are");
     assert_eq!(last_occurrence(5, |_| Ok::<_, ()>(None)), Ok(None));
     assert_eq!(last_occurrence(5, |_| Err("broken")), Err("broken"));
+}
+
+#[test]
+fn an_occurrence_that_is_only_told_to_one_who_asks_within_a_repeated_hour_is_the_first_again() {
+    let hour = 3_600_000;
+    // At 2:30, and at 3:30 again where that is asked for after 3:00; the next is a day later.
+    let daily = |after: i64| {
+        let next = [(after < 2 * hour + hour / 2, 2 * hour + hour / 2)];
+        let again = (
+            (3 * hour..3 * hour + hour / 2).contains(&after),
+            3 * hour + hour / 2,
+        );
+        let found = next.into_iter().chain([again]).find(|(is, _)| *is);
+        Ok::<_, ()>(Some(found.map_or(27 * hour + hour / 2, |(_, at)| at)))
+    };
+    assert_eq!(
+        not_repeated(3 * hour + hour / 2, daily),
+        Ok(2 * hour + hour / 2)
+    );
+    assert_eq!(
+        not_repeated(27 * hour + hour / 2, daily),
+        Ok(27 * hour + hour / 2)
+    );
+    let hourly = |after: i64| Ok::<_, ()>(Some((after.div_euclid(hour) + 1) * hour));
+    assert_eq!(not_repeated(3 * hour, hourly), Ok(3 * hour));
 }
