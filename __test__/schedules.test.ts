@@ -21,7 +21,9 @@ const schedulers: Record<string, {schedule: Schedule; latest: number}> = {
         cronTime: pattern,
         timeZone: ZONE,
         start: true,
-        onTick: () => onTick(job),
+        onTick() {
+          onTick(this)
+        },
       })
       return () => job.stop()
     },
@@ -29,7 +31,7 @@ const schedulers: Record<string, {schedule: Schedule; latest: number}> = {
   },
   croner: {
     schedule: (pattern, onTick) => {
-      const job: Cron = new Cron(pattern, {timezone: ZONE}, () => onTick(job))
+      const job = new Cron(pattern, {timezone: ZONE}, onTick)
       return () => job.stop()
     },
     latest: 0.9,
@@ -187,12 +189,22 @@ test('a job of one date alone is named by it', async () => {
   const at = new Date(Date.now() + 50)
   const run = (job: RunOptions['tick']) => runner.runLocked('job', () => {}, undefined, {tick: job})
   const outcomes: Promise<RunOutcome>[] = []
-  const job = CronJob.from({cronTime: at, start: true, onTick: () => outcomes.push(run(job))})
-  const other = new Cron(at.toISOString(), () => {
-    outcomes.push(run(other))
+  CronJob.from({
+    cronTime: at,
+    start: true,
+    onTick() {
+      outcomes.push(run(this))
+    },
   })
   await until('cron has fired', () => outcomes.length > 0)
   expect(await outcomes[0]).toMatchObject({outcome: 'ran'})
   expect(await run(at)).toEqual({outcome: 'skipped', reason: 'ran'})
-  other.stop()
+  // In whole seconds, as croner reads them.
+  const second = new Date(Math.ceil(Date.now() / 1_000 + 0.05) * 1_000)
+  new Cron(second.toISOString().slice(0, 19), {timezone: 'UTC'}, (job: Cron) => {
+    outcomes.push(run(job))
+  })
+  await until('croner has fired', () => outcomes.length > 1)
+  expect(await outcomes[1]).toMatchObject({outcome: 'ran'})
+  expect(await run(second)).toEqual({outcome: 'skipped', reason: 'ran'})
 })

@@ -18,6 +18,7 @@ export class Relay {
   manner: Manner = {how: 'pass'}
   connections = 0
   cuts = 0
+  swallowed = 0
   readonly #server
   readonly #sockets = new Set<Socket>()
 
@@ -28,7 +29,8 @@ export class Relay {
       this.#keep(near, far)
       this.#keep(far, near)
       near.on('data', (request) => {
-        if (this.manner.how !== 'swallow') far.write(request)
+        if (this.manner.how === 'swallow') this.swallowed++
+        else far.write(request)
       })
       near.on('end', () => far.end())
       far.on('data', (answer) => this.#answer(near, answer))

@@ -28,7 +28,7 @@ use crate::store::Backend;
 /// Every server calls `runLocked` at every tick; the one that is granted the lease of the job's name
 /// runs it, the others skip. The lease is renewed while the job runs, also while it blocks the event
 /// loop, and is kept for `minHold` at least, so that a server that is late by less does not run a short
-/// job again. With `tick` or `tickEvery` no lateness does that.
+/// job again. With `tick` no lateness does that, with `tickEvery` none below half of it.
 #[napi]
 pub struct LeaderRunner {
     runner: Rc<Runner>,
