@@ -142,6 +142,24 @@ test('a tick of a period is one for servers that are late by less than half of t
   })
 })
 
+test('a period that is longer than the time between two ticks is warned of, once', async () => {
+  const {server} = runners(LONG)
+  const runner = server()
+  for (let tick = 0; tick < 3; tick++) {
+    await runner.runLocked('job', () => {}, undefined, {tickEvery: 3_600_000})
+    await runner.runLocked('other', () => {}, undefined, {tickEvery: 2})
+    await sleep(2)
+  }
+  await until('it is logged', () => lines.length > 0)
+  expect(lines).toMatchObject([
+    {
+      level: 'warn',
+      message: expect.stringContaining('twice within half of tickEvery'),
+      fields: {resource: expect.stringContaining('job'), tick_every_ms: 3_600_000},
+    },
+  ])
+})
+
 test('no tick is dropped of a schedule that is faster than the default minHold', async () => {
   const {server} = runners(LONG)
   const runner = server()
