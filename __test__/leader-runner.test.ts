@@ -155,7 +155,7 @@ test('a period that is longer than the time between two ticks is warned of, once
     {
       level: 'warn',
       message: expect.stringContaining('twice within half of tickEvery'),
-      fields: {resource: expect.stringContaining('job'), tick_every_ms: 3_600_000},
+      fields: {resource: expect.stringContaining('job'), tickEvery: 3_600_000},
     },
   ])
 })

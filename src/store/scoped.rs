@@ -134,3 +134,35 @@ static RELEASE: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/scoped/release.lua")));
 static WITHDRAW: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/scoped/withdraw.lua")));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACQUIRE: ScopedCommand = ScopedCommand::Acquire {
+        identity: Identity::new(1),
+        ttl: Duration::from_secs(5),
+        tick: None,
+    };
+
+    fn granted(token: i64) -> Result<ScopedOutcome, Failure> {
+        decode_outcome("lease:{mail}", &ACQUIRE, &Value::Int(token))
+    }
+
+    #[test]
+    fn a_token_above_the_largest_safe_integer_is_none() {
+        let largest = Token::MAX.get() as i64;
+        assert_eq!(granted(largest), Ok(ScopedOutcome::Granted(Token::MAX)));
+        for beyond in [largest + 1, i64::MAX] {
+            let cause =
+                format!("lease:{{mail}} was granted with the token {beyond}, above 2^53 - 1");
+            assert_eq!(
+                granted(beyond),
+                Err(Failure::Denied {
+                    cause: cause.into()
+                })
+            );
+        }
+        assert!(matches!(granted(-1), Err(Failure::Unknown { .. })));
+    }
+}

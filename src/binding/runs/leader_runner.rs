@@ -228,7 +228,7 @@ impl Runner {
                 environment = environment.id,
                 prefix = self.prefix,
                 resource = &**resource,
-                tick_every_ms = (memory * 2).as_millis() as u64,
+                tick_every = (memory * 2).as_millis() as u64,
                 "a job was asked for twice within half of tickEvery, which is to be the shortest time \
                  between two ticks: one of them is skipped"
             );

@@ -3,6 +3,8 @@
 //! None of them is a dependency: each is known by its methods, and asked for its own schedule, so that
 //! time zones and summer time are what it says they are.
 
+use std::cell::Cell;
+
 use napi::Env;
 
 use crate::binding::error::{PrimaryLeaseError, Result};
@@ -58,16 +60,23 @@ fn of_cron(env: &Env, job: Value) -> Result<i64> {
         return Err(refuse("a CronJob that has not fired"));
     };
     let zone = zone(env, schedule)?;
-    let next_date = |after: i64| {
+    // Each of cron's answers takes it long: the last is kept, which mostly is that of the time found.
+    let told = Cell::new(None);
+    let next = |after: i64| {
         let after = date_like(env, fired, after)?;
-        js::invoke(env, schedule, "getNextDateFrom", &[after, zone])
+        let date = js::invoke(env, schedule, "getNextDateFrom", &[after, zone])?;
+        let ms = millis(env, date)?;
+        told.set(Some((ms, date)));
+        Ok::<_, PrimaryLeaseError>(Some(ms))
     };
-    let next = |after: i64| millis(env, next_date(after)?).map(Some);
     let at = found(last_occurrence(fired_at as i64, next)?)?;
+    if told.get().is_none_or(|(ms, _)| ms != at) {
+        next(at - 1)?;
+    }
     // Of a job for 02:30 cron tells both of that night, to one that looks between the two.
-    match was_set_back(env, next_date(at - 1)?)? {
-        true => not_repeated(at, next),
-        false => Ok(at),
+    match told.get() {
+        Some((_, date)) if was_set_back(env, date)? => not_repeated(at, next),
+        _ => Ok(at),
     }
 }
 

@@ -33,6 +33,8 @@ pub struct User {
     /// When it heard first that its tick is pending, and how often.
     pending_since: Option<Time>,
     looks: u64,
+    /// Who held the lease for its tick when the store gave the answer that it heard last.
+    holder_then: Option<Identity>,
     asked_at: Time,
     wakes_at: Option<Time>,
     sent: u64,
@@ -57,6 +59,7 @@ impl User {
             begun: false,
             pending_since: None,
             looks: 0,
+            holder_then: None,
             asked_at: Time::ZERO,
             wakes_at: None,
             sent: 0,
@@ -114,8 +117,10 @@ impl World<'_> {
                     connection,
                     request,
                     answer,
+                    holder,
                 },
             ) => {
+                user.holder_then = holder;
                 // What comes over a connection that was dropped reaches nobody.
                 if connection != user.connection || user.pending.remove(&request.id).is_none() {
                     return;
@@ -351,7 +356,7 @@ impl World<'_> {
         if waited.is_some_and(|waited| waited >= user.plan.config.acquire_timeout) {
             return self.count("a pending tick is waited for in vain");
         }
-        let holder = self.store.holder_of(tick.name);
+        let holder = user.holder_then;
         let begun = self
             .users
             .iter()

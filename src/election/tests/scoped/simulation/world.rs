@@ -11,7 +11,7 @@ use super::user::User;
 use crate::election::Random;
 use crate::election::scoped::{ScopedOutcome, ScopedRequest, TickName};
 use crate::election::tests::simulation::draw::Draw;
-use crate::election::{Failure, Time};
+use crate::election::{Failure, Identity, Time};
 
 pub struct World<'a> {
     pub plan: &'a Plan,
@@ -64,6 +64,8 @@ pub enum Delivery {
         connection: u32,
         request: ScopedRequest,
         answer: Result<ScopedOutcome, Failure>,
+        /// Who held the lease for the tick that was asked for, when the store answered.
+        holder: Option<Identity>,
     },
     Overdue {
         request: ScopedRequest,
@@ -291,10 +293,13 @@ impl World<'_> {
         if self.strikes(self.plan.faults.delay) {
             at += self.delay(who);
         }
+        let tick = self.plan.leases[who].config.tick;
+        let holder = tick.and_then(|tick| self.store.holder_of(tick.name));
         let reply = Delivery::Reply {
             connection,
             request,
             answer,
+            holder,
         };
         self.at(at, Happening::To(who, reply));
     }
