@@ -184,6 +184,46 @@ describe('what names no tick beyond doubt is refused, and says what to write', (
   })
 })
 
+describe('a job is named by its own schedule', () => {
+  const run = (runner: LeaderRunner, tick: RunOptions['tick']) =>
+    runner.runLocked('job', () => {}, undefined, {tick})
+  const runner = () => new LeaderRunner('memory://schedules', newPrefix(), 1_000, {minHold: 0})
+
+  test('one of cron with an offset instead of a zone', async () => {
+    const server = runner()
+    // 09:30 is 07:00 in UTC there.
+    const due = Date.UTC(2027, 0, 1, 7)
+    jest.useFakeTimers({now: due - 1_000, doNotFake: ['setImmediate', 'nextTick']})
+    let running: Promise<RunOutcome> | undefined
+    const job = CronJob.from({
+      cronTime: '0 30 9 * * *',
+      utcOffset: 150,
+      start: true,
+      onTick() {
+        running = run(server, this)
+      },
+    })
+    await jest.advanceTimersByTimeAsync(1_500)
+    job.stop()
+    jest.useRealTimers()
+    expect(await running).toMatchObject({outcome: 'ran'})
+    expect(await run(server, new Date(due))).toEqual({outcome: 'skipped', reason: 'ran'})
+  })
+
+  test('one of an older croner, which does not tell what was before', async () => {
+    const server = runner()
+    const minute = 60_000
+    const due = 1_795_000_020_000
+    const job = {
+      currentRun: () => new Date(due + 30_100),
+      nextRun: (after?: Date) => new Date((Math.floor(Number(after) / minute) + 1) * minute),
+    }
+    expect(due % minute).toBe(0)
+    expect(await run(server, job)).toMatchObject({outcome: 'ran'})
+    expect(await run(server, new Date(due))).toEqual({outcome: 'skipped', reason: 'ran'})
+  })
+})
+
 test('a job of one date alone is named by it', async () => {
   const runner = new LeaderRunner('memory://schedules', newPrefix(), 1_000)
   const at = new Date(Date.now() + 50)

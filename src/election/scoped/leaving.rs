@@ -40,7 +40,6 @@ impl ScopedLease {
     }
 
     pub(super) fn leave(&mut self, now: Time, command: ScopedCommand) {
-        self.withdrawn |= matches!(command, ScopedCommand::Withdraw { .. });
         self.rest(State::Leaving {
             command: command.clone(),
         });

@@ -38,8 +38,6 @@ pub struct ScopedLease {
     pub(super) releases: Releases,
     /// Another was granted our tick and has not begun to run: looked after until then, for how often.
     pub(super) pending: Option<(Time, u32)>,
-    /// The identity was given back, and with it whatever is granted to it from now on.
-    pub(super) withdrawn: bool,
     /// When the lease in hand was granted, as far as we know.
     pub(super) granted_at: Time,
     /// Commands have failed since the last answer; for how often, and why.
@@ -114,7 +112,6 @@ impl ScopedLease {
             freed_at: None,
             releases: Releases::default(),
             pending: None,
-            withdrawn: false,
             granted_at: Time::ZERO,
             failures: 0,
             cause: None,
@@ -175,12 +172,12 @@ impl ScopedLease {
         }
         self.doubtful = true;
         match self.state {
-            State::Overrun(_) | State::Lost { .. } if !self.withdrawn => {
+            State::Overrun(_) | State::Lost { .. } => {
                 self.run = Run::NotBegun;
                 // Whoever waited for it has done so.
                 self.ask(now, now);
             }
-            // Taken back already, for a loop that hung.
+            // Given up already, for a loop that hung: its release may yet come to the store.
             _ => {
                 let cause = "the event loop stood still".into();
                 self.refuse(now, Refusal::Unavailable { cause });
@@ -223,11 +220,7 @@ impl ScopedLease {
         self.handle_timeout(now);
         if let State::Holding(hold) = self.state {
             self.tell_lost(hold, Reason::Stalled);
-            match self.run {
-                // Another can run the tick.
-                Run::Granted => self.leave(now, self.withdrawal()),
-                _ => self.leave_hold(now, hold),
-            }
+            self.leave_hold(now, hold);
         }
     }
 

@@ -189,6 +189,8 @@ impl Store {
             ),
             Some(_) => self.count("granted again"),
             None => {
+                // After a hang the same one asks again for what it has not run yet.
+                self.gone.remove(&caller);
                 self.count("granted");
                 // A clock that was set back can lower the token after an expiry, not after a release.
                 let least = match (self.family, self.mark) {

@@ -338,6 +338,8 @@ impl World<'_> {
         self.count("missed");
         let user = &mut self.users[who];
         user.told.missed();
+        // The loop turns by now.
+        user.plan.notices_after = 0;
         user.asked_at = now;
         user.sent = 0;
         user.looks = 0;
