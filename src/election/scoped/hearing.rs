@@ -1,4 +1,4 @@
-//! What the store's answers change.
+//! What the store's answers and the messages of releases change.
 
 use std::time::Duration;
 
@@ -8,6 +8,30 @@ use super::{Refusal, ScopedLease, ScopedOutcome, ScopedOutput, ScopedRequest};
 use crate::election::{Failure, Grant, Reason, Time, planted};
 
 impl ScopedLease {
+    /// Somebody released the resource; it can be had after `delay`.
+    pub fn handle_message(&mut self, now: Time, delay: Duration) {
+        self.handle_timeout(now);
+        match self.state {
+            State::Waiting { .. } | State::Pending { .. } => {
+                self.hear_release(now + delay);
+                self.handle_timeout(now);
+            }
+            // The answer that is on its way may be from before that release.
+            State::Asking { .. } => self.freed_at = Some(now + delay),
+            _ => {}
+        }
+    }
+
+    /// A release was heard of, and can be had from `at`.
+    pub(super) fn hear_release(&mut self, at: Time) {
+        let at = self.releases.ask_at(at, self.config.release_interval());
+        // A message may be late: what is awaited may be nearer than what it tells of.
+        let nearer = self.timers.heard.is_none_or(|heard| at < heard);
+        if nearer {
+            self.timers.heard = Some(at);
+        }
+    }
+
     pub(super) fn hear_reply(
         &mut self,
         now: Time,

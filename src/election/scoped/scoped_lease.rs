@@ -145,24 +145,6 @@ impl ScopedLease {
         }
     }
 
-    /// The caller wants it no more. Where it was granted and the run has not begun, the grant is taken
-    /// back: the tick is not used up.
-    pub fn abandon(&mut self, now: Time) {
-        self.handle_timeout(now);
-        match self.run {
-            Run::NotBegun => self.refuse(now, Refusal::Abandoned),
-            Run::Begun if !planted!(WithdrawnAfterItBegan) => self.release(now),
-            Run::Granted | Run::Begun => {
-                self.run = Run::Over;
-                if !matches!(self.state, State::Holding(_) | State::Overrun(_)) {
-                    self.tell_released();
-                }
-                self.leave(now, self.withdrawal());
-            }
-            Run::Over | Run::Answered => {}
-        }
-    }
-
     /// The grant was noticed only when it had run out, and no run has begun: asked for once more.
     /// [`ScopedOutput::Granted`] or [`ScopedOutput::Refused`] follows, as to the first question.
     pub fn miss(&mut self, now: Time) {
@@ -185,28 +167,6 @@ impl ScopedLease {
         }
     }
 
-    /// The run is over.
-    pub fn release(&mut self, now: Time) {
-        self.handle_timeout(now);
-        match self.run {
-            Run::NotBegun => return self.refuse(now, Refusal::Abandoned),
-            Run::Granted | Run::Begun => self.run = Run::Over,
-            Run::Over | Run::Answered => return,
-        }
-        match self.state {
-            State::Holding(hold) | State::Overrun(hold) => self.leave_hold(now, hold),
-            State::Lost { kept } => {
-                self.tell_released();
-                match kept {
-                    Some(hold) => self.leave_hold(now, hold),
-                    None => self.end(),
-                }
-            }
-            // It was given up for a loop that hangs, and the run has now noticed.
-            _ => self.tell_released(),
-        }
-    }
-
     /// The run has had its time: renews no more, so that the lease runs out unless the run ends
     /// before that.
     pub fn overrun(&mut self) {
@@ -215,33 +175,10 @@ impl ScopedLease {
         }
     }
 
-    /// The event loop that runs the job hangs: nobody knows whether it ever goes on.
-    pub fn stall(&mut self, now: Time) {
-        self.handle_timeout(now);
-        if let State::Holding(hold) = self.state {
-            self.tell_lost(hold, Reason::Stalled);
-            self.leave_hold(now, hold);
-        }
-    }
-
     /// A process that was asked whether the lease is held has answered no: the deadline had passed.
     pub fn handle_expired(&mut self) {
         if let State::Holding(hold) = self.state {
             self.lose(hold, Reason::Expired, Some(hold));
-        }
-    }
-
-    /// Somebody released the resource; it can be had after `delay`.
-    pub fn handle_message(&mut self, now: Time, delay: Duration) {
-        self.handle_timeout(now);
-        match self.state {
-            State::Waiting { .. } | State::Pending { .. } => {
-                self.hear_release(now + delay);
-                self.handle_timeout(now);
-            }
-            // The answer that is on its way may be from before that release.
-            State::Asking { .. } => self.freed_at = Some(now + delay),
-            _ => {}
         }
     }
 
@@ -288,16 +225,6 @@ impl ScopedLease {
             self.releases
                 .note_asked(now, self.config.release_interval());
             self.go_on(now);
-        }
-    }
-
-    /// A release was heard of, and can be had from `at`.
-    pub(super) fn hear_release(&mut self, at: Time) {
-        let at = self.releases.ask_at(at, self.config.release_interval());
-        // A message may be late: what is awaited may be nearer than what it tells of.
-        let nearer = self.timers.heard.is_none_or(|heard| at < heard);
-        if nearer {
-            self.timers.heard = Some(at);
         }
     }
 
@@ -364,7 +291,7 @@ impl ScopedLease {
         self.rest(State::Lost { kept });
     }
 
-    fn tell_lost(&mut self, hold: Hold, reason: Reason) {
+    pub(super) fn tell_lost(&mut self, hold: Hold, reason: Reason) {
         let token = hold.token;
         self.outputs
             .push_back(ScopedOutput::Lost(ScopedEnd { token, reason }));
