@@ -161,7 +161,10 @@ export interface LeaseOptions extends RunOptions {
    * may take longer: the lease is renewed.
    */
   ttl?: number
-  /** How long it is remembered that a tick was run, in ms: from `ttl` to 30 days, default 24 hours. */
+  /**
+   * How long it is remembered that a tick which `tick` names was run, in ms: from `ttl` to 30 days,
+   * default 24 hours.
+   */
   tickMemory?: number
   /**
    * How long a lease that another holds is waited for, in ms: default 0, at most a day. Those who wait
