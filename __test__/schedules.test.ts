@@ -60,6 +60,10 @@ const patterns: Record<string, {pattern: string; gap: number}> = {
   '30 minutes, off the multiples of that': {pattern: '0 13,43 * * * *', gap: HOUR / 2},
 }
 
+// Refusals are logged.
+beforeAll(() => setLogger(null))
+// Native state outlives the test file.
+afterAll(() => setLogger({...console, debug: () => {}, info: () => {}}))
 afterEach(() => {
   jest.useRealTimers()
 })
@@ -144,10 +148,6 @@ describe('what names no tick beyond doubt is refused, and says what to write', (
       },
     })
   }
-  const quiet = {...console, error: () => {}}
-  beforeAll(() => setLogger(quiet))
-  afterAll(() => setLogger({...console, debug: () => {}, info: () => {}}))
-
   test('anything else', async () => {
     await refused('* * * * *', 'a string')
     await refused(1_795_000_000_000, 'a number')
