@@ -14,7 +14,7 @@ mod runtime;
 mod stores;
 mod waiters;
 
-pub use clock::{now, wall_micros};
+pub use clock::now;
 pub use fence::fence;
 pub use handle::{Change, Handle, Sink, Start, reason_word, wait_ended};
 pub use heartbeat::Heartbeat;

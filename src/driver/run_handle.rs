@@ -23,6 +23,8 @@ pub enum RunChange {
     Lost(ScopedEnd),
     /// The run has had its time; its lease is renewed no more.
     Overrun,
+    /// Nothing bounds this run, and it has held its lease for so long.
+    LongRun(Duration),
     /// To [`RunHandle::release`]: it need not be waited for any longer.
     Released,
     /// The loop itself broke: nothing follows.
@@ -50,6 +52,7 @@ pub struct RunHandle(Sender<Input>);
 pub(super) enum Input {
     Release,
     Abandon,
+    Begin,
     Miss,
     Stall,
     /// Somebody waits until nothing is on its way any more.
@@ -90,6 +93,11 @@ impl RunHandle {
     /// The run is over. [`RunChange::Released`] follows.
     pub fn release(&self) {
         self.send(Input::Release);
+    }
+
+    /// The run begins: its tick is used up.
+    pub fn begin(&self) {
+        self.send(Input::Begin);
     }
 
     /// No run has begun, and none will.

@@ -40,6 +40,8 @@ pub struct Job {
     pub ttl: Duration,
     /// It has a `maxRun`: the caller is answered in any case, and can be waited for.
     bounded: bool,
+    /// It is the run of a tick: others wait to learn that it has begun.
+    of_tick: bool,
     handle: RunHandle,
     stage: Cell<Stage>,
     /// What is called when the lease is granted, in the context of whoever asked.
@@ -86,7 +88,8 @@ impl Job {
             exit_timeout: options.exit_timeout,
             store,
             ttl: options.config.ttl,
-            bounded: options.max_run.is_some(),
+            bounded: options.config.bounded,
+            of_tick: options.config.tick.is_some(),
             handle,
             stage: Cell::new(Stage::Asking),
             function: RefCell::new(Some(function)),
@@ -108,6 +111,7 @@ impl Job {
             (Stage::Running, RunChange::Lost(ScopedEnd { reason, .. })) => {
                 self.lose(env, environment, Loss::By(reason_word(reason)));
             }
+            (Stage::Running, RunChange::LongRun(held)) => self.warn_of_long_run(environment, held),
             (Stage::Running, RunChange::Overrun) => self.lose(env, environment, Loss::Overrun),
             (Stage::Running, RunChange::Failed) => {
                 self.lose(env, environment, Loss::By("internal"));
@@ -191,6 +195,9 @@ impl Job {
             }
         };
         self.stage.set(Stage::Running);
+        if self.of_tick {
+            self.handle.begin();
+        }
         if let Some(caller) = &*self.caller.borrow() {
             caller.keep_alive(self.bounded);
         }
@@ -310,6 +317,17 @@ impl Job {
             let ending = self.lost_ending(None);
             self.tell(env, environment, ending);
         }
+    }
+
+    fn warn_of_long_run(&self, environment: &Environment, held: Duration) {
+        let caller = self.caller.borrow();
+        tracing::warn!(
+            environment = environment.id,
+            prefix = caller.as_ref().and_then(|caller| caller.prefix()),
+            resource = &*self.resource,
+            held_ms = held.as_millis() as u64,
+            "a run without maxRun has held its lease for long: nobody else can run it meanwhile"
+        );
     }
 
     fn finish(&self, env: &Env, environment: &Rc<Environment>) {

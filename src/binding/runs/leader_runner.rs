@@ -1,6 +1,7 @@
 //! `LeaderRunner`.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -19,8 +20,9 @@ use crate::binding::given::{function, text};
 use crate::binding::js::{self, Kind, Value};
 use crate::binding::promise::{self, Promised};
 use crate::binding::shelf::Place;
-use crate::election::scoped::Refusal;
-use crate::election::{check_name, compose};
+use crate::driver::now;
+use crate::election::scoped::{Refusal, Tick, TickName};
+use crate::election::{Time, check_name, compose};
 use crate::store::Backend;
 
 /// Runs the jobs of a scheduler that every server has, each tick on one of them.
@@ -28,7 +30,7 @@ use crate::store::Backend;
 /// Every server calls `runLocked` at every tick; the one that is granted the lease of the job's name
 /// runs it, the others skip. The lease is renewed while the job runs, also while it blocks the event
 /// loop, and is kept for `minHold` at least, so that a server that is late by less does not run a short
-/// job again. With `tick` or `tickEvery` no lateness does that.
+/// job again. With `tick` no lateness does that, with `tickEvery` none below half of it.
 #[napi]
 pub struct LeaderRunner {
     runner: Rc<Runner>,
@@ -41,6 +43,10 @@ pub struct Runner {
     pub closed: Cell<bool>,
     /// The runs that have not ended.
     jobs: RefCell<Vec<Weak<Job>>>,
+    /// When each job was asked for last that `tickEvery` tells the ticks of; and whether it was said
+    /// already that this is too long.
+    asked: RefCell<HashMap<Arc<str>, Time>>,
+    warned: Cell<bool>,
 }
 
 #[napi]
@@ -147,6 +153,8 @@ impl Runner {
             store,
             closed: Cell::new(false),
             jobs: RefCell::default(),
+            asked: RefCell::default(),
+            warned: Cell::new(false),
         })
     }
 
@@ -167,6 +175,7 @@ impl Runner {
         };
         let options = self.options.of_run(env, options)?;
         let resource: Arc<str> = resource.into();
+        self.watch_period(environment, &resource, &options);
         let mut caller = Scheduled {
             prefix: self.prefix.clone(),
             resource: resource.clone(),
@@ -200,6 +209,35 @@ impl Runner {
         Ok(())
     }
 
+    /// A server asks once for each tick. One that asks again for the tick that it has just asked for has
+    /// been given too long a period, and would skip what nobody runs.
+    fn watch_period(&self, environment: &Environment, resource: &Arc<str>, options: &RunOptions) {
+        let Some(Tick {
+            name: TickName::Present,
+            memory,
+        }) = options.config.tick
+        else {
+            return;
+        };
+        let now = now();
+        let mut asked = self.asked.borrow_mut();
+        if asked.len() >= MOST_WATCHED {
+            asked.clear();
+        }
+        let last = asked.insert(resource.clone(), now);
+        let soon = last.is_some_and(|last| now.since(last) < memory);
+        if soon && !self.warned.replace(true) {
+            tracing::warn!(
+                environment = environment.id,
+                prefix = self.prefix,
+                resource = &**resource,
+                tick_every = (memory * 2).as_millis() as u64,
+                "a job was asked for twice within half of tickEvery, which is to be the shortest time \
+                 between two ticks: one of them is skipped"
+            );
+        }
+    }
+
     pub fn jobs(&self) -> Vec<Rc<Job>> {
         self.jobs
             .borrow()
@@ -208,6 +246,9 @@ impl Runner {
             .collect()
     }
 }
+
+/// Jobs of so many names are watched: a name that is never used again is not kept for ever.
+const MOST_WATCHED: usize = 1_000;
 
 /// Who called `runLocked`.
 struct Scheduled {

@@ -7,6 +7,7 @@ mod leader_runner;
 mod lease;
 mod options;
 mod outcome;
+mod ticks;
 pub mod with_lease;
 
 pub use job::Job;

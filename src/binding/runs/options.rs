@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use napi::Env;
 
+use super::ticks::Scheduled;
 use crate::binding::error::{PrimaryLeaseError, Result};
 use crate::binding::given::{Given, Limit};
 use crate::binding::js::{self, Kind, Value};
 use crate::binding::options::exit_timeout;
-use crate::driver::wall_micros;
 use crate::election::scoped::{DEFAULT_TICK_MEMORY, ScopedConfig, Tick};
 use crate::election::{DEFAULT_TTL, check_stall_timeout, default_stall_timeout};
 
@@ -20,6 +20,8 @@ pub struct RunOptions {
     pub stall_timeout: Option<Duration>,
     pub exit_timeout: Duration,
     pub tick_memory: Duration,
+    /// The caller has said what `minHold` is to be.
+    holds_by_word: bool,
 }
 
 /// The least that `LeaderRunner` holds a lease, where its ttl is not shorter.
@@ -58,7 +60,7 @@ impl RunOptions {
         if let Some(wait) = given.millis("wait")? {
             options.config.wait = wait;
         }
-        options.read_run(&given)?;
+        options.read_run(env, &given)?;
         options.check("ttl")?;
         Ok((options, signal(env, &given)?))
     }
@@ -92,7 +94,7 @@ impl RunOptions {
     pub fn of_run(&self, env: &Env, given: Value) -> Result<Self> {
         let given = Given::new(env, given, &OF_RUN)?;
         let mut options = self.clone();
-        options.read_run(&given)?;
+        options.read_run(env, &given)?;
         options.check("lockTTL")?;
         Ok(options)
     }
@@ -106,6 +108,7 @@ impl RunOptions {
             stall_timeout: Some(default_stall_timeout(ttl)),
             exit_timeout: Duration::ZERO,
             tick_memory: DEFAULT_TICK_MEMORY,
+            holds_by_word: false,
         }
     }
 
@@ -128,6 +131,7 @@ impl RunOptions {
     fn read_hold(&mut self, given: &Given) -> Result<()> {
         if let Some(min_hold) = given.millis("minHold")? {
             self.config.min_hold = min_hold;
+            self.holds_by_word = true;
         }
         if let Some(max_run) = given.millis("maxRun")? {
             if max_run.is_zero() {
@@ -136,24 +140,35 @@ impl RunOptions {
                 ));
             }
             self.max_run = Some(max_run);
+            self.config.bounded = true;
         }
         Ok(())
     }
 
-    fn read_run(&mut self, given: &Given) -> Result<()> {
+    fn read_run(&mut self, env: &Env, given: &Given) -> Result<()> {
         self.read_hold(given)?;
         let memory = self.tick_memory;
-        let at = match (given.get("tick")?, given.millis("tickEvery")?) {
+        let tick = match (given.get("tick")?, given.millis("tickEvery")?) {
             (None, None) => return Ok(()),
             (Some(_), Some(_)) => {
                 return Err(PrimaryLeaseError::invalid(
                     "tick and tickEvery were both given: one of them names the tick",
                 ));
             }
-            (Some(tick), None) => date(tick)?,
-            (None, Some(every)) => nearest(every)?,
+            (None, Some(period)) => Tick::every(period),
+            (Some(tick), None) => match Scheduled::of(env, tick)? {
+                Scheduled::Found(at) => Tick::at(at, memory),
+                Scheduled::Given(at) => {
+                    self.config.tick = Some(Tick::at(at, memory));
+                    return Ok(());
+                }
+            },
         };
-        self.config.tick = Some(Tick { at, memory });
+        self.config.tick = Some(tick);
+        // The name alone tells the late from the next: holding on would refuse ticks that come quickly.
+        if !self.holds_by_word {
+            self.config.min_hold = Duration::ZERO;
+        }
         Ok(())
     }
 
@@ -162,32 +177,6 @@ impl RunOptions {
         check_stall_timeout(self.config.ttl, self.stall_timeout)?;
         Ok(())
     }
-}
-
-/// A date, also one of another realm, as Jest's tests have them.
-fn date(tick: Value) -> Result<i64> {
-    let refuse = |got: &str| {
-        Err(PrimaryLeaseError::invalid(format!(
-            "tick must be a valid Date, got {got}"
-        )))
-    };
-    match js::date_ms(tick) {
-        Some(ms) if ms.is_finite() => Ok(ms as i64),
-        Some(_) => refuse("an invalid one"),
-        None => refuse(js::describe(tick)),
-    }
-}
-
-/// The multiple of `every` that is nearest to the present time.
-fn nearest(every: Duration) -> Result<i64> {
-    let every_ms = every.as_micros() as f64 / 1_000.0;
-    if every_ms < 1.0 {
-        return Err(PrimaryLeaseError::invalid(format!(
-            "tickEvery must be at least 1 ms, got {every_ms}"
-        )));
-    }
-    let now = wall_micros() as f64 / 1_000.0;
-    Ok(((now / every_ms).round() * every_ms) as i64)
 }
 
 fn signal(env: &Env, given: &Given) -> Result<Option<Value>> {

@@ -80,6 +80,18 @@ pub enum Planted {
     TokenForgotten,
     /// Whoever ends a run waits for the answer to its release, though the lease has run out.
     ReleaseAwaitsReply,
+    /// A tick is refused as run though its holder has not begun.
+    PendingCountsAsRun,
+    /// A renewal says that the run has begun, whether it has or not.
+    RenewalBegins,
+    /// A grant is taken back though its run has begun.
+    WithdrawnAfterItBegan,
+    /// One question may take all of the time that its caller has.
+    OneQuestionTakesAll,
+    /// Each message of a release makes every waiter ask.
+    EveryMessageAsks,
+    /// A time that the store keeps is believed however far away it is.
+    StoredTimeBelieved,
 }
 
 thread_local! {
@@ -119,7 +131,7 @@ impl Planted {
     ];
 
     /// What the simulation of scoped leases has to find, some of it mistakes in both.
-    pub const OF_SCOPED_LEASES: [Planted; 16] = [
+    pub const OF_SCOPED_LEASES: [Planted; 22] = [
         Planted::WindowFromReply,
         Planted::NoDriftMargins,
         Planted::NoStepDownMargin,
@@ -136,6 +148,12 @@ impl Planted {
         Planted::MinHoldIgnored,
         Planted::TokenForgotten,
         Planted::ReleaseAwaitsReply,
+        Planted::PendingCountsAsRun,
+        Planted::RenewalBegins,
+        Planted::WithdrawnAfterItBegan,
+        Planted::OneQuestionTakesAll,
+        Planted::EveryMessageAsks,
+        Planted::StoredTimeBelieved,
     ];
 
     pub fn is_on(self) -> bool {
