@@ -269,6 +269,7 @@ mod tests {
             (2, "9007199254740992"),
             (3, "xyz"),
             (5, "xyz"),
+            (6, "+5"),
             (6, "1e3"),
             (6, "9007199254740992"),
             (6, "99999999999999999999999"),
@@ -320,7 +321,8 @@ mod tests {
     #[test]
     fn odd_messages_are_ignored() {
         let beyond = "9007199254740992";
-        let endless = "ab".repeat(LONGEST_MESSAGE / 2);
+        let run = "ab".repeat(LONGEST_MESSAGE / 2);
+        let endless = format!("1 created 0 00000000000000ff {run} 000000000000beef 0 - 5000 0 0 ");
         let odd: [&[u8]; 9] = [
             b"",
             b"hello",
@@ -330,8 +332,7 @@ mod tests {
             &created("1", "created", beyond, "0"),
             &created("1", "created", "0", beyond),
             b"1 created 0 00000000000000ff ab:cd 000000000000beef 0 - 5000 0",
-            format!("1 created 0 00000000000000ff {endless} 000000000000beef 0 - 5000 0 0 ")
-                .as_bytes(),
+            endless.as_bytes(),
         ];
         for payload in odd {
             let shown = String::from_utf8_lossy(payload);

@@ -98,7 +98,7 @@ local function read_record(mine)
   local identity, epoch, run, released = found[3], found[5], found[6], found[7]
   local named = hexadecimal(identity, 32)
   if token and token > MAX_INTEGER then
-    if not (named and identity == mine) then
+    if identity ~= mine then
       return nil, denied(KEY .. ' has a token above ' .. text(MAX_INTEGER) .. ': '
         .. string.sub(found[2], 1, 40))
     end
