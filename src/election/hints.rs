@@ -213,5 +213,5 @@ impl Election {
     }
 }
 
-/// Above the messages of any election between two polls, and 300 kB.
+/// Above the messages of any election between two polls, and less than 1 MB of such as ours.
 const MOST_SIGHTINGS: usize = 4_096;
