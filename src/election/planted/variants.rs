@@ -50,6 +50,8 @@ pub enum Planted {
     ReassertAfterRelease,
     /// A message's time counts for a watch although its nonce is not that of the write.
     NonceIgnored,
+    /// A write is published with its command's own nonce, which a repetition names again.
+    NonceOfCommand,
     /// The floor is raised by what a message says.
     FloorFromMessages,
     /// Every message may make a candidate ask.
@@ -124,6 +126,7 @@ impl Planted {
         Planted::EpochFromCaller,
         Planted::ReassertAfterRelease,
         Planted::NonceIgnored,
+        Planted::NonceOfCommand,
         Planted::FloorFromMessages,
         Planted::MessagesUnbounded,
         Planted::UnreadableIsLost,

@@ -53,6 +53,7 @@ const MISTAKES: [(Planted, Family, Rule, u64); 31] = [
         6_000,
     ),
     (Planted::NonceIgnored, Family::Network, Rule::R1, 2_000),
+    (Planted::NonceOfCommand, Family::Network, Rule::R1, 1_000),
     (
         Planted::FloorFromMessages,
         Family::Network,
