@@ -176,9 +176,7 @@ impl Election {
             return;
         }
         let held = self.held_by_another(&record);
-        let ghost = record
-            .holder
-            .is_some_and(|holder| self.given_up.contains(&holder));
+        let ghost = record.holder.is_some_and(|holder| self.gave_up(holder));
         let standing = matches!(self.state, State::Standing(_));
         let interval = self.poll_interval();
         if record.released && change == Change::Released {

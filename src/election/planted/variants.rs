@@ -102,7 +102,7 @@ thread_local! {
 
 impl Planted {
     /// What the simulation of elections has to find.
-    pub const OF_ELECTIONS: [Planted; 27] = [
+    pub const OF_ELECTIONS: [Planted; 28] = [
         Planted::WindowFromReply,
         Planted::NoDriftMargins,
         Planted::NoStepDownMargin,
