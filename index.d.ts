@@ -208,7 +208,10 @@ export interface LeaseOptions extends RunOptions {
    * may take longer: the lease is renewed.
    */
   ttl?: number
-  /** How long it is remembered that a tick was run, in ms: from `ttl` to 30 days, default 24 hours. */
+  /**
+   * How long it is remembered that a tick which `tick` names was run, in ms: from `ttl` to 30 days,
+   * default 24 hours.
+   */
   tickMemory?: number
   /**
    * How long a lease that another holds is waited for, in ms: default 0, at most a day. Those who wait
@@ -217,7 +220,9 @@ export interface LeaseOptions extends RunOptions {
   wait?: number
   /**
    * How long a Redis that does not answer is waited for, in ms: at least 10, default `ttl / 2` or
-   * 5,000, whichever is shorter.
+   * 5,000, whichever is shorter. No question takes more than a third of it, or 100 where that is longer.
+   * A little longer than this another server is waited for, too, that was granted this tick and has not
+   * begun to run it.
    */
   acquireTimeout?: number
   /** Ends the wait for the lease, and rejects with its reason. It does nothing once `run` has begun. */
@@ -236,7 +241,8 @@ export interface LeaderRunnerOptions {
   /**
    * How long a lease is kept after its grant at least, in ms: from 0 to `lockTTL`, default 500 or
    * `lockTTL`, whichever is shorter. It keeps a server that is late by less from running a short job
-   * again. Measured on Redis's clock.
+   * again. Measured on Redis's clock. The default is 0 for a run that `tickEvery` or a scheduler's own
+   * job names, which needs no such time.
    */
   minHold?: number
   /** As in `LeaseOptions`. */
@@ -251,16 +257,36 @@ export interface LeaderRunnerOptions {
   exitTimeout?: number
 }
 
+/**
+ * What names a tick: its *scheduled* time, the same on all servers, or what a scheduler hands out that
+ * knows its own schedule. A `Date` is taken as it is: the time at which a timer fired, such as
+ * `lastDate()` of cron or `currentRun()` of croner, differs between servers and names none.
+ */
+export type TickSource =
+  | Date
+  /** The job of `cron` that has just fired. */
+  | {readonly cronTime: {getNextDateFrom(start: Date): unknown}; lastDate(): Date | null}
+  /** The job of `croner` that has just fired. One with an `interval` is refused. */
+  | {currentRun(): Date | null; nextRun(after?: Date): Date | null}
+  /** The context that `node-cron` hands to its function. One of a run started by hand is refused. */
+  | {readonly date: Date; readonly triggeredAt: Date}
+
 /** What one run is asked for with. */
 export interface RunOptions {
   /**
-   * The *scheduled* time of this run, the same on all servers: one tick of one name is granted once,
-   * however late a server asks, within `tickMemory`. Not with `tickEvery`.
+   * Names this run by its scheduled time: one tick of one name is granted once, however late a server
+   * asks, within `tickMemory`. Not with `tickEvery`. Whatever names no tick beyond doubt is
+   * `ERR_INVALID_CONFIG` at every call.
+   *
+   * A job is asked for its last occurrence before it fired: give it in its own callback, before
+   * anything is awaited. A run that is started by hand is no tick: leave this out.
    */
-  tick?: Date
+  tick?: TickSource
   /**
-   * For schedules of one period, in ms, at least 1: the present time, rounded to the nearest multiple
-   * since 1970, names the tick. Right for servers that are late by less than half of it.
+   * The shortest time between two ticks of the schedule, in ms: from 2 to 2,592,000,000. Whoever asks
+   * within half of that from the grant of a tick asks for that tick, measured on Redis's clock. Right
+   * for servers that are late by less than half of it, whatever the phase of the schedule and its time
+   * zone.
    */
   tickEvery?: number
   /**
@@ -270,7 +296,8 @@ export interface RunOptions {
   minHold?: number
   /**
    * How long the run may take, in ms: no default. Then its `signal` is aborted, its lease is renewed no
-   * more, and whoever waits is told.
+   * more, and whoever waits is told. Without it, a run that has held its lease for more than `10 * ttl`,
+   * 60,000 at least, is warned of once in the log.
    */
   maxRun?: number
 }
@@ -330,7 +357,7 @@ export declare class PrimaryLeaseError extends Error {
  * Every server calls `runLocked` at every tick; the one that is granted the lease of the job's name
  * runs it, the others skip. The lease is renewed while the job runs, also while it blocks the event
  * loop, and is kept for `minHold` at least, so that a server that is late by less does not run a short
- * job again. With `tick` or `tickEvery` no lateness does that.
+ * job again. With `tick` no lateness does that, with `tickEvery` none below half of it.
  */
 export declare class LeaderRunner {
   /**

@@ -6,9 +6,10 @@ import {mkdtemp, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {text} from 'node:stream/consumers'
-import {LeaderRunner, type Lease, setLogger} from 'primary-lease'
+import {LeaderRunner, type Lease, type RunOptions, setLogger} from 'primary-lease'
 import {lock} from './support/lock'
 import {newPrefix, useRedis} from './support/redis'
+import {Relay} from './support/relay'
 import {runScript} from './support/servers'
 import {sleep, until} from './support/until'
 
@@ -75,7 +76,7 @@ test('P5: a job that throws is not skipped, and its error is told and logged', a
     expect(outcome).toEqual({outcome: 'failed', error: thrown, token: expect.any(Number)})
   }
   await until('it is logged', () => lines.length === 3)
-  expect(lines[0]).toMatchObject({level: 'error', fields: {error: 'Error: mine'}})
+  expect(lines[0]).toMatchObject({level: 'error', fields: {error: new Error('mine')}})
 })
 
 test('P6: a run whose release fails ran all the same', async () => {
@@ -126,26 +127,104 @@ describe('P8: a server that is late', () => {
     const {server, key} = runners(LONG)
     await server().runLocked('job', () => {})
     // Granted at (a token is that), and free again at, in microseconds of Redis's clock.
-    const [token, , freeAt] = String(await redis.client.get(key('job'))).split(' ')
+    const [token, , , freeAt] = String(await redis.client.get(key('job'))).split(' ')
     expect(Number(freeAt) - Number(token)).toBe(500_000)
   })
 })
 
-test('a tick that is named by its period is one for servers that are late by less than half', async () => {
-  const {server} = runners(LONG, {minHold: 0})
+test('a tick of a period is one for servers that are late by less than half of that', async () => {
+  const {server} = runners(LONG)
   const hour = {tickEvery: 3_600_000}
   expect(await server().runLocked('job', () => {}, never, hour)).toMatchObject({outcome: 'ran'})
   expect(await server().runLocked('job', never, undefined, hour)).toEqual({
     outcome: 'skipped',
     reason: 'ran',
   })
-  const period = 400
-  const outcomes = []
-  for (let tick = 0; tick < 4; tick++) {
-    await sleep(period - (Date.now() % period))
-    outcomes.push(await server().runLocked('each', () => {}, never, {tickEvery: period}))
+})
+
+test('a period that is longer than the time between two ticks is warned of, once', async () => {
+  const {server} = runners(LONG)
+  const runner = server()
+  for (let tick = 0; tick < 3; tick++) {
+    await runner.runLocked('job', () => {}, undefined, {tickEvery: 3_600_000})
+    await runner.runLocked('other', () => {}, undefined, {tickEvery: 2})
+    await sleep(2)
   }
-  expect(outcomes.map(({outcome}) => outcome)).toEqual(['ran', 'ran', 'ran', 'ran'])
+  await until('it is logged', () => lines.length > 0)
+  expect(lines).toMatchObject([
+    {
+      level: 'warn',
+      message: expect.stringContaining('twice within half of tickEvery'),
+      fields: {resource: expect.stringContaining('job'), tickEvery: 3_600_000},
+    },
+  ])
+})
+
+test('no tick is dropped of a schedule that is faster than the default minHold', async () => {
+  const {server} = runners(LONG)
+  const runner = server()
+  const period = 100
+  const outcomes = []
+  for (let tick = 0; tick < 5; tick++) {
+    outcomes.push(await runner.runLocked('each', () => {}, never, {tickEvery: period}))
+    await sleep(period)
+  }
+  expect(outcomes.map(({outcome}) => outcome)).toEqual(Array(5).fill('ran'))
+})
+
+test('minHold is 0 by default where the schedule names the tick, and not for a Date or by word', async () => {
+  const {server, key} = runners(LONG)
+  /** What a run leaves behind of the time for which its lease was to be kept. */
+  const held = async (name: string, runner: LeaderRunner, options: RunOptions) => {
+    expect(await runner.runLocked(name, () => {}, never, options)).toMatchObject({outcome: 'ran'})
+    const [token, , , freeAt] = String(await redis.client.get(key(name))).split(' ')
+    return Math.max(Number(freeAt) - Number(token), 0)
+  }
+  const context = {date: new Date(1_795_000_000_000), triggeredAt: new Date()}
+  expect(await held('period', server(), {tickEvery: 1_000})).toBe(0)
+  expect(await held('context', server(), {tick: context})).toBe(0)
+  expect(await held('date', server(), {tick: context.date})).toBe(500_000)
+  expect(await held('word', server(), {tick: context, minHold: 700})).toBe(700_000)
+  const worded = runners(LONG, {minHold: 600})
+  const runner = worded.server()
+  await runner.runLocked('job', () => {}, never, {tick: context})
+  const [token, , , freeAt] = String(await redis.client.get(worded.key('job'))).split(' ')
+  expect(Number(freeAt) - Number(token)).toBe(600_000)
+})
+
+describe('through a relay', () => {
+  let relay: Relay
+  beforeEach(async () => {
+    relay = await Relay.before(redis.server.port)
+  })
+  afterEach(() => relay.close())
+
+  test('a tick of a server whose answers are cut is run by another that was willing', async () => {
+    const {prefix, server} = runners(5_000, {acquireTimeout: 5_000})
+    const deaf = new LeaderRunner(relay.url, prefix, 5_000, {acquireTimeout: 300})
+    await deaf.runLocked('warm', () => {})
+    const at = 1_795_000_000_000
+    const tick = {tick: new Date(at)}
+    relay.manner = {how: 'cut', after: 0, hangUp: false}
+    const cut = deaf.runLocked('job', never, never, tick)
+    const granted = async () => redis.client.exists(`lease:{${prefix}:job}:tick:${at}`)
+    await until('it is granted', granted)
+    const willing = server().runLocked('job', () => {}, never, tick)
+    expect(await cut).toMatchObject({outcome: 'unavailable'})
+    relay.manner = {how: 'pass'}
+    expect(await willing).toMatchObject({outcome: 'ran'})
+  })
+
+  test('a question that falls into a hole is asked again in time', async () => {
+    const {prefix} = runners()
+    const runner = new LeaderRunner(relay.url, prefix, LONG)
+    await runner.runLocked('warm', () => {})
+    relay.manner = {how: 'swallow'}
+    const running = runner.runLocked('job', () => {}, never)
+    await until('it is swallowed', () => relay.swallowed > 0)
+    relay.manner = {how: 'pass'}
+    expect(await running).toMatchObject({outcome: 'ran'})
+  })
 })
 
 test('a server that was frozen before it saw its grant runs the tick all the same', async () => {

@@ -287,9 +287,9 @@ describe('bad input', () => {
     [{ttl: Number.NaN}, 'ttl must be a number of milliseconds, not negative, got NaN'],
     [{ttl: '5'}, 'ttl must be a number of milliseconds, not negative, got a string'],
     [{minHold: 6_000}, 'minHold must be from 0 to 5000 ms (the ttl), got 6000 ms'],
-    [{tick: 5}, 'tick must be a valid Date, got a number'],
-    [{tick: new Date('never')}, 'tick must be a valid Date, got an invalid one'],
-    [{tickEvery: 0}, 'tickEvery must be at least 1 ms, got 0'],
+    [{tick: 5}, 'tick must be the scheduled time as a Date'],
+    [{tick: new Date('never')}, 'got an invalid Date'],
+    [{tickEvery: 0}, 'tickEvery must be from 2 to 2592000000 ms, got 0 ms'],
     [{tick: new Date(), tickEvery: 1_000}, 'tick and tickEvery were both given'],
     [{tick: new Date(), tickMemory: 5}, 'tickMemory must be from 5000 to 2592000000 ms, got 5 ms'],
     [{maxRun: 0}, 'maxRun must be above 0 ms, got 0'],
@@ -411,4 +411,41 @@ test('memory:// has leases too', async () => {
   done.open()
   await first
   expect(await waiting).toBeGreaterThan(token)
+})
+
+test('messages of releases that never were make a waiter ask now and then, no more', async () => {
+  const {key, run} = resource({ttl: LONG})
+  const done = lock()
+  const holding = run(() => done.opened)
+  await until('it is held', () => redis.client.exists(key))
+  const waiting = run(() => 'served', {wait: LONG})
+  const channel = `${key}:released:0`
+  const listening = async () => ((await redis.client.pubsub('NUMSUB', channel)) as unknown[])[1]
+  await until('it waits', listening)
+  const asked = async () => {
+    const stats = await redis.client.info('commandstats')
+    const calls = (name: string) =>
+      Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1])
+    return (calls('evalsha') || 0) + (calls('eval') || 0)
+  }
+  const before = await asked()
+  const from = performance.now()
+  for (let sent = 0; sent < 3_000; sent++) await redis.client.publish(channel, '0')
+  // Four in each second, with this ttl, and the first question.
+  const most = 1 + 4 * (2 + (performance.now() - from) / 1_000)
+  expect((await asked()) - before).toBeLessThanOrEqual(most)
+  done.open()
+  await holding
+  expect(await waiting).toBe('served')
+})
+
+test('a token that is no safe integer is denied with its key and its value', async () => {
+  const {key, run} = resource()
+  await redis.client.set(key, '9007199254740993 ff 5000', 'PX', 60_000)
+  await expect(run(() => {})).rejects.toMatchObject({
+    code: 'ERR_STORE_DENIED',
+    message: expect.stringContaining(
+      `${key} holds the token 9007199254740993, which is above 2^53 - 1`,
+    ),
+  })
 })

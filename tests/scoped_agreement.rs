@@ -27,7 +27,11 @@ enum Step {
         who: usize,
         tick: Option<i64>,
     },
-    Renew(usize),
+    Begin(usize),
+    Renew {
+        who: usize,
+        begun: bool,
+    },
     /// With a token that was never granted.
     RenewNewer(usize),
     Release {
@@ -57,7 +61,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let asked = (who.clone(), tick);
     let step = prop_oneof![
         6 => asked.clone().prop_map(|(who, tick)| Step::Acquire { who, tick }),
-        3 => who.clone().prop_map(Step::Renew),
+        2 => who.clone().prop_map(Step::Begin),
+        3 => (who.clone(), any::<bool>()).prop_map(|(who, begun)| Step::Renew { who, begun }),
         1 => who.clone().prop_map(Step::RenewNewer),
         4 => (who.clone(), min_hold).prop_map(|(who, min_hold)| Step::Release { who, min_hold }),
         1 => who.prop_map(Step::ReleaseNewer),
@@ -81,22 +86,34 @@ impl World {
     fn command(&self, step: Step) -> Option<ScopedCommand> {
         let identity = |who: usize| Identity::new(who as u128 + 1);
         let newer = || Token::new(self.known.last().map_or(1, |token| token.get() + 1));
-        let tick_of = |at: Option<i64>| at.map(|at| Tick { at, memory: MEMORY });
+        // The last of them is the present one of a schedule.
+        let tick_of = |at: Option<i64>| {
+            at.map(|at| match at < TICKS - 1 {
+                true => Tick::at(at, MEMORY),
+                false => Tick::every(MEMORY * 2),
+            })
+        };
         Some(match step {
             Step::Acquire { who, tick } => ScopedCommand::Acquire {
                 identity: identity(who),
                 ttl: TTL,
                 tick: tick_of(tick),
             },
-            Step::Renew(who) => ScopedCommand::Renew {
+            Step::Begin(who) => ScopedCommand::Begin {
+                identity: identity(who),
+                token: self.tokens[who],
+            },
+            Step::Renew { who, begun } => ScopedCommand::Renew {
                 identity: identity(who),
                 token: self.tokens[who],
                 ttl: RENEWED,
+                begun,
             },
             Step::RenewNewer(who) => ScopedCommand::Renew {
                 identity: identity(who),
                 token: newer(),
                 ttl: RENEWED,
+                begun: true,
             },
             Step::Release { who, min_hold } => ScopedCommand::Release {
                 identity: identity(who),
@@ -172,6 +189,7 @@ impl Real<'_> {
         for tick in 0..TICKS {
             self.run::<()>(&["DEL", &format!("{}:tick:{tick}", self.key)]);
         }
+        self.run::<()>(&["DEL", &format!("{}:tick", self.key)]);
     }
 
     fn channel(&self) -> String {
@@ -222,6 +240,7 @@ fn the_register_and_the_scripts_agree_step_by_step() {
             identity: Identity::new(99),
             token: Token::new(1),
             ttl: TTL,
+            begun: true,
         });
         runtime.block_on(async {
             store.send_scoped(&resource, &nothing).await.unwrap();

@@ -6,9 +6,9 @@ mod redis_server;
 use std::sync::Arc;
 use std::time::Duration;
 
-use commands::scoped::{acquire, acquire_with, release, renew, scoped, tick, withdraw};
+use commands::scoped::{acquire, acquire_with, begin, release, renew, scoped, tick, withdraw};
 use commands::{MINE, OTHER, PATIENCE, TTL};
-use primary_lease::election::scoped::{ScopedCommand, ScopedOutcome};
+use primary_lease::election::scoped::{ScopedCommand, ScopedOutcome, Tick};
 use primary_lease::election::{Failure, Identity, Token};
 use primary_lease::store::{RedisSource, RedisStore, ScopedStore};
 use redis_server::RedisServer;
@@ -86,9 +86,19 @@ impl Bench {
 
     /// As it is after a release, with what the clock cannot give at this time.
     fn set_released(&self, token: u64, free_at: u64) {
-        let value = format!("{token} {OTHER} {free_at}");
+        let value = format!("{token} {OTHER} 60000 {free_at}");
         self.run::<()>(&["SET", KEY, &value, "PX", "60000"]);
     }
+}
+
+/// The value of a lease that is held for a run whose beginning nobody waits for.
+fn held(token: Token, identity: Identity) -> String {
+    format!("{token} {identity} {}", TTL.as_millis())
+}
+
+/// That of a tick.
+fn taken(identity: Identity) -> String {
+    format!("{identity} {}", tick(5).unwrap().memory.as_millis())
 }
 
 fn granted(outcome: ScopedOutcome) -> Token {
@@ -106,7 +116,7 @@ async fn a_free_lease_is_granted_with_a_token_from_the_servers_clock_and_expires
     let before = bench.time_us();
     let token = bench.win(MINE).await;
     assert!((before..=bench.time_us()).contains(&token.get()));
-    assert_eq!(bench.value(KEY), Some(format!("{token} {MINE}")));
+    assert_eq!(bench.value(KEY), Some(held(token, MINE)));
     let left = bench.expires_in(KEY);
     assert!(left > NONE && left <= TTL, "{left:?}");
 }
@@ -118,17 +128,17 @@ async fn a_grant_whose_reply_was_lost_is_granted_again_with_its_token_for_a_whol
     bench.run::<()>(&["PEXPIRE", KEY, "1000"]);
     assert_eq!(bench.win(MINE).await, token);
     assert!(bench.expires_in(KEY) > Duration::from_secs(1));
-    assert_eq!(bench.value(KEY), Some(format!("{token} {MINE}")));
+    assert_eq!(bench.value(KEY), Some(held(token, MINE)));
 }
 
 #[tokio::test]
 async fn a_lease_of_another_is_refused_with_what_it_has_left_and_not_written() {
     let bench = Bench::new();
     let token = bench.win(MINE).await;
-    bench.run::<()>(&["PEXPIRE", KEY, "60000"]);
+    bench.run::<()>(&["PEXPIRE", KEY, "4000"]);
     let left = bench.held(acquire_with(OTHER, TTL, tick(5))).await;
-    assert!(left > TTL && left <= Duration::from_secs(60), "{left:?}");
-    assert_eq!(bench.value(KEY), Some(format!("{token} {MINE}")));
+    assert!(left > NONE && left <= Duration::from_secs(4), "{left:?}");
+    assert_eq!(bench.value(KEY), Some(held(token, MINE)));
     assert_eq!(bench.value(TICK_KEY), None, "nor is the tick taken");
 }
 
@@ -199,21 +209,117 @@ async fn the_largest_token_is_granted_exactly_and_none_beyond_it() {
     let bench = Bench::new();
     bench.set_released(MAX - 1, 0);
     assert_eq!(bench.win(MINE).await, Token::new(MAX));
-    assert_eq!(bench.value(KEY), Some(format!("{MAX} {MINE}")));
+    assert_eq!(bench.value(KEY), Some(held(Token::new(MAX), MINE)));
     for beyond in [MAX, MAX + 1, u64::MAX] {
         bench.set_released(beyond, 0);
         let before = bench.value(KEY);
         let cause = bench.denied(acquire_with(MINE, TTL, tick(5))).await;
-        assert_eq!(&*cause, "lease:{mail} has a token at its limit");
+        let why = match beyond {
+            MAX => "and none above it is below 2^53",
+            _ => "which is above 2^53 - 1",
+        };
+        assert_eq!(
+            &*cause,
+            format!("lease:{{mail}} holds the token {beyond}, {why}")
+        );
         assert_eq!((bench.value(KEY), bench.value(TICK_KEY)), (before, None));
     }
+}
+
+#[tokio::test]
+async fn a_token_beyond_the_limit_is_denied_by_name_to_everybody_who_asks() {
+    let bench = Bench::new();
+    for value in [
+        format!("{} {OTHER} 5000", MAX + 1),
+        format!("{} {MINE} 5000", u64::MAX),
+        format!("99999999999999999999999 {OTHER} 5000 pending"),
+    ] {
+        bench.run::<()>(&["SET", KEY, &value, "PX", "60000"]);
+        let cause = bench.denied(acquire_with(MINE, TTL, tick(5))).await;
+        let token = value.split(' ').next().unwrap();
+        assert_eq!(
+            &*cause,
+            format!("lease:{{mail}} holds the token {token}, which is above 2^53 - 1")
+        );
+        assert_eq!(bench.value(KEY), Some(value));
+    }
+}
+
+// A clock that was set back: what is stored lies further ahead than it was written for.
+
+#[tokio::test]
+async fn a_lease_that_lies_too_far_ahead_is_cut_to_the_ttl_of_its_holder() {
+    let bench = Bench::new();
+    let long = Duration::from_secs(20);
+    for asked in [None, tick(5)] {
+        bench.run::<()>(&["DEL", KEY]);
+        granted(bench.ask(acquire_with(OTHER, long, None)).await);
+        bench.run::<()>(&["PEXPIRE", KEY, "620000"]);
+        let left = bench.held(acquire_with(MINE, TTL, asked)).await;
+        assert!(
+            left > TTL && left <= long,
+            "neither free nor by the asker's: {left:?}"
+        );
+        assert!(bench.expires_in(KEY) <= long);
+    }
+}
+
+#[tokio::test]
+async fn a_pending_lease_that_lies_too_far_ahead_is_cut_too() {
+    let bench = Bench::new();
+    granted(bench.ask(acquire_with(OTHER, TTL, tick(5))).await);
+    for asked in [tick(5), tick(6)] {
+        bench.run::<()>(&["PEXPIRE", KEY, "605000"]);
+        let answer = bench.ask(acquire_with(MINE, TTL, asked)).await;
+        assert_eq!(answer, ScopedOutcome::Pending);
+        assert!(bench.expires_in(KEY) <= TTL);
+    }
+}
+
+#[tokio::test]
+async fn a_min_hold_that_lies_too_far_ahead_is_cut_to_what_was_left_of_it() {
+    let bench = Bench::new();
+    let free_at = bench.time_us() + 600_000_000;
+    let value = format!("7 {OTHER} 2000 {free_at}");
+    bench.run::<()>(&["SET", KEY, &value, "PX", "600000"]);
+    let left = bench.held(acquire(MINE)).await;
+    assert_eq!(left, Duration::from_secs(2));
+    assert!(bench.expires_in(KEY) <= Duration::from_secs(2));
+    let again = bench.held(acquire(MINE)).await;
+    assert!(
+        again <= Duration::from_secs(2),
+        "counted from now: {again:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_memory_of_a_tick_that_lies_too_far_ahead_is_cut_to_what_it_was() {
+    let bench = Bench::new();
+    let period = Duration::from_secs(60);
+    let present = Some(Tick::every(period));
+    let token = granted(bench.ask(acquire_with(OTHER, TTL, present)).await);
+    bench.ask(release(OTHER, token, NONE)).await;
+    bench.run::<()>(&["PEXPIRE", "lease:{mail}:tick", "630000"]);
+    let answer = bench.ask(acquire_with(MINE, TTL, present)).await;
+    assert_eq!(answer, ScopedOutcome::Ran);
+    assert!(bench.expires_in("lease:{mail}:tick") <= period / 2);
 }
 
 #[tokio::test]
 async fn what_another_program_wrote_is_denied_and_left_alone() {
     let bench = Bench::new();
     for foreign in [
-        "", "locked", "12", "12 xyz", "12 ab cd", "-1 ab", " 1 ab", "1.5 ab",
+        "",
+        "locked",
+        "12",
+        "12 xyz",
+        "12 ab cd",
+        "-1 ab 5",
+        " 1 ab 5",
+        "1.5 ab 5",
+        "12 ab",
+        "12 ab 5 begun",
+        "12 ab 5 1 1",
     ] {
         bench.run::<()>(&["SET", KEY, foreign]);
         let cause = bench.denied(acquire_with(MINE, TTL, tick(5))).await;
@@ -236,11 +342,28 @@ async fn a_lease_that_never_expires_is_denied_rather_than_waited_for() {
 }
 
 #[tokio::test]
+async fn a_tick_that_is_none_or_never_expires_is_denied_by_name() {
+    let bench = Bench::new();
+    let asked = || acquire_with(MINE, TTL, tick(5));
+    bench.run::<()>(&["SET", TICK_KEY, &taken(OTHER)]);
+    let cause = bench.denied(asked()).await;
+    assert!(
+        cause.starts_with("lease:{mail}:tick:5 never expires"),
+        "{cause}"
+    );
+    bench.run::<()>(&["SET", TICK_KEY, "done"]);
+    let cause = bench.denied(asked()).await;
+    assert_eq!(&*cause, "lease:{mail}:tick:5 is not a tick of this package");
+    assert_eq!(bench.value(KEY), None);
+}
+
+#[tokio::test]
 async fn a_key_of_another_type_is_denied_by_every_script() {
     let bench = Bench::new();
     bench.run::<()>(&["HSET", KEY, "field", "value"]);
     for command in [
         acquire(MINE),
+        begin(MINE, Token::new(7)),
         renew(MINE, Token::new(7)),
         release(MINE, Token::new(7), NONE),
         withdraw(MINE, None),
@@ -263,11 +386,17 @@ async fn a_key_of_another_type_is_denied_by_every_script() {
 async fn a_tick_is_taken_with_the_lease_and_remembered() {
     let bench = Bench::new();
     let token = granted(bench.ask(acquire_with(MINE, TTL, tick(5))).await);
-    assert_eq!(bench.value(TICK_KEY), Some(MINE.to_string()));
+    assert_eq!(bench.value(TICK_KEY), Some(taken(MINE)));
     let left = bench.expires_in(TICK_KEY);
     let memory = tick(5).unwrap().memory;
     assert!(left > memory / 2 && left <= memory, "{left:?}");
     let other = || acquire_with(OTHER, TTL, tick(5));
+    assert_eq!(
+        bench.ask(other()).await,
+        ScopedOutcome::Pending,
+        "before it has begun"
+    );
+    assert_eq!(bench.ask(begin(MINE, token)).await, ScopedOutcome::Begun);
     assert_eq!(
         bench.ask(other()).await,
         ScopedOutcome::Ran,
@@ -299,8 +428,103 @@ async fn a_tick_is_granted_again_to_its_taker_whose_reply_was_lost() {
 async fn negative_ticks_have_keys_of_their_own() {
     let bench = Bench::new();
     granted(bench.ask(acquire_with(MINE, TTL, tick(-5))).await);
-    assert_eq!(bench.value("lease:{mail}:tick:-5"), Some(MINE.to_string()));
+    assert_eq!(bench.value("lease:{mail}:tick:-5"), Some(taken(MINE)));
     assert_eq!(bench.value(TICK_KEY), None);
+}
+
+#[tokio::test]
+async fn the_present_tick_is_refused_for_half_of_its_period_from_the_grant() {
+    let bench = Bench::new();
+    let present = Some(Tick::every(Duration::from_secs(600)));
+    let token = granted(bench.ask(acquire_with(MINE, TTL, present)).await);
+    let left = bench.expires_in("lease:{mail}:tick");
+    assert!(left > TTL && left <= Duration::from_secs(300), "{left:?}");
+    bench.ask(release(MINE, token, NONE)).await;
+    let answer = bench.ask(acquire_with(OTHER, TTL, present)).await;
+    assert_eq!(answer, ScopedOutcome::Ran);
+    // It has passed.
+    bench.run::<()>(&["DEL", "lease:{mail}:tick"]);
+    granted(bench.ask(acquire_with(OTHER, TTL, present)).await);
+}
+
+// Begin
+
+#[tokio::test]
+async fn others_who_ask_for_a_tick_are_told_that_its_run_has_not_begun() {
+    let bench = Bench::new();
+    let token = granted(bench.ask(acquire_with(MINE, TTL, tick(5))).await);
+    assert_eq!(bench.value(KEY), Some(held(token, MINE) + " pending"));
+    for asked in [tick(5), tick(6)] {
+        let answer = bench.ask(acquire_with(OTHER, TTL, asked)).await;
+        assert_eq!(answer, ScopedOutcome::Pending);
+    }
+    assert!(
+        bench.held(acquire(OTHER)).await > NONE,
+        "for no tick it is held"
+    );
+    assert_eq!(
+        granted(bench.ask(acquire_with(MINE, TTL, tick(5))).await),
+        token
+    );
+    assert_eq!(bench.value(KEY), Some(held(token, MINE) + " pending"));
+}
+
+#[tokio::test]
+async fn a_beginning_is_remembered_and_the_lease_expires_as_before() {
+    let bench = Bench::new();
+    let token = granted(bench.ask(acquire_with(MINE, TTL, tick(5))).await);
+    bench.run::<()>(&["PEXPIRE", KEY, "4000"]);
+    assert_eq!(bench.ask(begin(MINE, token)).await, ScopedOutcome::Begun);
+    assert_eq!(bench.value(KEY), Some(held(token, MINE)));
+    assert!(bench.expires_in(KEY) <= Duration::from_secs(4));
+    assert_eq!(bench.ask(begin(MINE, token)).await, ScopedOutcome::NotMine);
+    assert!(bench.held(acquire_with(OTHER, TTL, tick(6))).await > NONE);
+}
+
+#[tokio::test]
+async fn a_beginning_of_what_is_not_held_changes_nothing() {
+    let bench = Bench::new();
+    let token = granted(bench.ask(acquire_with(MINE, TTL, tick(5))).await);
+    let newer = Token::new(token.get() + 1);
+    for late in [begin(OTHER, token), begin(MINE, newer)] {
+        assert_eq!(bench.ask(late).await, ScopedOutcome::NotMine);
+        assert_eq!(bench.value(KEY), Some(held(token, MINE) + " pending"));
+    }
+    bench
+        .ask(release(MINE, token, Duration::from_secs(600)))
+        .await;
+    let left_behind = bench.value(KEY);
+    assert_eq!(bench.ask(begin(MINE, token)).await, ScopedOutcome::NotMine);
+    assert_eq!(bench.value(KEY), left_behind);
+    bench.run::<()>(&["DEL", KEY]);
+    assert_eq!(bench.ask(begin(MINE, token)).await, ScopedOutcome::NotMine);
+    assert_eq!(bench.value(KEY), None);
+}
+
+#[tokio::test]
+async fn a_renewal_and_a_release_tell_that_it_has_begun() {
+    let bench = Bench::new();
+    let token = granted(bench.ask(acquire_with(MINE, TTL, tick(5))).await);
+    let before = ScopedCommand::Renew {
+        identity: MINE,
+        token,
+        ttl: TTL * 2,
+        begun: false,
+    };
+    let other = || acquire_with(OTHER, TTL, tick(5));
+    assert_eq!(bench.ask(before).await, ScopedOutcome::Renewed);
+    assert_eq!(
+        bench.ask(other()).await,
+        ScopedOutcome::Pending,
+        "not this one"
+    );
+    assert_eq!(bench.ask(renew(MINE, token)).await, ScopedOutcome::Renewed);
+    assert_eq!(bench.ask(other()).await, ScopedOutcome::Ran);
+    bench.ask(release(MINE, token, NONE)).await;
+    let token = granted(bench.ask(acquire_with(OTHER, TTL, tick(6))).await);
+    bench.ask(release(OTHER, token, NONE)).await;
+    let late = acquire_with(MINE, TTL, tick(6));
+    assert_eq!(bench.ask(late).await, ScopedOutcome::Ran);
 }
 
 // Renew
@@ -312,7 +536,12 @@ async fn a_renewal_extends_the_lease() {
     assert_eq!(bench.ask(renew(MINE, token)).await, ScopedOutcome::Renewed);
     let left = bench.expires_in(KEY);
     assert!(left > TTL && left <= TTL * 2, "{left:?}");
-    assert_eq!(bench.value(KEY), Some(format!("{token} {MINE}")));
+    let value = format!("{token} {MINE} {}", (TTL * 2).as_millis());
+    assert_eq!(bench.value(KEY), Some(value), "and says for how long");
+    assert_eq!(bench.ask(renew(MINE, token)).await, ScopedOutcome::Renewed);
+    bench.run::<()>(&["PEXPIRE", KEY, "1000"]);
+    assert_eq!(bench.ask(renew(MINE, token)).await, ScopedOutcome::Renewed);
+    assert!(bench.expires_in(KEY) > TTL);
 }
 
 #[tokio::test]
@@ -345,8 +574,8 @@ async fn a_release_leaves_the_token_behind_for_a_second() {
     let done = bench.ask(release(MINE, token, NONE)).await;
     assert_eq!(done, ScopedOutcome::Released);
     // It may have expired by now on a machine that stood still.
-    let left_behind = bench.value(KEY).unwrap_or(format!("{token} {MINE} 0"));
-    assert_eq!(left_behind, format!("{token} {MINE} 0"));
+    let left_behind = bench.value(KEY).unwrap_or(format!("{token} {MINE} 0 0"));
+    assert_eq!(left_behind, format!("{token} {MINE} 0 0"));
     let left: i64 = bench.run(&["PTTL", KEY]);
     assert!(left <= 1000 && left != -1, "{left}");
 }
@@ -358,7 +587,17 @@ async fn a_release_keeps_the_lease_for_its_min_hold_from_the_grant() {
     let min_hold = Duration::from_secs(600);
     bench.ask(release(MINE, token, min_hold)).await;
     let free_at = token.get() + 600_000_000;
-    assert_eq!(bench.value(KEY), Some(format!("{token} {MINE} {free_at}")));
+    let value = bench.value(KEY).unwrap();
+    let kept: u64 = {
+        let (kept, free) = value
+            .strip_prefix(&format!("{token} {MINE} "))
+            .unwrap()
+            .split_once(' ')
+            .unwrap();
+        assert_eq!(free, free_at.to_string());
+        kept.parse().unwrap()
+    };
+    assert!(kept > 5_000 && kept <= 600_000, "{value}");
     let left = bench.expires_in(KEY);
     assert!(left > TTL && left <= min_hold, "{left:?}");
 }
@@ -380,7 +619,7 @@ async fn a_min_hold_is_never_longer_than_itself_though_the_clock_was_set_back() 
 async fn a_min_hold_that_is_over_frees_the_lease_at_once() {
     let bench = Bench::new();
     let past = bench.time_us() - 60_000_000;
-    let held = format!("{past} {MINE}");
+    let held = held(Token::new(past), MINE);
     bench.run::<()>(&["SET", KEY, &held, "PX", "60000"]);
     bench
         .ask(release(MINE, Token::new(past), Duration::from_secs(59)))
@@ -395,7 +634,7 @@ async fn a_release_of_what_is_not_held_changes_nothing() {
     let newer = Token::new(token.get() + 1);
     for late in [release(OTHER, token, NONE), release(MINE, newer, NONE)] {
         assert_eq!(bench.ask(late).await, ScopedOutcome::NotMine);
-        assert_eq!(bench.value(KEY), Some(format!("{token} {MINE}")));
+        assert_eq!(bench.value(KEY), Some(held(token, MINE)));
     }
     let min_hold = Duration::from_secs(600);
     bench.ask(release(MINE, token, min_hold)).await;
@@ -427,8 +666,9 @@ async fn a_withdrawal_touches_nothing_of_anothers() {
     let token = granted(bench.ask(acquire_with(OTHER, TTL, tick(5))).await);
     let done = bench.ask(withdraw(MINE, tick(5))).await;
     assert_eq!(done, ScopedOutcome::NotMine);
-    assert_eq!(bench.value(KEY), Some(format!("{token} {OTHER}")));
-    assert_eq!(bench.value(TICK_KEY), Some(OTHER.to_string()));
+    let value = held(token, OTHER) + " pending";
+    assert_eq!(bench.value(KEY), Some(value));
+    assert_eq!(bench.value(TICK_KEY), Some(taken(OTHER)));
     bench
         .ask(release(OTHER, token, Duration::from_secs(600)))
         .await;
@@ -446,7 +686,7 @@ async fn a_tick_is_given_back_though_its_lease_has_run_out() {
     let done = bench.ask(withdraw(MINE, tick(5))).await;
     assert_eq!(done, ScopedOutcome::NotMine);
     assert_eq!(bench.value(TICK_KEY), None);
-    assert_eq!(bench.value(KEY), Some(format!("{token} {OTHER}")));
+    assert_eq!(bench.value(KEY), Some(held(token, OTHER)));
 }
 
 #[tokio::test]
@@ -499,7 +739,7 @@ async fn a_release_is_told_with_what_its_min_hold_has_left() {
     let min_hold = Duration::from_secs(600);
     bench.ask(release(MINE, token, min_hold)).await;
     let past = bench.time_us() - 60_000_000;
-    let value = format!("{past} {MINE}");
+    let value = held(Token::new(past), MINE);
     bench.run::<()>(&["SET", KEY, &value, "PX", "60000"]);
     let min_hold_of_old = Duration::from_secs(1);
     bench
@@ -541,6 +781,8 @@ async fn lead_through(store: &RedisStore) -> Result<(), Failure> {
     let token = granted(ask(acquire_with(MINE, TTL, tick(5))).await?);
     assert!(matches!(ask(acquire(OTHER)).await?, ScopedOutcome::Held(_)));
     assert_eq!(ask(acquire(MINE)).await?, ScopedOutcome::Granted(token));
+    assert_eq!(ask(begin(MINE, token)).await?, ScopedOutcome::Begun);
+    assert_eq!(ask(renew(MINE, token)).await?, ScopedOutcome::Renewed);
     assert_eq!(ask(renew(MINE, token)).await?, ScopedOutcome::Renewed);
     let done = ask(release(MINE, token, Duration::from_millis(1))).await?;
     assert_eq!(done, ScopedOutcome::Released);

@@ -160,7 +160,11 @@ async fn a_missing_record_is_created_and_not_granted() {
     assert_eq!(record.token, Token::NONE);
     assert_eq!(record.holder, None);
     assert_eq!(record.version.seq, 0);
-    assert_eq!(record.version.epoch >> 32, NONCE.bits() >> 32);
+    assert_ne!(
+        record.version.epoch >> 32,
+        NONCE.bits() >> 32,
+        "nobody is told a nonce"
+    );
     assert_eq!(record.ttl, TTL);
     assert!(record.same_run && !record.released);
     assert_eq!(reply.listeners, Some(0));
@@ -470,6 +474,11 @@ async fn a_flushed_record_is_written_again_over_the_version_that_was_shown() {
     assert_eq!(reply.outcome, Outcome::Renewed);
     let again = reply.record.unwrap();
     assert_eq!((again.holder, again.token), (Some(MINE), record.token));
+    let fields = bench.fields();
+    assert_eq!(
+        fields["since"], fields["at"],
+        "when it was granted is not known"
+    );
     assert_eq!(
         bench.renew(MINE, record.token).await.outcome,
         Outcome::Renewed
@@ -650,7 +659,7 @@ async fn the_others_that_hear_are_counted_without_oneself() {
 
 // Records that are not as we wrote them
 
-const UNREADABLE: [(&str, &str); 24] = [
+const UNREADABLE: [(&str, &str); 25] = [
     ("token", ""),
     ("token", "-1"),
     ("token", "1e15"),
@@ -675,6 +684,7 @@ const UNREADABLE: [(&str, &str); 24] = [
     ("ttl", "0"),
     ("ttl", "-5"),
     ("ttl", "soon"),
+    ("ttl", "9007199254740992"),
 ];
 
 #[tokio::test]
@@ -804,6 +814,12 @@ async fn an_unreadable_record_that_names_another_or_a_newer_grant_is_lost() {
     assert_eq!(lost.outcome, Outcome::Lost);
 
     bench.run(&["DEL", KEY]);
+    let record = bench.win(OTHER).await;
+    bench.set("token", "soon");
+    let lost = bench.renew(MINE, record.token).await;
+    assert_eq!(lost.outcome, Outcome::Lost);
+
+    bench.run(&["DEL", KEY]);
     let record = bench.win(MINE).await;
     let newer = record.token.get() + 1;
     bench.set("token", &newer.to_string());
@@ -827,6 +843,18 @@ const BEYOND: [(&str, &str); 2] = [
     ("token", "9007199254740992"),
     ("token", "99999999999999999999999999"),
 ];
+
+#[tokio::test]
+async fn of_an_endless_token_the_beginning_is_told() {
+    let bench = Bench::new();
+    bench.win(MINE).await;
+    bench.set("token", &"9".repeat(100_000));
+    let cause = denied(bench.ask(acquire(OTHER)).await);
+    assert!(
+        cause.contains(&"9".repeat(40)) && cause.len() < 200,
+        "{cause}"
+    );
+}
 
 #[tokio::test]
 async fn a_token_beyond_all_limits_is_denied_with_key_and_value_and_left_alone() {

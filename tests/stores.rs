@@ -6,7 +6,9 @@ mod redis_server;
 
 use std::sync::Arc;
 
-use commands::{MINE, OTHER, PATIENCE, TTL, acquire, next, over, release, renew, request, target};
+use commands::{
+    MINE, NONCE, OTHER, PATIENCE, TTL, acquire, next, over, release, renew, request, target,
+};
 use primary_lease::election::{Change, Command, Outcome, Record, Reply, Token};
 use primary_lease::store::{
     Answer, Backend, FenceOutcome, FenceRequest, MemoryStore, RedisSource, RedisStore, Target,
@@ -85,6 +87,20 @@ async fn an_acquire_whose_reply_was_lost_is_granted_again_with_its_token(bench: 
     let again = again.record.unwrap();
     assert_eq!(again.token, won.token);
     assert_eq!(again.version.seq, won.version.seq + 1);
+}
+
+async fn a_command_that_is_repeated_is_told_with_another_nonce(bench: Bench) {
+    let won = bench.win().await;
+    let command = renew(MINE, won.token, None);
+    let first = bench.ask(command.clone()).await.record.unwrap();
+    let repeated = bench.ask(command).await.record.unwrap();
+    assert_eq!(repeated.version.seq, first.version.seq + 1);
+    let told = [won.nonce, first.nonce, repeated.nonce];
+    assert_ne!(told[1], told[2], "whoever heard the first knows the second");
+    assert!(
+        !told.contains(&NONCE),
+        "a command's own nonce is told to nobody"
+    );
 }
 
 async fn a_held_record_is_refused_and_not_written(bench: Bench) {
@@ -239,6 +255,7 @@ every_store_passes! {
     a_missing_record_is_seen_as_none_and_has_nothing_to_release,
     a_grant_shows_its_holder_and_is_what_others_see,
     an_acquire_whose_reply_was_lost_is_granted_again_with_its_token,
+    a_command_that_is_repeated_is_told_with_another_nonce,
     a_held_record_is_refused_and_not_written,
     a_held_record_that_is_still_as_watched_is_taken_with_a_larger_token,
     a_renewal_ends_what_others_have_watched,

@@ -23,7 +23,9 @@ test('a scheduler sends mail, and closing it ends that', async () => {
   const job = CronJob.from({
     cronTime: '* * * * * *',
     start: true,
-    onTick: () => runner.runLocked('send-mail', sendMail, undefined, {tickEvery: 1_000}),
+    onTick() {
+      return runner.runLocked('send-mail', sendMail, undefined, {tick: this})
+    },
   })
 
   process.on('SIGTERM', async () => {

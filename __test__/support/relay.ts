@@ -18,6 +18,7 @@ export class Relay {
   manner: Manner = {how: 'pass'}
   connections = 0
   cuts = 0
+  swallowed = 0
   readonly #server
   readonly #sockets = new Set<Socket>()
 
@@ -30,7 +31,8 @@ export class Relay {
       let script = false
       near.on('data', (request) => {
         script = request.includes('EVAL')
-        if (this.manner.how !== 'swallow') far.write(request)
+        if (this.manner.how === 'swallow') this.swallowed++
+        else far.write(request)
       })
       near.on('end', () => far.end())
       far.on('data', (answer) => this.#answer(near, answer, script))

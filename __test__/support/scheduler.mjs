@@ -15,12 +15,15 @@ const write = (line) => appendFileSync(record, `${JSON.stringify({pid: process.p
 
 const runner = new LeaderRunner(url, prefix, 2_000)
 
-/** @param {string} name */
-async function onTick(name) {
+/**
+ * @param {string} name
+ * @param {CronJob<null, null>} job
+ */
+async function onTick(name, job) {
+  // What the runner names the tick by: the time for which it was scheduled.
+  const tick = Math.floor(Number(job.lastDate()) / period) * period
   // On time with some, so that every server gets to run jobs.
   if (!own.includes(name)) await sleep(50 + Math.random() * (late - 50))
-  // What the runner names the tick by, at this very moment.
-  const tick = Math.round(Date.now() / period) * period
   const outcome = await runner.runLocked(
     name,
     async () => {
@@ -29,7 +32,7 @@ async function onTick(name) {
       write({did: 'end', name, tick})
     },
     undefined,
-    {tickEvery: period},
+    {tick: job},
   )
   const why = 'error' in outcome ? String(outcome.error) : 'reason' in outcome && outcome.reason
   write({did: outcome.outcome, name, tick, why})
@@ -38,7 +41,9 @@ async function onTick(name) {
 const jobs = names.map((/** @type {string} */ name) =>
   CronJob.from({
     cronTime: `*/${period / 1_000} * * * * *`,
-    onTick: () => onTick(name),
+    onTick() {
+      return onTick(name, this)
+    },
     start: true,
   }),
 )

@@ -33,6 +33,8 @@ pub enum EventKind {
     Lost,
     /// The run has had its time; its lease is renewed no more.
     Overrun,
+    /// Nothing bounds this run, and it has held its lease for so many ms.
+    LongRun,
     /// The lease is being released under the run.
     Cut,
     Released,

@@ -19,3 +19,4 @@ pub mod postgres_fence;
 mod promise;
 pub mod run;
 pub mod source;
+pub mod ticks;

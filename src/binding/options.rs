@@ -39,7 +39,8 @@ impl From<PlainElectionOptions> for CampaignOptions {
 pub fn run_options(numbers: &[f64]) -> RunOptions {
     let number = |at: usize| numbers.get(at).copied().filter(|number| !number.is_nan());
     let time = |at| number(at).map(duration);
-    let at = number(8).map(|at| RunTick::At(at as i64));
+    let given = number(8).map(|at| RunTick::Given(at as i64));
+    let found = number(11).map(|at| RunTick::Found(at as i64));
     RunOptions {
         of_runner: number(0) == Some(1.0),
         ttl: time(1),
@@ -49,7 +50,7 @@ pub fn run_options(numbers: &[f64]) -> RunOptions {
         max_run: time(5),
         stall_timeout: time(6),
         exit_timeout: time(7),
-        tick: at.or_else(|| time(9).map(RunTick::Every)),
+        tick: given.or(found).or_else(|| time(9).map(RunTick::Every)),
         tick_memory: time(10),
     }
 }

@@ -225,6 +225,16 @@ pub fn hand_over_runs() {
     }
 }
 
+/// The run of a tick begins: the tick is used up.
+#[napi(catch_unwind)]
+pub fn start_tick(run: f64) {
+    with(run, |environment, run| {
+        if let Some(run) = environment.member::<Run>(run) {
+            run.handle.begin();
+        }
+    });
+}
+
 /// The run may go on for so many ms, and its lease is released all the same.
 #[napi(catch_unwind)]
 pub fn release_run_after(run: f64, ms: f64) {
@@ -294,6 +304,9 @@ fn hear(env: &Env, environment: &Rc<Environment>, layer: u64, run: u64, change: 
         RunChange::Overrun => {
             environment.end_lease(run);
             return tell(EventKind::Overrun, 0.0);
+        }
+        RunChange::LongRun(held) => {
+            return tell(EventKind::LongRun, held.as_millis() as f64);
         }
         RunChange::Cut => {
             environment.end_lease(run);

@@ -19,7 +19,7 @@ mod stores;
 mod waiters;
 
 pub use change::{Change, Sink, reason_word};
-pub use clock::{now, wall_micros};
+pub use clock::now;
 pub use fence::Fence;
 pub use handle::{Handle, Start};
 pub use heartbeat::Heartbeat;

@@ -192,6 +192,7 @@ impl Run {
                     None => self.lease.abandon(now),
                 }
             }
+            Happening::Input(Some(Input::Begin)) => self.lease.begin(now),
             Happening::Input(Some(Input::Miss)) => self.lease.miss(now),
             Happening::Input(Some(Input::Stall)) => self.lease.stall(now),
             Happening::Input(Some(Input::Tell(sender))) => self.waiting.push(sender),
@@ -235,6 +236,7 @@ impl Run {
                 }
                 ScopedOutput::Refused(refusal) => (self.sink)(RunChange::Refused(refusal)),
                 ScopedOutput::Extended { step_down_at } => self.extend(step_down_at),
+                ScopedOutput::LongRun { held } => (self.sink)(RunChange::LongRun(held)),
                 ScopedOutput::Lost(end) => {
                     self.end_term();
                     (self.sink)(RunChange::Lost(end));
@@ -275,7 +277,7 @@ async fn left(inputs: &Mailbox<Input>, waiting: &mut Vec<blocking::Sender<()>>) 
     loop {
         match inputs.next().await {
             Some(Input::Tell(sender)) => waiting.push(sender),
-            Some(Input::Stall | Input::Miss | Input::ReleaseAt(_)) => {}
+            Some(Input::Begin | Input::Stall | Input::Miss | Input::ReleaseAt(_)) => {}
             Some(Input::Release | Input::Abandon) | None => return,
         }
     }

@@ -16,6 +16,8 @@ pub enum RunChange {
     Lost(ScopedEnd),
     /// The run has had its time; its lease is renewed no more.
     Overrun,
+    /// Nothing bounds this run, and it has held its lease for so long.
+    LongRun(Duration),
     /// The time of [`RunHandle::release_at`](super::RunHandle::release_at) was up: the lease is being
     /// released under the run.
     Cut,
@@ -44,6 +46,7 @@ pub(super) enum Input {
     /// The run may go on until then, and its lease is released all the same.
     ReleaseAt(Time),
     Abandon,
+    Begin,
     Miss,
     Stall,
     /// Somebody waits until nothing is on its way any more.

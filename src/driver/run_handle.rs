@@ -44,6 +44,11 @@ impl RunHandle {
         self.send(Input::Release);
     }
 
+    /// The run begins: its tick is used up.
+    pub fn begin(&self) {
+        self.send(Input::Begin);
+    }
+
     /// The run may go on until then, and its lease is released all the same:
     /// [`RunChange::Cut`](super::RunChange::Cut) follows, unless the run was over before.
     pub fn release_at(&self, at: Time) {

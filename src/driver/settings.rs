@@ -4,7 +4,6 @@
 use std::process;
 use std::time::Duration;
 
-use super::wall_micros;
 use crate::election::scoped::{DEFAULT_TICK_MEMORY, ScopedConfig, Tick};
 use crate::election::{
     Config, ConfigError, DEFAULT_TTL, check_name, check_stall_timeout, compose,
@@ -55,9 +54,11 @@ pub struct RunOptions {
 /// What names the tick of a run.
 #[derive(Clone, Copy, Debug)]
 pub enum RunTick {
-    /// Its scheduled time, in ms since 1970.
-    At(i64),
-    /// Its period: the multiple that is nearest to the present time.
+    /// Its scheduled time in ms since 1970, by the caller's word; it may be when the schedule fired.
+    Given(i64),
+    /// Its scheduled time, worked out from the schedule itself.
+    Found(i64),
+    /// The shortest time between two ticks of its schedule.
     Every(Duration),
 }
 
@@ -75,7 +76,6 @@ pub struct RunSettings {
 
 const DEFAULT_EXIT_TIMEOUT: Duration = Duration::from_millis(500);
 const MAX_EXIT_TIMEOUT: Duration = Duration::from_secs(10);
-const MIN_TICK_EVERY: Duration = Duration::from_millis(1);
 
 impl CampaignSettings {
     /// # Errors
@@ -162,16 +162,19 @@ impl RunSettings {
             false => (ScopedConfig::new(ttl), "ttl"),
         };
         let given = |given: Option<Duration>, default| given.unwrap_or(default);
+        // The name alone tells the late from the next: holding on would refuse ticks that come quickly.
+        if let Some(RunTick::Found(_) | RunTick::Every(_)) = options.tick {
+            config.min_hold = Duration::ZERO;
+        }
         config.min_hold = given(options.min_hold, config.min_hold);
         config.wait = given(options.wait, config.wait);
         config.acquire_timeout = given(options.acquire_timeout, config.acquire_timeout);
-        config.tick = match options.tick {
-            Some(tick) => Some(Tick {
-                at: tick.at()?,
-                memory: given(options.tick_memory, DEFAULT_TICK_MEMORY),
-            }),
-            None => None,
-        };
+        config.bounded = options.max_run.is_some();
+        let memory = given(options.tick_memory, DEFAULT_TICK_MEMORY);
+        config.tick = options.tick.map(|tick| match tick {
+            RunTick::Given(at) | RunTick::Found(at) => Tick::at(at, memory),
+            RunTick::Every(period) => Tick::every(period),
+        });
         config.check(ttl_field)?;
         if options.max_run.is_some_and(|max_run| max_run.is_zero()) {
             return Err(refuse("maxRun", "0".into(), "above 0 ms".into()));
@@ -184,23 +187,6 @@ impl RunSettings {
             stall_timeout,
             exit_timeout: exit_timeout(options.exit_timeout)?,
         })
-    }
-}
-
-impl RunTick {
-    fn at(self) -> Result<i64, ConfigError> {
-        match self {
-            RunTick::At(at) => Ok(at),
-            RunTick::Every(every) if every < MIN_TICK_EVERY => Err(refuse(
-                "tickEvery",
-                millis(every).to_string(),
-                "at least 1 ms".into(),
-            )),
-            RunTick::Every(every) => {
-                let now = wall_micros() as f64 / 1_000.0;
-                Ok(((now / millis(every)).round() * millis(every)) as i64)
-            }
-        }
     }
 }
 

@@ -32,8 +32,9 @@ pub struct Election {
     pub(super) farewells: Vec<Farewell>,
     /// Until when the caller of each resign that has not ended waits at most, the earliest first.
     pub(super) leaving: VecDeque<Time>,
-    /// Identities given up last: a late grant for one of them is released at once.
-    pub(super) given_up: VecDeque<Identity>,
+    /// Identities given up last, and when the window of the term that they served ends: a late grant for
+    /// one of them is released, but not while work of that term may be in flight.
+    pub(super) given_up: VecDeque<(Identity, Time)>,
     /// Acquires without an answer, the present standing's among them.
     pub(super) open_acquires: Vec<(u64, Identity)>,
     /// The acquire, renewal or inspection that is waited for; there is one at a time.
@@ -336,19 +337,26 @@ impl Election {
         }
     }
 
+    /// Whether the identity was one of ours, and is not used any more.
+    pub(super) fn gave_up(&self, identity: Identity) -> bool {
+        self.given_up.iter().any(|(known, _)| *known == identity)
+    }
+
     /// The farewell of an identity that may have been granted without our knowledge.
     pub(super) fn release_ghost(&mut self, now: Time, identity: Identity) {
         if planted!(ResignForgetsAcquire) {
             return;
         }
+        let served = self.given_up.iter().find(|(known, _)| *known == identity);
+        let window_end = served.map_or(now, |(_, window_end)| now.max(*window_end));
         self.bid_farewell(Farewell {
             identity,
             term: None,
             over: None,
             listeners: 0,
-            step: Step::Due(now),
+            step: Step::Due(window_end),
             attempts: 0,
-            window_end: now,
+            window_end,
         });
     }
 }

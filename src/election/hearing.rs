@@ -334,7 +334,7 @@ impl Election {
     }
 
     pub(super) fn held_by_another(&self, record: &Record) -> bool {
-        let another = |holder| !self.is_mine(holder) && !self.given_up.contains(&holder);
+        let another = |holder| !self.is_mine(holder) && !self.gave_up(holder);
         !record.released && record.holder.is_some_and(another)
     }
 
@@ -344,9 +344,7 @@ impl Election {
             .watch
             .as_ref()
             .is_some_and(|w| w.compare(&record.version) == Sight::Old);
-        let ghost = record
-            .holder
-            .filter(|holder| self.given_up.contains(holder));
+        let ghost = record.holder.filter(|holder| self.gave_up(*holder));
         if let Some(holder) = ghost
             && !record.released
             && record.same_run

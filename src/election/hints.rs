@@ -47,9 +47,9 @@ impl Hints {
 
     /// Since when the record of a reply has stood as it is, as far as messages prove it.
     ///
-    /// The nonce was drawn for the very command that wrote the record, so a message that names it came
-    /// after that command was sent: nobody's window is counted from later. Where the record was
-    /// written in another run its version is younger than its nonce, which then proves nothing.
+    /// Nobody knew the nonce before this version was written, so a message that names both came after
+    /// that: nobody's window is counted from later. Where the record was written in another run its
+    /// version is younger than its nonce, which then proves nothing.
     pub fn announced(&self, record: &Record) -> Option<Time> {
         let announces = |sighting: &&Sighting| {
             let proven = sighting.nonce == record.nonce || planted!(NonceIgnored);
@@ -176,9 +176,7 @@ impl Election {
             return;
         }
         let held = self.held_by_another(&record);
-        let ghost = record
-            .holder
-            .is_some_and(|holder| self.given_up.contains(&holder));
+        let ghost = record.holder.is_some_and(|holder| self.gave_up(holder));
         let standing = matches!(self.state, State::Standing(_));
         let interval = self.poll_interval();
         if record.released && change == Change::Released {
@@ -216,5 +214,5 @@ impl Election {
     }
 }
 
-/// Above the messages of any election between two polls, and 300 kB.
+/// Above the messages of any election between two polls, and less than 1 MB of such as ours.
 const MOST_SIGHTINGS: usize = 4_096;

@@ -26,7 +26,7 @@ impl fmt::Display for Version {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Record {
     pub version: Version,
-    /// The random bits that were drawn for its last write.
+    /// Proves its last write.
     pub nonce: Nonce,
     pub token: Token,
     /// Who was granted the record last; `None` where it was created and never granted.

@@ -2,11 +2,12 @@ use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
 
-/// 64 random bits, drawn anew for every command and written with what it writes, as 16 lower-case
-/// hexadecimal digits.
+/// 64 bits, as 16 lower-case hexadecimal digits.
 ///
-/// Nobody can know them before the command was sent: a message that names them is no older than
-/// that, whoever published it. If the command creates the record, they are half of its epoch too.
+/// A command's are random, drawn anew for each, and never published. A record's come from those of the
+/// command that wrote it and from its version. So nobody can know them before that very write: a message
+/// that names them with the version is no older than it, whoever published it, and also where a network
+/// repeats the command.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Nonce(u64);
 

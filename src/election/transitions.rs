@@ -72,7 +72,7 @@ impl Election {
         let lease = Lease::new(identity, record.token, sent_at, &self.config);
         if lease.step_down_at() <= now {
             // Too late to be believed, and nobody was told: given back, and asked for again.
-            self.give_up(identity);
+            self.give_up(identity, now);
             self.release_ghost(now, identity);
             self.stand(now);
             return;
@@ -105,7 +105,7 @@ impl Election {
             return;
         };
         let lease = &term.lease;
-        self.give_up(lease.identity);
+        self.give_up(lease.identity, lease.window_end());
         self.stop_term_timers();
         self.outputs.push_back(Output::Event(Event::Lost {
             token: lease.token,
@@ -135,7 +135,7 @@ impl Election {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Idle | State::Watching | State::Suspended => None,
             State::Standing(standing) => {
-                self.give_up(standing.identity);
+                self.give_up(standing.identity, now);
                 let unanswered = |(_, open): &(u64, Identity)| *open == standing.identity;
                 if standing.may_be_granted || self.open_acquires.iter().any(unanswered) {
                     self.release_ghost(now, standing.identity);
@@ -145,7 +145,7 @@ impl Election {
             }
             State::Primary(term) => {
                 let lease = term.lease;
-                self.give_up(lease.identity);
+                self.give_up(lease.identity, now);
                 self.stop_term_timers();
                 self.bid_farewell(Farewell {
                     identity: lease.identity,
@@ -212,14 +212,14 @@ impl Election {
     }
 
     /// Remembers an identity that is not used any more.
-    pub(super) fn give_up(&mut self, identity: Identity) {
+    pub(super) fn give_up(&mut self, identity: Identity, window_end: Time) {
         if planted!(IdentityPerProcess) {
             return;
         }
         if self.given_up.len() == REMEMBERED {
             self.given_up.pop_front();
         }
-        self.given_up.push_back(identity);
+        self.given_up.push_back((identity, window_end));
     }
 
     fn stop_term_timers(&mut self) {

@@ -75,15 +75,17 @@ export declare enum EventKind {
   Lost = 7,
   /** The run has had its time; its lease is renewed no more. */
   Overrun = 8,
+  /** Nothing bounds this run, and it has held its lease for so many ms. */
+  LongRun = 9,
   /** The lease is being released under the run. */
-  Cut = 9,
-  Released = 10,
+  Cut = 10,
+  Released = 11,
   /** Something of ours broke. */
-  Failed = 11,
+  Failed = 12,
   /** Of the log: with the line. */
-  Logged = 12,
+  Logged = 13,
   /** To be answered with `turned`. */
-  Ping = 13,
+  Ping = 14,
 }
 
 /**
@@ -130,6 +132,9 @@ export declare function jobResource(prefix: string, name?: string | undefined | 
 /** Whether a promise of the layer keeps the process alive, beside those of this binary. */
 export declare function keepAlive(keep: boolean): void
 
+/** The last occurrence of a schedule at or before `at`; `null` where there is none in ten years. */
+export declare function lastOccurrence(at: number, next: (after: number) => number | null): number | null
+
 /** By which name resources know the lease of a run. */
 export declare function leaseName(resource: string, ofRunner: boolean): string
 
@@ -147,6 +152,9 @@ export declare function log(layer: number, level?: string | undefined | null): v
 
 /** No run has begun, because the grant had run out when it was noticed: it is asked for again. */
 export declare function missRun(run: number): void
+
+/** This occurrence of a schedule, or the one before it where it does not follow from that. */
+export declare function notRepeated(found: number, next: (after: number) => number | null): number
 
 /** Removes a listener; one that is gone already is left alone. */
 export declare function offPrimaryChange(listener: number): void
@@ -228,6 +236,9 @@ export declare function remainingMs(lease: number): number
  * ms to stop before that.
  */
 export declare function resign(campaign: number, drain: number): Promise<void>
+
+/** The run of a tick begins: the tick is used up. */
+export declare function startTick(run: number): void
 
 /** To a ping: the event loop turns. `excused` where standing still from here on would not be a hang. */
 export declare function turned(excused: boolean): void

@@ -6,11 +6,18 @@ const {calling, invalid} = require('./errors.js')
 const {log} = require('./log.js')
 const {MAX_MS, callable, describe, given, millis, reading, text} = require('./options.js')
 const {Run, errorOf} = require('./run.js')
-const {hand, isBounded, ofRun, ofRunner} = require('./run-options.js')
+const {hand, isBounded, isOfTick, ofRun, ofRunner, periodOf} = require('./run-options.js')
 const {storeOf} = require('./source.js')
 
 /** @typedef {import('../../index.js').RunOutcome} RunOutcome */
 /** @typedef {import('./run.js').Ending} Ending */
+
+/** Jobs of so many names are watched. */
+const MOST_WATCHED = 1_000
+
+const TOO_LONG =
+  'a job was asked for twice within half of tickEvery, which is to be the shortest time between two ' +
+  'ticks: one of them is skipped'
 
 /** Runs the jobs of a scheduler that every server has, each tick on one of them. */
 class LeaderRunner {
@@ -23,6 +30,9 @@ class LeaderRunner {
   /** @type {import('./source.js').Store} */
   #store
   #closed = false
+  /** When each job of a period was asked for last, and whether somebody was warned of one. */
+  #asked = new Map()
+  #warned = false
   /** The runs that have not ended.
    * @type {Set<Run>} */
   #runs = new Set()
@@ -71,15 +81,18 @@ class LeaderRunner {
    */
   async #run(name, work, skip, options) {
     let run
+    let list
     try {
       const asked = reading(() => this.#ask(name, work, skip, options))
       if (this.#closed) return {outcome: 'skipped', reason: 'closed'}
-      hand(asked.list)
+      list = asked.list
+      hand(list)
       run = new Run(asked, work)
     } catch (error) {
       log('error', 'a job could not be run', {prefix: this.#prefix, error})
       return {outcome: 'failed', error}
     }
+    this.#watchPeriod(run.resource, periodOf(list))
     this.#runs.add(run)
     const ending = await run.ending
     this.#runs.delete(run)
@@ -96,6 +109,25 @@ class LeaderRunner {
     }
     run.keep(false)
     return outcomeOf(run.resource, ending)
+  }
+
+  /**
+   * A server asks once for each tick. One that asks again for the tick that it has just asked for has been given
+   * too long a period, and would skip what nobody runs.
+   *
+   * @param {string} resource
+   * @param {number} period NaN where none names the tick
+   */
+  #watchPeriod(resource, period) {
+    if (Number.isNaN(period) || this.#warned) return
+    const now = performance.now()
+    const soon = now - this.#asked.get(resource) < period / 2
+    // A name that is never used again is not kept for ever.
+    if (this.#asked.size >= MOST_WATCHED) this.#asked.clear()
+    this.#asked.set(resource, now)
+    if (!soon) return
+    this.#warned = true
+    log('warn', TOO_LONG, {prefix: this.#prefix, resource, tickEvery: period})
   }
 
   /**
@@ -116,6 +148,7 @@ class LeaderRunner {
       resource,
       list,
       bounded: isBounded(list),
+      ofTick: isOfTick(list),
     }
   }
 }

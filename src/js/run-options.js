@@ -5,6 +5,7 @@
 const {numbers} = require('./core.js')
 const {invalid} = require('./errors.js')
 const {describe, given, millis, millisOrFalse} = require('./options.js')
+const {scheduled} = require('./ticks.js')
 
 /** @typedef {import('./options.js').Given} Given */
 
@@ -33,15 +34,26 @@ const OF_RUN = ['tick', 'tickEvery', 'minHold', 'maxRun']
 
 /**
  * A list of numbers as the binary reads it, NaN for what was not given: whether it is a runner's, then ttl, minHold,
- * wait, acquireTimeout, maxRun, stallTimeout, exitTimeout, tick, tickEvery, tickMemory.
+ * wait, acquireTimeout, maxRun, stallTimeout, exitTimeout, tick, tickEvery, tickMemory, and a tick that was found.
  *
  * @typedef {number[]} Numbers
  */
 
-const [OF_A_RUNNER, TTL, MIN_HOLD, WAIT, ACQUIRE, MAX_RUN, STALL, EXIT, TICK, EVERY, MEMORY] = [
-  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
-]
-const COUNT = 11
+const [
+  OF_A_RUNNER,
+  TTL,
+  MIN_HOLD,
+  WAIT,
+  ACQUIRE,
+  MAX_RUN,
+  STALL,
+  EXIT,
+  TICK,
+  EVERY,
+  MEMORY,
+  FOUND,
+] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
+const COUNT = 12
 
 /**
  * Those of `withLease`, with its signal.
@@ -101,6 +113,16 @@ function hand(list) {
 const isBounded = (list) => !Number.isNaN(list[MAX_RUN])
 
 /**
+ * The shortest time between two ticks, where that names them.
+ *
+ * @param {Numbers} list
+ */
+const periodOf = (list) => list[EVERY] ?? Number.NaN
+
+/** @param {Numbers} list */
+const isOfTick = (list) => [TICK, EVERY, FOUND].some((at) => !Number.isNaN(list[at]))
+
+/**
  * @param {Numbers} list
  * @param {Given} read
  */
@@ -131,7 +153,9 @@ function readTick(list, read) {
     throw invalid('tick and tickEvery were both given: one of them names the tick')
   }
   put(list, EVERY, every)
-  if (read.tick !== undefined) list[TICK] = timeOf(read.tick)
+  if (read.tick === undefined) return
+  const {at, found} = scheduled(read.tick)
+  list[found ? FOUND : TICK] = at
 }
 
 /**
@@ -141,20 +165,6 @@ function readTick(list, read) {
  */
 function put(list, at, number) {
   if (number !== undefined) list[at] = number
-}
-
-/**
- * The time of a date, also of one of another realm, as Jest's tests have them.
- *
- * @param {unknown} tick
- */
-function timeOf(tick) {
-  if (Object.prototype.toString.call(tick) !== '[object Date]') {
-    throw invalid(`tick must be a valid Date, got ${describe(tick)}`)
-  }
-  const time = Number(Date.prototype.getTime.call(tick))
-  if (Number.isNaN(time)) throw invalid('tick must be a valid Date, got an invalid one')
-  return time
 }
 
 /**
@@ -172,6 +182,8 @@ function signalOf({signal}) {
 
 exports.hand = hand
 exports.isBounded = isBounded
+exports.isOfTick = isOfTick
+exports.periodOf = periodOf
 exports.ofRun = ofRun
 exports.ofRunner = ofRunner
 exports.ofWithLease = ofWithLease

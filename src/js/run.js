@@ -29,6 +29,7 @@ const {log} = require('./log.js')
  * @property {string} resource
  * @property {string} [prefix] that of its runner, for the log
  * @property {boolean} bounded it has a `maxRun`: its caller is answered in any case
+ * @property {boolean} ofTick others wait to learn that it has begun
  */
 
 /** @type {Map<number, Ending['kind']>} */
@@ -40,6 +41,9 @@ const REFUSALS = new Map([
   [EventKind.Abandoned, 'abandoned'],
   [EventKind.Failed, 'broke'],
 ])
+
+const LONG_RUN =
+  'a run without maxRun has held its lease for long: nobody else can run it meanwhile'
 
 class Run {
   /** @type {'asking' | 'granted' | 'running' | 'releasing' | 'cut' | 'abandoned' | 'over'} */
@@ -132,6 +136,7 @@ class Run {
       case 'running':
         if (kind === EventKind.Lost) return this.#lose(/** @type {Loss} */ (extras[number]))
         if (kind === EventKind.Overrun) return this.#overrun()
+        if (kind === EventKind.LongRun) return this.#warnOfLongRun(number)
         if (kind === EventKind.Cut || kind === EventKind.Failed) {
           if (!this.#loss) this.#lose(kind === EventKind.Cut ? 'resigned' : 'internal')
           this.#stage = 'cut'
@@ -175,6 +180,7 @@ class Run {
     }
     this.#stage = 'running'
     this.keep(this.#asked.bounded)
+    if (this.#asked.ofTick) addon.startTick(this.id)
     this.#lease = new Lease(this.id, this.#asked, this.#token)
     try {
       this.#settle(false, await work(this.#lease))
@@ -228,6 +234,13 @@ class Run {
       })
     }
     this.#abort()
+  }
+
+  /** @param {number} heldMs */
+  #warnOfLongRun(heldMs) {
+    const {prefix, resource} = this.#asked
+    const fields = {prefix, resource, heldMs}
+    log('warn', LONG_RUN, fields)
   }
 
   #overrun() {

@@ -2,7 +2,7 @@
 
 const {callable, reading, text} = require('./options.js')
 const {Run, errorOf} = require('./run.js')
-const {hand, isBounded, ofWithLease} = require('./run-options.js')
+const {hand, isBounded, isOfTick, ofWithLease} = require('./run-options.js')
 const {storeOf} = require('./source.js')
 
 /** @type {typeof import('../../index.js').withLease} */
@@ -36,7 +36,14 @@ function ask(redis, resource, options, run) {
   const name = text('resource', resource)
   const {list, signal} = ofWithLease(options)
   callable('run', run)
-  return {resource: name, list, signal, bounded: isBounded(list), store: storeOf(redis)}
+  return {
+    resource: name,
+    list,
+    signal,
+    bounded: isBounded(list),
+    ofTick: isOfTick(list),
+    store: storeOf(redis),
+  }
 }
 
 exports.withLease = withLease

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use crate::election::ConfigError;
+use crate::election::scoped::TickName;
 
 /// Refuses a prefix with an empty hash tag. Redis looks at the first pair of braces of a key alone; where
 /// there is nothing between them, ours behind it name no slot, and a cluster scatters the keys.
@@ -66,8 +67,11 @@ impl ScopedKeys {
     }
 
     /// What remembers that a tick was granted, in the slot of the lease.
-    pub fn tick(&self, at: i64) -> Arc<str> {
-        format!("{}:tick:{at}", self.lease).into()
+    pub fn tick(&self, name: TickName) -> Arc<str> {
+        match name {
+            TickName::At(at) => format!("{}:tick:{at}", self.lease).into(),
+            TickName::Present => format!("{}:tick", self.lease).into(),
+        }
     }
 }
 
@@ -130,7 +134,11 @@ mod tests {
                 },
                 "chronos:mail",
             );
-            assert_eq!(tag(&keys.lease), tag(&keys.tick(1_795)), "{prefix}");
+            assert_eq!(
+                tag(&keys.lease),
+                tag(&keys.tick(TickName::At(1_795))),
+                "{prefix}"
+            );
         }
         for prefix in ["{}", "app:{}:", "{}{app}"] {
             let refusal = check_key_prefix(prefix).unwrap_err().to_string();
@@ -143,7 +151,11 @@ mod tests {
                 },
                 "chronos:mail",
             );
-            assert_ne!(tag(&keys.lease), tag(&keys.tick(1_795)), "{prefix}");
+            assert_ne!(
+                tag(&keys.lease),
+                tag(&keys.tick(TickName::At(1_795))),
+                "{prefix}"
+            );
         }
     }
 
@@ -151,7 +163,10 @@ mod tests {
     fn all_keys_of_a_resource_share_its_slot() {
         let keys = ScopedKeys::new(APP, "chronos:mail");
         assert_eq!(&*keys.lease, "app:lease:{chronos:mail}");
-        assert_eq!(&*keys.tick(1_795), "app:lease:{chronos:mail}:tick:1795");
+        let at = keys.tick(TickName::At(1_795));
+        assert_eq!(&*at, "app:lease:{chronos:mail}:tick:1795");
+        let present = keys.tick(TickName::Present);
+        assert_eq!(&*present, "app:lease:{chronos:mail}:tick");
         assert_eq!(&*keys.releases, "app:lease:{chronos:mail}:released:4");
     }
 }

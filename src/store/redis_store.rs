@@ -149,13 +149,15 @@ impl ScopedStore for RedisStore {
     fn send_scoped(&self, resource: &str, request: &ScopedRequest) -> Answering<ScopedOutcome> {
         let ttl = match &request.command {
             ScopedCommand::Acquire { ttl, .. } | ScopedCommand::Renew { ttl, .. } => Some(*ttl),
-            ScopedCommand::Release { .. } | ScopedCommand::Withdraw { .. } => None,
+            ScopedCommand::Begin { .. }
+            | ScopedCommand::Release { .. }
+            | ScopedCommand::Withdraw { .. } => None,
         };
         let keys = ScopedKeys::new(self.place(), resource);
         let invocation = scoped::invocation(&keys, &request.command);
         let command = request.command.clone();
         self.ask(invocation, None, ttl, request.bound, move |value, _| {
-            scoped::decode_outcome(&command, value)
+            scoped::decode_outcome(&keys.lease, &command, value)
         })
     }
 

@@ -21,6 +21,9 @@ pub(super) fn decode_reply(value: &Value, subscribed: bool) -> Result<Reply, Fai
 
 /// What arrived on the changes channel; `None` for what is not a message of this protocol version.
 pub(super) fn decode_message(payload: &[u8]) -> Option<Message> {
+    if payload.len() > LONGEST_MESSAGE {
+        return None;
+    }
     let text = String::from_utf8_lossy(payload);
     let fields: Vec<&str> = text.splitn(12, ' ').collect();
     let [
@@ -56,6 +59,9 @@ pub(super) fn decode_message(payload: &[u8]) -> Option<Message> {
         listeners: listeners.parse().ok()?,
     })
 }
+
+/// More than any of ours has. Anybody may publish, and thousands are remembered for a while.
+const LONGEST_MESSAGE: usize = 2_048;
 
 fn parse_reply(value: &Value, subscribed: bool) -> Option<Result<Reply, Failure>> {
     let Value::Array(values) = value else {
@@ -263,6 +269,7 @@ mod tests {
             (2, "9007199254740992"),
             (3, "xyz"),
             (5, "xyz"),
+            (6, "+5"),
             (6, "1e3"),
             (6, "9007199254740992"),
             (6, "99999999999999999999999"),
@@ -314,7 +321,9 @@ mod tests {
     #[test]
     fn odd_messages_are_ignored() {
         let beyond = "9007199254740992";
-        let odd: [&[u8]; 8] = [
+        let run = "ab".repeat(LONGEST_MESSAGE / 2);
+        let endless = format!("1 created 0 00000000000000ff {run} 000000000000beef 0 - 5000 0 0 ");
+        let odd: [&[u8]; 9] = [
             b"",
             b"hello",
             b"\xff\xfe \x00",
@@ -323,6 +332,7 @@ mod tests {
             &created("1", "created", beyond, "0"),
             &created("1", "created", "0", beyond),
             b"1 created 0 00000000000000ff ab:cd 000000000000beef 0 - 5000 0",
+            endless.as_bytes(),
         ];
         for payload in odd {
             let shown = String::from_utf8_lossy(payload);

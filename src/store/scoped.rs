@@ -12,7 +12,7 @@ use crate::election::{Failure, Identity, Token};
 
 pub(super) fn invocation(keys: &ScopedKeys, command: &ScopedCommand) -> Invocation {
     let with_tick = |tick: &Option<Tick>| {
-        let tick = tick.map(|tick| keys.tick(tick.at));
+        let tick = tick.map(|tick| keys.tick(tick.name));
         [Some(keys.lease.clone()), tick]
             .into_iter()
             .flatten()
@@ -29,12 +29,18 @@ pub(super) fn invocation(keys: &ScopedKeys, command: &ScopedCommand) -> Invocati
             let arguments = [Some(identity.to_string()), Some(millis(ttl)), memory];
             Invocation::new(&ACQUIRE, with_tick(tick), arguments.into_iter().flatten())
         }
+        ScopedCommand::Begin { identity, token } => {
+            let arguments = [mine(*token, *identity)];
+            Invocation::new(&BEGIN, vec![keys.lease.clone()], arguments)
+        }
         ScopedCommand::Renew {
             identity,
             token,
             ttl,
+            begun,
         } => {
-            let arguments = [held(*token, *identity), millis(ttl)];
+            let begun = u8::from(*begun).to_string();
+            let arguments = [mine(*token, *identity), millis(ttl), begun];
             Invocation::new(&RENEW, vec![keys.lease.clone()], arguments)
         }
         ScopedCommand::Release {
@@ -43,7 +49,7 @@ pub(super) fn invocation(keys: &ScopedKeys, command: &ScopedCommand) -> Invocati
             min_hold,
         } => {
             let arguments = [
-                held(*token, *identity),
+                mine(*token, *identity),
                 min_hold.as_micros().to_string(),
                 keys.releases.to_string(),
             ];
@@ -56,13 +62,14 @@ pub(super) fn invocation(keys: &ScopedKeys, command: &ScopedCommand) -> Invocati
     }
 }
 
-/// The value of the key while the lease is held.
-fn held(token: Token, identity: Identity) -> String {
-    format!("{token} {identity}")
+/// How the value of the key begins while the lease is held by this one.
+fn mine(token: Token, identity: Identity) -> String {
+    format!("{token} {identity} ")
 }
 
 /// Reads the answer of the script that a command calls.
 pub(super) fn decode_outcome(
+    key: &str,
     command: &ScopedCommand,
     value: &Value,
 ) -> Result<ScopedOutcome, Failure> {
@@ -72,7 +79,14 @@ pub(super) fn decode_outcome(
     match (command, value) {
         (ScopedCommand::Acquire { .. }, Value::Int(token)) => {
             let token = u64::try_from(*token).map_err(|_| unknown())?;
-            Ok(ScopedOutcome::Granted(Token::new(token)))
+            let token = Token::new(token);
+            if token > Token::MAX {
+                return Err(Failure::Denied {
+                    cause: format!("{key} was granted with the token {token}, above 2^53 - 1")
+                        .into(),
+                });
+            }
+            Ok(ScopedOutcome::Granted(token))
         }
         (ScopedCommand::Acquire { .. }, Value::Array(fields)) => {
             let fields: Vec<_> = fields.iter().filter_map(text).collect();
@@ -81,11 +95,14 @@ pub(super) fn decode_outcome(
                     let millis = millis.parse().map_err(|_| unknown())?;
                     Ok(ScopedOutcome::Held(Duration::from_millis(millis)))
                 }
+                ["pending"] => Ok(ScopedOutcome::Pending),
                 ["ran"] => Ok(ScopedOutcome::Ran),
                 ["denied", why] => Err(Failure::Denied { cause: why.into() }),
                 _ => Err(unknown()),
             }
         }
+        (ScopedCommand::Begin { .. }, Value::Int(1)) => Ok(ScopedOutcome::Begun),
+        (ScopedCommand::Begin { .. }, Value::Int(0)) => Ok(ScopedOutcome::NotMine),
         (ScopedCommand::Renew { .. }, Value::Int(1)) => Ok(ScopedOutcome::Renewed),
         (ScopedCommand::Renew { .. }, Value::Int(0)) => Ok(ScopedOutcome::Gone),
         (ScopedCommand::Renew { .. }, Value::Int(-1)) => Ok(ScopedOutcome::Superseded),
@@ -114,9 +131,43 @@ fn text(value: &Value) -> Option<&str> {
 
 static ACQUIRE: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/scoped/acquire.lua")));
+static BEGIN: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/scoped/begin.lua")));
 static RENEW: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/scoped/renew.lua")));
 static RELEASE: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/scoped/release.lua")));
 static WITHDRAW: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/scoped/withdraw.lua")));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACQUIRE: ScopedCommand = ScopedCommand::Acquire {
+        identity: Identity::new(1),
+        ttl: Duration::from_secs(5),
+        tick: None,
+    };
+
+    fn granted(token: i64) -> Result<ScopedOutcome, Failure> {
+        decode_outcome("lease:{mail}", &ACQUIRE, &Value::Int(token))
+    }
+
+    #[test]
+    fn a_token_above_the_largest_safe_integer_is_none() {
+        let largest = Token::MAX.get() as i64;
+        assert_eq!(granted(largest), Ok(ScopedOutcome::Granted(Token::MAX)));
+        for beyond in [largest + 1, i64::MAX] {
+            let cause =
+                format!("lease:{{mail}} was granted with the token {beyond}, above 2^53 - 1");
+            assert_eq!(
+                granted(beyond),
+                Err(Failure::Denied {
+                    cause: cause.into()
+                })
+            );
+        }
+        assert!(matches!(granted(-1), Err(Failure::Unknown { .. })));
+    }
+}

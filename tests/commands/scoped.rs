@@ -18,7 +18,7 @@ pub fn scoped(command: ScopedCommand) -> ScopedRequest {
 
 pub fn tick(at: i64) -> Option<Tick> {
     let memory = Duration::from_secs(3600);
-    Some(Tick { at, memory })
+    Some(Tick::at(at, memory))
 }
 
 pub fn acquire(identity: Identity) -> ScopedCommand {
@@ -33,11 +33,16 @@ pub fn acquire_with(identity: Identity, ttl: Duration, tick: Option<Tick>) -> Sc
     }
 }
 
+pub fn begin(identity: Identity, token: Token) -> ScopedCommand {
+    ScopedCommand::Begin { identity, token }
+}
+
 pub fn renew(identity: Identity, token: Token) -> ScopedCommand {
     ScopedCommand::Renew {
         identity,
         token,
         ttl: TTL * 2,
+        begun: true,
     }
 }
 

@@ -50,6 +50,8 @@ pub enum Planted {
     ReassertAfterRelease,
     /// A message's time counts for a watch although its nonce is not that of the write.
     NonceIgnored,
+    /// A write is published with its command's own nonce, which a repetition names again.
+    NonceOfCommand,
     /// The floor is raised by what a message says.
     FloorFromMessages,
     /// Every message may make a candidate ask.
@@ -80,6 +82,18 @@ pub enum Planted {
     TokenForgotten,
     /// Whoever ends a run waits for the answer to its release, though the lease has run out.
     ReleaseAwaitsReply,
+    /// A tick is refused as run though its holder has not begun.
+    PendingCountsAsRun,
+    /// A renewal says that the run has begun, whether it has or not.
+    RenewalBegins,
+    /// A grant is taken back though its run has begun.
+    WithdrawnAfterItBegan,
+    /// One question may take all of the time that its caller has.
+    OneQuestionTakesAll,
+    /// Each message of a release makes every waiter ask.
+    EveryMessageAsks,
+    /// A time that the store keeps is believed however far away it is.
+    StoredTimeBelieved,
 }
 
 thread_local! {
@@ -88,7 +102,7 @@ thread_local! {
 
 impl Planted {
     /// What the simulation of elections has to find.
-    pub const OF_ELECTIONS: [Planted; 27] = [
+    pub const OF_ELECTIONS: [Planted; 28] = [
         Planted::WindowFromReply,
         Planted::NoDriftMargins,
         Planted::NoStepDownMargin,
@@ -112,6 +126,7 @@ impl Planted {
         Planted::EpochFromCaller,
         Planted::ReassertAfterRelease,
         Planted::NonceIgnored,
+        Planted::NonceOfCommand,
         Planted::FloorFromMessages,
         Planted::MessagesUnbounded,
         Planted::UnreadableIsLost,
@@ -119,7 +134,7 @@ impl Planted {
     ];
 
     /// What the simulation of scoped leases has to find, some of it mistakes in both.
-    pub const OF_SCOPED_LEASES: [Planted; 16] = [
+    pub const OF_SCOPED_LEASES: [Planted; 22] = [
         Planted::WindowFromReply,
         Planted::NoDriftMargins,
         Planted::NoStepDownMargin,
@@ -136,6 +151,12 @@ impl Planted {
         Planted::MinHoldIgnored,
         Planted::TokenForgotten,
         Planted::ReleaseAwaitsReply,
+        Planted::PendingCountsAsRun,
+        Planted::RenewalBegins,
+        Planted::WithdrawnAfterItBegan,
+        Planted::OneQuestionTakesAll,
+        Planted::EveryMessageAsks,
+        Planted::StoredTimeBelieved,
     ];
 
     pub fn is_on(self) -> bool {

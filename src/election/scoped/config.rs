@@ -1,7 +1,8 @@
 use std::time::Duration;
 
+use super::{Tick, TickName};
 use crate::election::config::{drift_margins, shown_ms, shown_ttl, step_down_margin};
-use crate::election::{ConfigError, MAX_TTL};
+use crate::election::{ConfigError, MAX_TTL, planted};
 
 /// What one run's lease is asked for with. Everything else follows from the ttl.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,15 +17,8 @@ pub struct ScopedConfig {
     pub wait: Duration,
     /// How long a store that does not answer is waited for.
     pub acquire_timeout: Duration,
-}
-
-/// One tick of a schedule, the same on all servers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Tick {
-    /// The scheduled time, in milliseconds since 1970.
-    pub at: i64,
-    /// For how long it is remembered that it was granted.
-    pub memory: Duration,
+    /// The run ends by itself, or is told to: nobody has to be warned of a long one.
+    pub bounded: bool,
 }
 
 pub const MIN_SCOPED_TTL: Duration = Duration::from_millis(100);
@@ -46,6 +40,7 @@ impl ScopedConfig {
             tick: None,
             wait: Duration::ZERO,
             acquire_timeout: (ttl / 2).min(LONGEST_DEFAULT_ACQUIRE_TIMEOUT),
+            bounded: false,
         }
     }
 
@@ -80,8 +75,19 @@ impl ScopedConfig {
         between("wait", self.wait, Duration::ZERO, MAX_WAIT, "")?;
         let least = Duration::from_millis(10);
         between("acquireTimeout", self.acquire_timeout, least, MAX_WAIT, "")?;
-        if let Some(tick) = self.tick {
-            between("tickMemory", tick.memory, ttl, MAX_TICK_MEMORY, "")?;
+        match self.tick {
+            Some(Tick {
+                name: TickName::At(_),
+                memory,
+            }) => between("tickMemory", memory, ttl, MAX_TICK_MEMORY, "")?,
+            Some(Tick {
+                name: TickName::Present,
+                memory,
+            }) => {
+                let least = Duration::from_millis(2);
+                between("tickEvery", memory * 2, least, MAX_TICK_MEMORY, "")?;
+            }
+            None => {}
         }
         Ok(())
     }
@@ -106,6 +112,36 @@ impl ScopedConfig {
         self.ttl / 6
     }
 
+    /// The same for a question of a caller: one that is lost must leave time for others.
+    pub fn question_bound(&self) -> Duration {
+        let share = (self.acquire_timeout / 3).max(LEAST_QUESTION);
+        match planted!(OneQuestionTakesAll) {
+            true => self.command_bound(),
+            false => self.command_bound().min(share),
+        }
+    }
+
+    /// How long another is waited for that was granted our tick and has not begun to run: a little longer
+    /// than our own `acquire_timeout`, by when one of the same that hears no answer has withdrawn.
+    pub fn patience(&self) -> Duration {
+        self.acquire_timeout + self.acquire_timeout / 8 + LEAST_QUESTION
+    }
+
+    /// The longest pause between two looks whether it has begun.
+    pub fn longest_look(&self) -> Duration {
+        (self.acquire_timeout / 8).max(FIRST_LOOK)
+    }
+
+    /// Within this, messages make a waiter ask four times at most.
+    pub fn release_interval(&self) -> Duration {
+        (self.ttl / 24).clamp(LEAST_QUESTION, Duration::from_secs(1))
+    }
+
+    /// A run that has held its lease for so long is worth a warning where nothing bounds it.
+    pub fn long_run(&self) -> Duration {
+        (self.ttl * 10).max(LEAST_LONG_RUN)
+    }
+
     /// The pause before the first repetition of a failed command; it doubles up to
     /// [`ScopedConfig::command_bound`].
     pub fn first_retry(&self) -> Duration {
@@ -114,3 +150,7 @@ impl ScopedConfig {
 }
 
 const FIRST_RETRY: Duration = Duration::from_millis(50);
+/// The pause before the first look whether the run of another's tick has begun.
+pub(super) const FIRST_LOOK: Duration = Duration::from_millis(10);
+const LEAST_QUESTION: Duration = Duration::from_millis(100);
+const LEAST_LONG_RUN: Duration = Duration::from_secs(60);

@@ -1,12 +1,37 @@
-//! What the store's answers change.
+//! What the store's answers and the messages of releases change.
 
 use std::time::Duration;
 
+use super::config::FIRST_LOOK;
 use super::scoped_lease::{Hold, Run, State};
 use super::{Refusal, ScopedLease, ScopedOutcome, ScopedOutput, ScopedRequest};
 use crate::election::{Failure, Grant, Reason, Time, planted};
 
 impl ScopedLease {
+    /// Somebody released the resource; it can be had after `delay`.
+    pub fn handle_message(&mut self, now: Time, delay: Duration) {
+        self.handle_timeout(now);
+        match self.state {
+            State::Waiting { .. } | State::Pending { .. } => {
+                self.hear_release(now + delay);
+                self.handle_timeout(now);
+            }
+            // The answer that is on its way may be from before that release.
+            State::Asking { .. } => self.freed_at = Some(now + delay),
+            _ => {}
+        }
+    }
+
+    /// A release was heard of, and can be had from `at`.
+    pub(super) fn hear_release(&mut self, at: Time) {
+        let at = self.releases.ask_at(at, self.config.release_interval());
+        // A message may be late: what is awaited may be nearer than what it tells of.
+        let nearer = self.timers.heard.is_none_or(|heard| at < heard);
+        if nearer {
+            self.timers.heard = Some(at);
+        }
+    }
+
     pub(super) fn hear_reply(
         &mut self,
         now: Time,
@@ -35,6 +60,7 @@ impl ScopedLease {
             State::Leaving { .. } => self.hear_left(now, sent_at, reply),
             State::Idle
             | State::Waiting { .. }
+            | State::Pending { .. }
             | State::Overrun(_)
             | State::Lost { .. }
             | State::Ended => {}
@@ -56,7 +82,12 @@ impl ScopedLease {
                     return self.ask(now, wait_until);
                 }
                 self.timers.clear();
-                self.run = Run::Begun;
+                self.run = Run::Granted;
+                self.pending = None;
+                self.granted_at = now;
+                if !self.config.bounded {
+                    self.timers.long = Some(now + self.config.long_run());
+                }
                 let step_down_at = self.hold(token, sent_at);
                 self.outputs.push_back(ScopedOutput::Granted(Grant {
                     token,
@@ -71,15 +102,37 @@ impl ScopedLease {
                 self.state = State::Waiting { wait_until };
                 // Redis tells whole milliseconds, and lets a key go with the next one.
                 let runs_out_at = now + remaining + Duration::from_millis(1);
-                let again = match self.freed_at.take() {
-                    Some(freed_at) => runs_out_at.min(freed_at.max(now)),
-                    None => runs_out_at,
-                };
-                self.timers.again = Some(again.min(wait_until));
+                self.timers.again = Some(runs_out_at.min(wait_until));
+                if let Some(freed_at) = self.freed_at.take() {
+                    self.hear_release(freed_at.max(now));
+                }
+            }
+            Ok(ScopedOutcome::Pending) if !planted!(PendingCountsAsRun) => {
+                self.look_again(now, wait_until);
             }
             Ok(_) => self.refuse(now, Refusal::Ran),
             Err(Failure::Denied { cause }) => self.refuse(now, Refusal::Denied { cause }),
             Err(_) => self.repeat(now, sent_at),
+        }
+    }
+
+    /// Who was granted the tick may give it back yet: in the end it would be run by nobody.
+    fn look_again(&mut self, now: Time, wait_until: Time) {
+        self.timers.give_up = None;
+        let patience = now + self.config.patience();
+        let (until, looked) = self.pending.unwrap_or((patience, 0));
+        if now >= until {
+            return self.refuse(now, Refusal::Ran);
+        }
+        self.pending = Some((until, looked.saturating_add(1)));
+        self.state = State::Pending { wait_until };
+        let factor = 1_u32.checked_shl(looked).unwrap_or(u32::MAX);
+        let longest = self.config.longest_look();
+        let nominal = FIRST_LOOK.saturating_mul(factor).min(longest);
+        let again = now + nominal / 2 + self.random.up_to(nominal / 2);
+        self.timers.again = Some(again.min(until));
+        if let Some(freed_at) = self.freed_at.take() {
+            self.hear_release(freed_at.max(now));
         }
     }
 

@@ -2,9 +2,58 @@
 
 use super::scoped_lease::{Hold, Run, State};
 use super::{Refusal, ScopedCommand, ScopedLease, ScopedOutput};
-use crate::election::{Time, planted};
+use crate::election::{Reason, Time, planted};
 
 impl ScopedLease {
+    /// The caller wants it no more. Where it was granted and the run has not begun, the grant is taken
+    /// back: the tick is not used up.
+    pub fn abandon(&mut self, now: Time) {
+        self.handle_timeout(now);
+        match self.run {
+            Run::NotBegun => self.refuse(now, Refusal::Abandoned),
+            Run::Begun if !planted!(WithdrawnAfterItBegan) => self.release(now),
+            Run::Granted | Run::Begun => {
+                self.run = Run::Over;
+                if !matches!(self.state, State::Holding(_) | State::Overrun(_)) {
+                    self.tell_released();
+                }
+                self.leave(now, self.withdrawal());
+            }
+            Run::Over | Run::Answered => {}
+        }
+    }
+
+    /// The run is over.
+    pub fn release(&mut self, now: Time) {
+        self.handle_timeout(now);
+        match self.run {
+            Run::NotBegun => return self.refuse(now, Refusal::Abandoned),
+            Run::Granted | Run::Begun => self.run = Run::Over,
+            Run::Over | Run::Answered => return,
+        }
+        match self.state {
+            State::Holding(hold) | State::Overrun(hold) => self.leave_hold(now, hold),
+            State::Lost { kept } => {
+                self.tell_released();
+                match kept {
+                    Some(hold) => self.leave_hold(now, hold),
+                    None => self.end(),
+                }
+            }
+            // It was given up for a loop that hangs, and the run has now noticed.
+            _ => self.tell_released(),
+        }
+    }
+
+    /// The event loop that runs the job hangs: nobody knows whether it ever goes on.
+    pub fn stall(&mut self, now: Time) {
+        self.handle_timeout(now);
+        if let State::Holding(hold) = self.state {
+            self.tell_lost(hold, Reason::Stalled);
+            self.leave_hold(now, hold);
+        }
+    }
+
     pub(super) fn tell_released(&mut self) {
         if self.run == Run::Over {
             self.run = Run::Answered;
@@ -60,7 +109,7 @@ impl ScopedLease {
     /// Nothing is on its way any more. The run may still go on.
     pub(super) fn leave_off(&mut self) {
         match self.run {
-            Run::Begun => self.rest(State::Lost { kept: None }),
+            Run::Granted | Run::Begun => self.rest(State::Lost { kept: None }),
             _ => self.end(),
         }
     }

@@ -13,10 +13,14 @@ pub enum ScopedCommand {
         /// Refused where another has been granted the lease for this tick.
         tick: Option<Tick>,
     },
+    /// The run has begun: whoever asks for its tick need not wait any more to learn that.
+    Begin { identity: Identity, token: Token },
     Renew {
         identity: Identity,
         token: Token,
         ttl: Duration,
+        /// The run has begun, should [`ScopedCommand::Begin`] not have come.
+        begun: bool,
     },
     Release {
         identity: Identity,
@@ -49,8 +53,13 @@ pub enum ScopedOutcome {
     Granted(Token),
     /// Another holds it, or has just held it: for so long yet, if nothing is renewed or released.
     Held(Duration),
+    /// To one that asks for a tick: another was granted it, or the lease, and has not begun to run. It may
+    /// give it back yet.
+    Pending,
     /// Another was granted the lease for this tick.
     Ran,
+    /// To [`ScopedCommand::Begin`]: that is known now.
+    Begun,
     Renewed,
     /// To a renewal: another holds it.
     Superseded,
@@ -58,7 +67,7 @@ pub enum ScopedOutcome {
     Gone,
     /// It is free, or will be when its `min_hold` has passed.
     Released,
-    /// To a release or a withdrawal: the lease was not mine.
+    /// To a release or a withdrawal: the lease was not mine. To a beginning: that, or it was known.
     NotMine,
 }
 
@@ -92,6 +101,10 @@ pub enum ScopedOutput {
     /// The lease in hand is held until here.
     Extended {
         step_down_at: Time,
+    },
+    /// Nothing bounds this run, and it has held its lease for so long. Said once.
+    LongRun {
+        held: Duration,
     },
     Lost(ScopedEnd),
     /// The caller need not wait any longer: it is released, or will run out by itself.

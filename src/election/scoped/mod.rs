@@ -8,9 +8,12 @@ mod config;
 mod hearing;
 mod leaving;
 mod message;
+mod releases;
 mod scoped_lease;
+mod tick;
 mod timer;
 
-pub use config::{DEFAULT_TICK_MEMORY, MAX_TICK_MEMORY, MIN_SCOPED_TTL, ScopedConfig, Tick};
+pub use config::{DEFAULT_TICK_MEMORY, MAX_TICK_MEMORY, MIN_SCOPED_TTL, ScopedConfig};
 pub use message::{Refusal, ScopedCommand, ScopedEnd, ScopedOutcome, ScopedOutput, ScopedRequest};
 pub use scoped_lease::ScopedLease;
+pub use tick::{Tick, TickName, last_occurrence, not_repeated};

@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::releases::Releases;
 use super::timer::{Timers, take_due};
 use super::{
     Refusal, ScopedCommand, ScopedConfig, ScopedEnd, ScopedOutcome, ScopedOutput, ScopedRequest,
@@ -17,6 +18,7 @@ use crate::election::{Failure, Identity, Random, Reason, Time, Token, planted};
 /// First comes `Granted` or `Refused`. After `Granted`, `Lost` at most once; `Released` once, when
 /// [`ScopedLease::release`] or [`ScopedLease::abandon`] was called. `Ended` is the last of all, and
 /// comes after a grant only when one of the two was called. With [`ScopedLease::miss`] all begins anew.
+/// [`ScopedLease::begin`] says that the run begins: from there on nothing is taken back.
 #[derive(Clone, Debug)]
 pub struct ScopedLease {
     pub(super) config: ScopedConfig,
@@ -33,6 +35,11 @@ pub struct ScopedLease {
     pub(super) doubtful: bool,
     /// While asking: a release that was heard of since the question can be had from here.
     pub(super) freed_at: Option<Time>,
+    pub(super) releases: Releases,
+    /// Another was granted our tick and has not begun to run: looked after until then, for how often.
+    pub(super) pending: Option<(Time, u32)>,
+    /// When the lease in hand was granted, as far as we know.
+    pub(super) granted_at: Time,
     /// Commands have failed since the last answer; for how often, and why.
     pub(super) failures: u32,
     pub(super) cause: Option<Arc<str>>,
@@ -46,6 +53,10 @@ pub(super) enum State {
     },
     /// Another holds it; asked for again when it may be free.
     Waiting {
+        wait_until: Time,
+    },
+    /// Another was granted the tick, or the lease, and has not begun to run; asked for again soon.
+    Pending {
         wait_until: Time,
     },
     Holding(Hold),
@@ -74,7 +85,9 @@ pub(super) struct Hold {
 pub(super) enum Run {
     /// Nothing was granted.
     NotBegun,
-    /// It was granted, and there is no word yet that the run is over.
+    /// It was granted, and there is no word yet that the run has begun.
+    Granted,
+    /// There is no word yet that it is over.
     Begun,
     /// The caller waits for [`ScopedOutput::Released`].
     Over,
@@ -97,6 +110,9 @@ impl ScopedLease {
             in_flight: None,
             doubtful: false,
             freed_at: None,
+            releases: Releases::default(),
+            pending: None,
+            granted_at: Time::ZERO,
             failures: 0,
             cause: None,
         }
@@ -110,20 +126,22 @@ impl ScopedLease {
         }
     }
 
-    /// The caller wants it no more, and no run has begun. Where it was granted already, that is taken
-    /// back: the tick is not used up.
-    pub fn abandon(&mut self, now: Time) {
+    /// The run begins now. From here on the tick is used up, whatever comes.
+    pub fn begin(&mut self, now: Time) {
         self.handle_timeout(now);
-        match self.run {
-            Run::NotBegun => self.refuse(now, Refusal::Abandoned),
-            Run::Begun => {
-                self.run = Run::Over;
-                if !matches!(self.state, State::Holding(_) | State::Overrun(_)) {
-                    self.tell_released();
-                }
-                self.leave(now, self.withdrawal());
-            }
-            Run::Over | Run::Answered => {}
+        if self.run != Run::Granted {
+            return;
+        }
+        self.run = Run::Begun;
+        if let State::Holding(hold) = self.state
+            && self.config.tick.is_some()
+        {
+            // Nobody waits for the answer: the next renewal or the release says the same.
+            let command = ScopedCommand::Begin {
+                identity: self.identity,
+                token: hold.token,
+            };
+            self.post(now, command, self.config.command_bound());
         }
     }
 
@@ -131,7 +149,7 @@ impl ScopedLease {
     /// [`ScopedOutput::Granted`] or [`ScopedOutput::Refused`] follows, as to the first question.
     pub fn miss(&mut self, now: Time) {
         self.handle_timeout(now);
-        if self.run != Run::Begun {
+        if self.run != Run::Granted {
             return;
         }
         self.doubtful = true;
@@ -149,28 +167,6 @@ impl ScopedLease {
         }
     }
 
-    /// The run is over.
-    pub fn release(&mut self, now: Time) {
-        self.handle_timeout(now);
-        match self.run {
-            Run::NotBegun => return self.refuse(now, Refusal::Abandoned),
-            Run::Begun => self.run = Run::Over,
-            Run::Over | Run::Answered => return,
-        }
-        match self.state {
-            State::Holding(hold) | State::Overrun(hold) => self.leave_hold(now, hold),
-            State::Lost { kept } => {
-                self.tell_released();
-                match kept {
-                    Some(hold) => self.leave_hold(now, hold),
-                    None => self.end(),
-                }
-            }
-            // It was given up for a loop that hangs, and the run has now noticed.
-            _ => self.tell_released(),
-        }
-    }
-
     /// The run has had its time: renews no more, so that the lease runs out unless the run ends
     /// before that.
     pub fn overrun(&mut self) {
@@ -179,35 +175,10 @@ impl ScopedLease {
         }
     }
 
-    /// The event loop that runs the job hangs: nobody knows whether it ever goes on.
-    pub fn stall(&mut self, now: Time) {
-        self.handle_timeout(now);
-        if let State::Holding(hold) = self.state {
-            self.tell_lost(hold, Reason::Stalled);
-            self.leave_hold(now, hold);
-        }
-    }
-
     /// A process that was asked whether the lease is held has answered no: the deadline had passed.
     pub fn handle_expired(&mut self) {
         if let State::Holding(hold) = self.state {
             self.lose(hold, Reason::Expired, Some(hold));
-        }
-    }
-
-    /// Somebody released the resource; it can be had after `delay`.
-    pub fn handle_message(&mut self, now: Time, delay: Duration) {
-        self.handle_timeout(now);
-        match self.state {
-            State::Waiting { wait_until } if delay.is_zero() => self.ask(now, wait_until),
-            State::Waiting { .. } => {
-                // A message may be late: what is awaited may be nearer than what it tells of.
-                let again = self.timers.again.map(|at| at.min(now + delay));
-                self.timers.again = again;
-            }
-            // The answer that is on its way may be from before that release.
-            State::Asking { .. } => self.freed_at = Some(now + delay),
-            _ => {}
         }
     }
 
@@ -244,7 +215,18 @@ impl ScopedLease {
             self.tell_released();
             self.leave_off();
         }
+        if take_due(&mut self.timers.long, now)
+            && let State::Holding(_) = self.state
+        {
+            let held = now.since(self.granted_at);
+            self.outputs.push_back(ScopedOutput::LongRun { held });
+        }
         if take_due(&mut self.timers.again, now) | take_due(&mut self.timers.renew, now) {
+            return self.go_on(now);
+        }
+        if take_due(&mut self.timers.heard, now) {
+            self.releases
+                .note_asked(now, self.config.release_interval());
             self.go_on(now);
         }
     }
@@ -262,14 +244,15 @@ impl ScopedLease {
     pub(super) fn go_on(&mut self, now: Time) {
         match self.state.clone() {
             State::Waiting { wait_until } if now >= wait_until => self.refuse(now, Refusal::Held),
-            State::Asking { wait_until } | State::Waiting { wait_until } => {
-                self.ask(now, wait_until);
-            }
+            State::Asking { wait_until }
+            | State::Waiting { wait_until }
+            | State::Pending { wait_until } => self.ask(now, wait_until),
             State::Holding(hold) => {
                 let command = ScopedCommand::Renew {
                     identity: self.identity,
                     token: hold.token,
                     ttl: self.config.ttl,
+                    begun: self.run == Run::Begun || planted!(RenewalBegins),
                 };
                 self.send(now, command, self.timers.step_down);
             }
@@ -282,6 +265,7 @@ impl ScopedLease {
         self.state = State::Asking { wait_until };
         self.freed_at = None;
         self.timers.again = None;
+        self.timers.heard = None;
         let give_up = now + self.config.acquire_timeout;
         let give_up = *self.timers.give_up.get_or_insert(give_up);
         let command = ScopedCommand::Acquire {
@@ -310,7 +294,7 @@ impl ScopedLease {
         self.rest(State::Lost { kept });
     }
 
-    fn tell_lost(&mut self, hold: Hold, reason: Reason) {
+    pub(super) fn tell_lost(&mut self, hold: Hold, reason: Reason) {
         let token = hold.token;
         self.outputs
             .push_back(ScopedOutput::Lost(ScopedEnd { token, reason }));
@@ -344,12 +328,21 @@ impl ScopedLease {
         if remaining.is_zero() {
             return;
         }
-        self.last_id += 1;
+        let bound = match command {
+            ScopedCommand::Acquire { .. } => self.config.question_bound(),
+            _ => self.config.command_bound(),
+        };
+        self.post(now, command, bound.min(remaining));
         self.in_flight = Some(self.last_id);
+    }
+
+    /// Sends a command that no state waits for.
+    fn post(&mut self, now: Time, command: ScopedCommand, bound: Duration) {
+        self.last_id += 1;
         self.outputs.push_back(ScopedOutput::Send(ScopedRequest {
             id: self.last_id,
             sent_at: now,
-            bound: self.config.command_bound().min(remaining),
+            bound,
             command,
         }));
     }

@@ -7,6 +7,8 @@ pub(super) struct Timers {
     pub give_up: Option<Time>,
     /// Time to ask again: after a failure, or where another's lease may have ended.
     pub again: Option<Time>,
+    /// Time to ask because of a message: a release was heard of.
+    pub heard: Option<Time>,
     /// Time for the next renewal.
     pub renew: Option<Time>,
     /// The lease in hand is not held any more unless a renewal was confirmed.
@@ -15,6 +17,8 @@ pub(super) struct Timers {
     pub window_end: Option<Time>,
     /// A release that is not confirmed is sent no more: the lease has run out by itself.
     pub moot: Option<Time>,
+    /// A run that nothing bounds is long by now.
+    pub long: Option<Time>,
 }
 
 impl Timers {
@@ -22,10 +26,12 @@ impl Timers {
         let all = [
             self.give_up,
             self.again,
+            self.heard,
             self.renew,
             self.step_down,
             self.window_end,
             self.moot,
+            self.long,
         ];
         all.into_iter().flatten().min()
     }

@@ -1,3 +1,4 @@
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -179,11 +180,9 @@ impl Register {
 
         if mine && !stored.released && (same_run || planted!(LostReplyAnyRun)) {
             // The reply to our grant was lost.
-            stored.seq += 1;
-            stored.nonce = nonce;
             stored.ttl = ttl;
             stored.server = caller.clone();
-            stored.run = server.run().clone();
+            stored.count(server, nonce);
             return Ok(self.written(server, Outcome::Granted, Change::Granted));
         }
         // A late duplicate of the term just released must not take it again.
@@ -212,11 +211,9 @@ impl Register {
         stored.token = token;
         stored.holder = Some(identity);
         stored.server = caller.clone();
-        stored.run = server.run().clone();
         stored.released = false;
         stored.ttl = ttl;
-        stored.seq += 1;
-        stored.nonce = nonce;
+        stored.count(server, nonce);
         Ok(self.written(server, Outcome::Granted, Change::Granted))
     }
 
@@ -251,10 +248,9 @@ impl Register {
 
         let ours = (mine && stored.token == token) || planted!(RenewAnyIdentity);
         if ours && !stored.released && same_run {
-            stored.seq += 1;
-            stored.nonce = nonce;
             stored.ttl = ttl;
             stored.server = caller.clone();
+            stored.count(server, nonce);
             return self.written(server, Outcome::Renewed, Change::Renewed);
         }
         // Mine in another run; or made anew since, by somebody who could not read it.
@@ -270,11 +266,9 @@ impl Register {
         stored.token = token;
         stored.holder = Some(identity);
         stored.server = caller.clone();
-        stored.run = server.run().clone();
         stored.released = false;
         stored.ttl = ttl;
-        stored.seq += 1;
-        stored.nonce = nonce;
+        stored.count(server, nonce);
         self.written(server, Outcome::Renewed, Change::Renewed)
     }
 
@@ -299,9 +293,7 @@ impl Register {
             return self.unchanged(server, Outcome::NotMine);
         }
         stored.released = true;
-        stored.run = server.run().clone();
-        stored.seq += 1;
-        stored.nonce = nonce;
+        stored.count(server, nonce);
         let mut applied = self.written(server, Outcome::Released, Change::Released);
         if let Some(message) = &mut applied.message {
             message.listeners = listeners;
@@ -338,7 +330,7 @@ impl Register {
 
 impl Stored {
     fn created(server: &Server, ttl: Duration, nonce: Nonce) -> Self {
-        Stored {
+        let mut stored = Stored {
             token: Token::NONE,
             holder: None,
             server: "".into(),
@@ -354,7 +346,26 @@ impl Stored {
             nonce,
             released: false,
             ttl,
+        };
+        stored.nonce = stored.stamp(nonce);
+        stored
+    }
+
+    /// Becomes the next version, which the command with this nonce writes.
+    fn count(&mut self, server: &Server, nonce: Nonce) {
+        self.seq += 1;
+        self.run = server.run().clone();
+        self.nonce = self.stamp(nonce);
+    }
+
+    /// What is published of a command's nonce: with the version, since a network may repeat a command.
+    fn stamp(&self, nonce: Nonce) -> Nonce {
+        if planted!(NonceOfCommand) {
+            return nonce;
         }
+        let mut hasher = DefaultHasher::new();
+        (nonce, self.seq, self.epoch, &self.run).hash(&mut hasher);
+        Nonce::new(hasher.finish())
     }
 
     fn version(&self, server: &Server) -> Version {

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::election::scoped::{ScopedCommand, ScopedOutcome, Tick};
+use crate::election::scoped::{ScopedCommand, ScopedOutcome, Tick, TickName};
 use crate::election::{Identity, Token, planted};
 
 /// The keys of one scoped lease and what the scripts do with them, as plain data.
@@ -10,21 +10,34 @@ use crate::election::{Identity, Token, planted};
 #[derive(Clone, Debug, Default)]
 pub struct ScopedRegister {
     lease: Option<Expiring<Held>>,
-    ticks: HashMap<i64, Expiring<Identity>>,
+    ticks: HashMap<TickName, Expiring<Identity>>,
 }
 
 #[derive(Clone, Debug)]
 struct Expiring<T> {
     value: T,
     at: u64,
+    /// What was written with it: it never lies further ahead than that.
+    kept: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Held {
     token: Token,
     identity: Identity,
-    /// Released: nobody else is granted it before this.
-    free_at: Option<u64>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Granted for a tick whose run has not begun, as far as is known.
+    Pending,
+    Held,
+    /// Nobody else is granted it before this, which is so far from the release.
+    Released {
+        free_at: u64,
+        left: Duration,
+    },
 }
 
 /// What a command did.
@@ -39,16 +52,10 @@ impl ScopedRegister {
     pub fn apply(&mut self, now: u64, command: &ScopedCommand) -> ScopedApplied {
         self.expire(now);
         let lease = self.lease.as_ref().map(|lease| lease.value);
+        let is_held = lease.is_some_and(|held| held.is_held());
         let is_mine = |identity, token| {
-            lease.is_some_and(|held| {
-                held == Held {
-                    token,
-                    identity,
-                    free_at: None,
-                }
-            })
+            is_held && lease.is_some_and(|held| (held.identity, held.token) == (identity, token))
         };
-        let is_held = lease.is_some_and(|held| held.free_at.is_none());
         let only = |outcome| ScopedApplied {
             outcome,
             released: None,
@@ -59,13 +66,22 @@ impl ScopedRegister {
                 ttl,
                 tick,
             } => only(self.acquire(now, identity, ttl, tick)),
+            ScopedCommand::Begin { identity, token } => only(match &mut self.lease {
+                Some(lease) if is_mine(identity, token) && lease.value.stage == Stage::Pending => {
+                    lease.value.stage = Stage::Held;
+                    ScopedOutcome::Begun
+                }
+                _ => ScopedOutcome::NotMine,
+            }),
             ScopedCommand::Renew {
                 identity,
                 token,
                 ttl,
+                begun,
             } => only(match lease {
-                _ if is_mine(identity, token) || planted!(RenewAnyIdentity) && is_held => {
-                    self.put(now, token, identity, None, ttl);
+                Some(held) if is_mine(identity, token) || planted!(RenewAnyIdentity) && is_held => {
+                    let stage = if begun { Stage::Held } else { held.stage };
+                    self.put(now, token, identity, stage, ttl);
                     ScopedOutcome::Renewed
                 }
                 Some(_) => ScopedOutcome::Superseded,
@@ -92,18 +108,18 @@ impl ScopedRegister {
                     && !planted!(WithdrawKeepsTick)
                     && self
                         .ticks
-                        .get(&tick.at)
+                        .get(&tick.name)
                         .is_some_and(|t| t.value == identity)
                 {
-                    self.ticks.remove(&tick.at);
+                    self.ticks.remove(&tick.name);
                 }
                 match lease {
-                    Some(held) if held.identity == identity && held.free_at.is_none() => {
+                    Some(held) if held.identity == identity && is_held => {
                         self.free(now, held.token, identity, Duration::ZERO)
                     }
                     None if !planted!(WithdrawLeavesNoMark) => {
                         // Should the acquire come only now, it finds the lease released by itself.
-                        self.put(now, Token::NONE, identity, Some(now), LEFT_BEHIND);
+                        self.leave_behind(now, Token::NONE, identity, Duration::ZERO);
                         only(ScopedOutcome::NotMine)
                     }
                     _ => only(ScopedOutcome::NotMine),
@@ -118,6 +134,11 @@ impl ScopedRegister {
         self.lease.is_none() && self.ticks.is_empty()
     }
 
+    #[cfg(test)]
+    pub fn taker(&self, tick: TickName) -> Option<Identity> {
+        self.ticks.get(&tick).map(|taken| taken.value)
+    }
+
     fn acquire(
         &mut self,
         now: u64,
@@ -125,43 +146,67 @@ impl ScopedRegister {
         ttl: Duration,
         tick: Option<Tick>,
     ) -> ScopedOutcome {
-        let taken = tick.and_then(|tick| self.ticks.get(&tick.at));
-        if taken.is_some_and(|taker| taker.value != identity || planted!(TickRefusesItsTaker)) {
+        let taken = tick.and_then(|tick| self.ticks.get_mut(&tick.name));
+        if let Some(taken) = taken
+            && (taken.value != identity || planted!(TickRefusesItsTaker))
+        {
+            if let Some(lease) = &mut self.lease
+                && lease.value.identity == taken.value
+                && lease.value.stage == Stage::Pending
+            {
+                lease.cut(now);
+                return ScopedOutcome::Pending;
+            }
+            taken.cut(now);
             return ScopedOutcome::Ran;
         }
         let mut token = Token::new(now);
-        if let Some(Expiring { value: held, at }) = &self.lease {
-            let (held, at) = (*held, *at);
+        if let Some(lease) = &mut self.lease {
+            let held = lease.value;
             let mine = held.identity == identity;
             let wait = |until: u64| {
                 // In whole milliseconds, as Redis tells them.
                 let millis = until.saturating_sub(now).div_ceil(1_000);
                 ScopedOutcome::Held(Duration::from_millis(millis))
             };
-            match held.free_at {
-                None if mine => {
-                    self.put(now, held.token, identity, None, ttl);
+            match held.stage {
+                Stage::Pending | Stage::Held if mine => {
+                    self.put(now, held.token, identity, held.stage, ttl);
                     return ScopedOutcome::Granted(held.token);
                 }
-                None => return wait(at),
-                Some(_) if mine && !planted!(ReleasedGrantedAgain) => return wait(now),
-                Some(free_at) if now < free_at => return wait(free_at),
-                Some(_) if planted!(TokenForgotten) => {}
-                Some(_) => token = token.max(Token::new(held.token.get() + 1)),
+                Stage::Pending | Stage::Held => {
+                    lease.cut(now);
+                    return match held.stage {
+                        Stage::Pending if tick.is_some() => ScopedOutcome::Pending,
+                        _ => wait(lease.at),
+                    };
+                }
+                Stage::Released { .. } if mine && !planted!(ReleasedGrantedAgain) => {
+                    return wait(now);
+                }
+                Stage::Released { free_at, left } if now < free_at => {
+                    let left = micros(left);
+                    if free_at - now > left && !planted!(StoredTimeBelieved) {
+                        let left = Duration::from_micros(left);
+                        self.leave_behind(now, held.token, held.identity, left);
+                        return wait(now + micros(left));
+                    }
+                    return wait(free_at);
+                }
+                Stage::Released { .. } if planted!(TokenForgotten) => {}
+                Stage::Released { .. } => token = token.max(Token::new(held.token.get() + 1)),
             }
         }
-        self.put(now, token, identity, None, ttl);
+        let stage = match tick {
+            Some(_) => Stage::Pending,
+            None => Stage::Held,
+        };
+        self.put(now, token, identity, stage, ttl);
         if let Some(tick) = tick
             && !planted!(TickNotStored)
         {
-            let at = now + micros(tick.memory);
-            self.ticks.insert(
-                tick.at,
-                Expiring {
-                    value: identity,
-                    at,
-                },
-            );
+            let taken = Expiring::new(now, identity, tick.memory);
+            self.ticks.insert(tick.name, taken);
         }
         ScopedOutcome::Granted(token)
     }
@@ -173,30 +218,26 @@ impl ScopedRegister {
         identity: Identity,
         left: Duration,
     ) -> ScopedApplied {
-        let kept = left.max(LEFT_BEHIND);
-        self.put(now, token, identity, Some(now + micros(left)), kept);
+        self.leave_behind(now, token, identity, left);
         ScopedApplied {
             outcome: ScopedOutcome::Released,
             released: Some(left),
         }
     }
 
-    fn put(
-        &mut self,
-        now: u64,
-        token: Token,
-        identity: Identity,
-        free_at: Option<u64>,
-        kept: Duration,
-    ) {
-        self.lease = Some(Expiring {
-            value: Held {
-                token,
-                identity,
-                free_at,
-            },
-            at: now + micros(kept),
-        });
+    fn leave_behind(&mut self, now: u64, token: Token, identity: Identity, left: Duration) {
+        let free_at = now + micros(left);
+        let stage = Stage::Released { free_at, left };
+        self.put(now, token, identity, stage, left.max(LEFT_BEHIND));
+    }
+
+    fn put(&mut self, now: u64, token: Token, identity: Identity, stage: Stage, kept: Duration) {
+        let held = Held {
+            token,
+            identity,
+            stage,
+        };
+        self.lease = Some(Expiring::new(now, held, kept));
     }
 
     fn expire(&mut self, now: u64) {
@@ -204,6 +245,29 @@ impl ScopedRegister {
             self.lease = None;
         }
         self.ticks.retain(|_, tick| tick.at > now);
+    }
+}
+
+impl Held {
+    fn is_held(&self) -> bool {
+        !matches!(self.stage, Stage::Released { .. })
+    }
+}
+
+impl<T> Expiring<T> {
+    fn new(now: u64, value: T, kept: Duration) -> Self {
+        Expiring {
+            value,
+            at: now + micros(kept),
+            kept,
+        }
+    }
+
+    /// The clock was set back since it was written: it goes no later than if it were written now.
+    fn cut(&mut self, now: u64) {
+        if !planted!(StoredTimeBelieved) {
+            self.at = self.at.min(now + micros(self.kept));
+        }
     }
 }
 

@@ -98,7 +98,7 @@ local function read_record(mine)
   local identity, epoch, run, released = found[3], found[5], found[6], found[7]
   local named = hexadecimal(identity, 32)
   if token and token > MAX_INTEGER then
-    if not (named and identity == mine) then
+    if identity ~= mine then
       return nil, denied(KEY .. ' has a token above ' .. text(MAX_INTEGER) .. ': '
         .. string.sub(found[2], 1, 40))
     end
@@ -137,6 +137,12 @@ local function read_record(mine)
   return record
 end
 
+-- What is published of a command's nonce: nobody who has heard it can tell what the same command would
+-- publish elsewhere. A network may repeat a command.
+local function stamp(nonce, place)
+  return string.sub(redis.sha1hex(nonce .. ' ' .. place), 1, 16)
+end
+
 -- A record that never was granted, still to be written.
 --
 -- Its epoch is half the command's nonce, half the time: a late duplicate of the command that created a
@@ -146,7 +152,7 @@ local function create(record, nonce, ttl, now)
   record.created = true
   record.identity = ''
   record.seq = 0
-  record.epoch = string.sub(nonce, 1, 8) .. string.format('%08x', now % 4294967296)
+  record.epoch = string.sub(stamp(nonce, KEY), 1, 8) .. string.format('%08x', now % 4294967296)
   record.same_run = true
   record.released = false
   record.ttl = ttl
@@ -179,7 +185,8 @@ end
 -- Writes the whole record and answers with it. The message goes last and its failure changes
 -- nothing: a PUBLISH that an ACL refuses raises an error after the write took effect.
 --
--- The nonce is the command's own: a message that names it cannot be older than the command.
+-- The record's nonce comes from the command's and the version: a message that names both is not older than
+-- this write.
 local function write(outcome, change, record, nonce, now, listeners)
   if record.created then
     record.created = nil
@@ -187,11 +194,11 @@ local function write(outcome, change, record, nonce, now, listeners)
     record.seq = record.seq + 1
   end
   record.same_run = true
-  record.nonce = nonce
+  record.nonce = stamp(nonce, version_of(record))
   local released = record.released and '1' or '0'
   local written = redis.pcall('HSET', KEY, 'v', text(PROTOCOL), 'token', record.token,
     'identity', record.identity, 'seq', text(record.seq), 'epoch', record.epoch,
-    'run', record.cur, 'nonce', nonce, 'released', released, 'ttl', record.ttl, 'at', text(now),
+    'run', record.cur, 'nonce', record.nonce, 'released', released, 'ttl', record.ttl, 'at', text(now),
     'server', record.server, 'since', record.since)
   if failed(written) then
     return written
@@ -201,7 +208,7 @@ local function write(outcome, change, record, nonce, now, listeners)
   local identity = record.identity ~= '' and record.identity or '-'
   -- The server's name comes last: it may contain spaces.
   local heard = redis.pcall('PUBLISH', CHANNEL, table.concat({text(PROTOCOL), change,
-    text(record.seq), record.epoch, record.cur, nonce, record.token, identity, record.ttl, released,
+    text(record.seq), record.epoch, record.cur, record.nonce, record.token, identity, record.ttl, released,
     listeners or '0', record.server}, ' '))
   return answer(outcome, record, not failed(heard) and text(heard) or '-1')
 end

@@ -1,6 +1,7 @@
 //! Somebody who hears every message and publishes others: a person, or another election whose messages
 //! come by mistake.
 
+use super::candidate::Envelope;
 use super::draw::Draw;
 use super::kind::Kind;
 use super::plan::micros;
@@ -13,11 +14,14 @@ pub struct Forger {
     heard: Vec<Message>,
     /// The election of another database.
     foreign: Option<Record>,
+    /// The network repeats this command when the next has been executed; that is foretold.
+    repeated: Option<Envelope>,
 }
 
 impl World {
-    /// A write is about to be published.
-    pub fn forge(&mut self, node: usize, message: &Message) {
+    /// What `envelope` asked for is about to be published.
+    pub fn forge(&mut self, node: usize, envelope: &Envelope, message: &Message) {
+        self.repeat(node);
         let strikes = self.strikes(Kind::Forge);
         if self.plan.intensity[Kind::Forge as usize] > 0 {
             self.forger.heard.push(message.clone());
@@ -35,6 +39,27 @@ impl World {
             self.queue
                 .push(self.now + after, Happening::Forged { node, message });
         }
+        if self.plan.intensity[Kind::DuplicateRequest as usize] > 0 {
+            self.foretell(node, envelope, message);
+        }
+    }
+
+    /// Announces the version that this command leads to when it is executed again after the next one.
+    fn foretell(&mut self, node: usize, envelope: &Envelope, message: &Message) {
+        let mut message = message.clone();
+        message.record.version.seq += 2;
+        self.queue
+            .push(self.now, Happening::Forged { node, message });
+        self.forger.repeated = Some(envelope.clone());
+    }
+
+    fn repeat(&mut self, node: usize) {
+        let Some(envelope) = self.forger.repeated.take().filter(|_| !self.calm) else {
+            return;
+        };
+        self.disturb(0);
+        let at = self.now + self.network[Kind::Forge as usize].below(5_000);
+        self.queue.push(at, Happening::Arrive { envelope, node });
     }
 
     fn forged(&mut self, heard: &Message) -> Message {

@@ -144,7 +144,7 @@ impl World {
         let writes = applied.message.is_some();
         if let Some(message) = applied.message {
             self.judge_write(&envelope, applied.reply.outcome, before.as_ref(), &message);
-            self.forge(node, &message);
+            self.forge(node, &envelope, &message);
             let mut others = self.publish(node, &message, false);
             if self.candidates[who].link.subscribed {
                 others = others.saturating_sub(1);

@@ -10,7 +10,7 @@ use crate::election::planted::Planted;
 ///
 /// The step-down margin hides some mistakes from R1, since a term ends before its window does: a
 /// late reply that revives one, say. The checkers of R4 and R5 see those directly.
-const MISTAKES: [(Planted, Family, Rule, u64); 31] = [
+const MISTAKES: [(Planted, Family, Rule, u64); 32] = [
     (Planted::WindowFromReply, Family::Network, Rule::R5, 20),
     (Planted::WindowFromReply, Family::Network, Rule::R1, 300),
     (Planted::NoDriftMargins, Family::Network, Rule::R1, 300),
@@ -53,6 +53,7 @@ const MISTAKES: [(Planted, Family, Rule, u64); 31] = [
         6_000,
     ),
     (Planted::NonceIgnored, Family::Network, Rule::R1, 2_000),
+    (Planted::NonceOfCommand, Family::Network, Rule::R1, 1_000),
     (
         Planted::FloorFromMessages,
         Family::Network,

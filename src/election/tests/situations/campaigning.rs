@@ -175,6 +175,20 @@ fn a_poll_that_shows_a_changed_record_answers_where_no_message_comes() {
 }
 
 #[test]
+fn a_record_of_another_run_is_no_answer() {
+    let mut scene = Scene::new();
+    scene.act(|e| e.campaign(at(0)));
+    scene.reply(10, 1, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
+    scene.run_until(2010);
+    let inherited = Record {
+        same_run: false,
+        ..held_by(OTHER, 5, 2)
+    };
+    let shown = scene.reply(2020, 2, reply(Outcome::Refused, inherited));
+    assert_eq!(shown, [""; 0], "its holder may be gone");
+}
+
+#[test]
 fn a_record_that_is_only_created_anew_is_no_answer() {
     let mut scene = Scene::new();
     scene.act(|e| e.campaign(at(0)));

@@ -180,3 +180,27 @@ fn a_renewal_that_is_never_answered_does_not_keep_the_next_standing_from_asking(
         ]
     );
 }
+
+/// As after a failover that lost the newer grant.
+#[test]
+fn a_superseded_primary_releases_what_it_finds_of_its_own_only_when_its_window_has_ended() {
+    let mut scene = Scene::primary();
+    let me = scene.identity('A');
+    scene.run_until(2000);
+    let superseded = reply(Outcome::Lost, held_by(OTHER, 8, 5));
+    assert_eq!(scene.reply(2010, 2, superseded)[0], "lost 7: superseded");
+    let mut record = held_by(me, 7, 6);
+    record.version.run = "another run".into();
+    scene.run_until(4010);
+    let mut lines = scene.reply(4020, 3, reply(Outcome::Refused, record));
+    lines.extend(scene.run_until(5859));
+    assert!(
+        lines.iter().all(|line| !line.contains("release A")),
+        "{lines:?}"
+    );
+    let lines = scene.run_until(5860);
+    assert!(
+        lines.iter().any(|line| line.contains("release A")),
+        "{lines:?}"
+    );
+}

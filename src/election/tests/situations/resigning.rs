@@ -236,9 +236,11 @@ fn who_only_looks_on_releases_what_a_late_command_of_its_own_brought_back() {
     let lost = reply(Outcome::Lost, created(3));
     assert_eq!(scene.reply(2010, 2, lost), ["lost 7: superseded"]);
     scene.run_until(4010);
+    scene.reply(4020, 3, reply(Outcome::Seen, held_by(me, 7, 4)));
     assert_eq!(
-        scene.reply(4020, 3, reply(Outcome::Seen, held_by(me, 7, 4))),
-        ["release A to 0 #4 within 1000"]
+        scene.run_until(5860),
+        ["5860: release A to 0 #4 within 1000"],
+        "when the window of its term has ended"
     );
 }
 

@@ -1,15 +1,26 @@
 -- Renews the lease of a resource.
 --
 -- KEYS  1 lease  as in acquire.lua
--- ARGV  1 held   its value while it is mine: '<token> <identity>'
+-- ARGV  1 mine   how its value begins while it is mine: '<token> <identity> '
 --       2 ttl    in ms
+--       3 begun  1 if the run of the tick has begun, which begin.lua may not have told
 -- Reply: 1 renewed | 0 nobody holds it | -1 another does, or did after me
 --
 -- Atomic, because the lease of somebody else must not be extended.
 
+local mine, ttl, begun = unpack(ARGV)
 local value = redis.call('GET', KEYS[1])
-if value == ARGV[1] then
-  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+if not value then
+  return 0
+end
+local held = mine .. ttl
+if value == held then
+  redis.call('PEXPIRE', KEYS[1], ttl)
   return 1
 end
-return value and -1 or 0
+if string.sub(value, 1, #mine) ~= mine or string.find(value, '^%d+ %d+$', #mine + 1) then
+  return -1
+end
+local pending = begun == '0' and string.find(value, ' pending$')
+redis.call('SET', KEYS[1], pending and held .. ' pending' or held, 'PX', ttl)
+return 1

@@ -10,17 +10,21 @@
 -- Atomic, because neither the lease nor the tick of somebody else may be freed.
 
 local identity = ARGV[1]
-if KEYS[2] and redis.call('GET', KEYS[2]) == identity then
-  redis.call('DEL', KEYS[2])
+if KEYS[2] then
+  local taken = redis.call('GET', KEYS[2])
+  if taken and string.match(taken, '^%x+') == identity then
+    redis.call('DEL', KEYS[2])
+  end
 end
 local value = redis.call('GET', KEYS[1])
 if not value then
-  redis.call('SET', KEYS[1], '0 ' .. identity .. ' 0', 'PX', 1000)
+  redis.call('SET', KEYS[1], '0 ' .. identity .. ' 0 0', 'PX', 1000)
   return 0
 end
-if not string.find(value, '^%d+ ' .. identity .. '$') then
+local token, holder, mark = string.match(value, '^(%d+) (%x+) %d+ ?(%l*)$')
+if holder ~= identity or mark ~= '' and mark ~= 'pending' then
   return 0
 end
-redis.call('SET', KEYS[1], value .. ' 0', 'PX', 1000)
+redis.call('SET', KEYS[1], token .. ' ' .. identity .. ' 0 0', 'PX', 1000)
 redis.pcall('PUBLISH', ARGV[2], 0)
 return 1

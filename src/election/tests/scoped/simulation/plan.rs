@@ -1,8 +1,9 @@
 use std::time::Duration;
 
+use super::stream;
 use crate::election::scoped::{ScopedConfig, Tick};
 use crate::election::tests::simulation::clock::LocalClock;
-use crate::election::tests::simulation::draw::{Draw, stream};
+use crate::election::tests::simulation::draw::Draw;
 use crate::election::{MAX_TTL, Random};
 
 /// What may befall the store.
@@ -16,6 +17,8 @@ pub enum Family {
     Steps,
     /// Its clock is set back a little, by less than a second in all.
     Slew,
+    /// Nothing but that some never hear an answer: everybody asks for the same ticks, and wants to run them.
+    Deaf,
 }
 
 /// Everything about one run that is decided before it starts, all of it from the seed.
@@ -29,6 +32,8 @@ pub struct Plan {
     pub store_rate: u64,
     /// When the faults end.
     pub calm_at: u64,
+    /// Somebody sends messages of releases that never were, to all of them.
+    pub forged: Vec<(u64, Duration)>,
     pub events: Vec<(u64, Event)>,
     /// The loop around the rules hands them the time first, as the driver does.
     pub time_first: bool,
@@ -59,6 +64,10 @@ pub struct LeasePlan {
     pub clock: LocalClock,
     pub takes: u64,
     pub ending: Ending,
+    /// The event loop sees the grant so much later.
+    pub notices_after: u64,
+    /// No reply reaches it.
+    pub deaf: bool,
     /// The caller gives up, so long after it asked.
     pub gives_up_after: Option<u64>,
     /// A lost run stops so long after it was told; none that goes on to its own end.
@@ -81,6 +90,7 @@ impl Plan {
         let ttl = [100_000, 300_000, 1_000_000, 5_000_000][draw.below(4) as usize];
         let calm_at = ttl * draw.between(4, 16);
         let quiet = draw.one_in(6);
+        let quiet = quiet || family == Family::Deaf;
         let mut rate = |most: u64| if quiet { 0 } else { draw.below(most) as u32 };
         let faults = Faults {
             lose: rate(250_000),
@@ -89,10 +99,17 @@ impl Plan {
             err: rate(150_000),
         };
         let count = draw.between(3, 9) as usize;
+        if family == Family::Deaf {
+            return deaf(seed, draw, ttl, calm_at, faults);
+        }
         let leases: Vec<_> = (0..count).map(|_| lease(&mut draw, ttl, calm_at)).collect();
         let mut events: Vec<_> = (0..draw.below(6))
             .filter_map(|_| event(&mut draw, family, ttl, calm_at, count))
             .collect();
+        let forged = match draw.one_in(6) {
+            true => forged(&mut draw, ttl, calm_at),
+            false => Vec::new(),
+        };
         for (who, lease) in leases.iter().enumerate() {
             // While an answer is on its way, to the first question or to a renewal.
             if draw.one_in(5) && lease.at < calm_at {
@@ -108,9 +125,69 @@ impl Plan {
             faults,
             store_rate: draw.between(990_000, 1_010_000),
             calm_at,
+            forged,
             events,
             time_first: draw.one_in(2),
         }
+    }
+}
+
+/// Servers that come for each tick together, half of them deaf at most.
+fn deaf(seed: u64, mut draw: Random, ttl: u64, calm_at: u64, faults: Faults) -> Plan {
+    let micros = Duration::from_micros;
+    let mut leases = Vec::new();
+    for tick in 0..3 {
+        let due = tick as u64 * ttl * 4;
+        for who in 0..3 {
+            let mut config = ScopedConfig::new(micros(ttl));
+            config.tick = Some(Tick::at(tick, Duration::from_secs(3600)));
+            leases.push(LeasePlan {
+                at: due + draw.below(2_000),
+                config,
+                clock: clock(&mut draw),
+                takes: draw.below(ttl),
+                ending: if draw.one_in(8) {
+                    Ending::Abandon
+                } else {
+                    Ending::Release
+                },
+                notices_after: 0,
+                deaf: who == 0 || draw.one_in(4) && who == 1,
+                gives_up_after: None,
+                heeds_after: None,
+            });
+        }
+    }
+    Plan {
+        seed,
+        family: Family::Deaf,
+        leases,
+        faults,
+        store_rate: draw.between(990_000, 1_010_000),
+        calm_at,
+        forged: Vec::new(),
+        events: Vec::new(),
+        time_first: draw.one_in(2),
+    }
+}
+
+fn forged(draw: &mut Random, ttl: u64, calm_at: u64) -> Vec<(u64, Duration)> {
+    let from = draw.below(calm_at);
+    let message = |_| {
+        let delay = if draw.one_in(2) {
+            0
+        } else {
+            draw.below(ttl / 1000)
+        };
+        (from + draw.below(ttl), Duration::from_millis(delay))
+    };
+    (0..200).map(message).collect()
+}
+
+fn clock(draw: &mut Random) -> LocalClock {
+    LocalClock {
+        offset: draw.below(1_000_000_000),
+        rate: draw.between(990_000, 1_010_000),
     }
 }
 
@@ -125,7 +202,7 @@ fn lease(draw: &mut Random, ttl: u64, calm_at: u64) -> LeasePlan {
     if draw.one_in(2) {
         let memory = Duration::from_secs(3600);
         let at = draw.below(3) as i64;
-        config.tick = Some(Tick { at, memory });
+        config.tick = Some(Tick::at(at, memory));
     }
     if draw.one_in(2) {
         config.wait = micros(draw.below(ttl * 4));
@@ -146,16 +223,19 @@ fn lease(draw: &mut Random, ttl: u64, calm_at: u64) -> LeasePlan {
     LeasePlan {
         at: draw.below(latest),
         config,
-        clock: LocalClock {
-            offset: draw.below(1_000_000_000),
-            rate: draw.between(990_000, 1_010_000),
-        },
+        clock: clock(draw),
         takes: if draw.one_in(4) {
             0
         } else {
             draw.below(ttl * 3)
         },
         ending,
+        notices_after: match draw.below(6) {
+            0 => draw.below(ttl * 2),
+            1 => draw.below(20_000),
+            _ => 0,
+        },
+        deaf: false,
         gives_up_after: draw.one_in(6).then(|| draw.below(ttl)),
         heeds_after: draw.one_in(2).then(|| draw.below(ttl / 10)),
     }
@@ -178,7 +258,7 @@ fn event(
             until,
         },
         _ => match family {
-            Family::Network => return None,
+            Family::Network | Family::Deaf => return None,
             Family::Loss => Event::Lose,
             Family::Steps => Event::Step {
                 by: draw.below(ttl * 6) as i64 - ttl as i64 * 3,

@@ -6,13 +6,45 @@ use super::search;
 use crate::election::planted::Planted;
 
 /// A mistake, where to look for it, the one rule that is heard, and how many seeds it gets.
-const MISTAKES: [(Planted, Family, Rule, u64); 18] = [
+const MISTAKES: [(Planted, Family, Rule, u64); 25] = [
+    (Planted::PendingCountsAsRun, Family::Deaf, Rule::Willing, 50),
+    (
+        Planted::PendingCountsAsRun,
+        Family::Network,
+        Rule::Willing,
+        500,
+    ),
+    (
+        Planted::WithdrawnAfterItBegan,
+        Family::Network,
+        Rule::Willing,
+        500,
+    ),
+    (
+        Planted::OneQuestionTakesAll,
+        Family::Network,
+        Rule::Liveness,
+        500,
+    ),
+    (
+        Planted::EveryMessageAsks,
+        Family::Network,
+        Rule::Liveness,
+        10_000,
+    ),
+    (
+        Planted::RenewalBegins,
+        Family::Network,
+        Rule::Willing,
+        1_000,
+    ),
+    (Planted::StoredTimeBelieved, Family::Steps, Rule::Kept, 500),
     (Planted::WindowFromReply, Family::Network, Rule::R4, 50),
     (Planted::WindowFromReply, Family::Network, Rule::R1, 3_000),
     (Planted::NoDriftMargins, Family::Network, Rule::R1, 3_000),
     (Planted::NoStepDownMargin, Family::Network, Rule::R4, 50),
     (Planted::LateReplyRevives, Family::Network, Rule::R5, 3_000),
-    (Planted::LateGrantBelieved, Family::Network, Rule::R5, 5_000),
+    (Planted::LateGrantBelieved, Family::Network, Rule::R5, 8_000),
     (Planted::RenewAnyIdentity, Family::Network, Rule::R8, 1_000),
     (Planted::ReleaseAnyIdentity, Family::Network, Rule::R8, 500),
     (

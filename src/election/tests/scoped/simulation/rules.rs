@@ -20,6 +20,10 @@ pub enum Rule {
     Tick,
     /// Nobody else is granted the lease while a minHold stands.
     MinHold,
+    /// A time that the store keeps lies no further ahead than what was written with it.
+    Kept,
+    /// A tick is not given up to one that was granted it and may not run it.
+    Willing,
     /// What nobody heard of does not keep the lease or the tick.
     Withdraw,
     /// Everybody is answered in time, everything ends.
@@ -27,7 +31,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub const ALL: [Rule; 10] = [
+    pub const ALL: [Rule; 12] = [
         Rule::R1,
         Rule::R2,
         Rule::R4,
@@ -36,6 +40,8 @@ impl Rule {
         Rule::R8,
         Rule::Tick,
         Rule::MinHold,
+        Rule::Kept,
+        Rule::Willing,
         Rule::Withdraw,
         Rule::Liveness,
     ];
@@ -44,10 +50,11 @@ impl Rule {
 impl Family {
     pub fn of_seed(seed: u64) -> Family {
         // Mostly the one that asserts everything.
-        match seed % 6 {
+        match seed % 7 {
             0 => Family::Loss,
             1 => Family::Steps,
             2 => Family::Slew,
+            3 => Family::Deaf,
             _ => Family::Network,
         }
     }
@@ -55,7 +62,7 @@ impl Family {
     /// What holds whatever befalls the store; the rest rests on its data and its clock.
     pub fn asserts(self, rule: Rule) -> bool {
         match self {
-            Family::Network => true,
+            Family::Network | Family::Deaf => true,
             Family::Slew => rule != Rule::MinHold,
             Family::Loss => !matches!(rule, Rule::R1 | Rule::Tick | Rule::MinHold),
             Family::Steps => !matches!(rule, Rule::R1 | Rule::R2 | Rule::MinHold),

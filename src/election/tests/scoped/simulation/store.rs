@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::plan::Family;
 use super::rules::Rule;
-use crate::election::scoped::{ScopedCommand, ScopedOutcome, Tick};
+use crate::election::scoped::{ScopedCommand, ScopedOutcome, TickName};
 use crate::election::{Identity, Token};
 use crate::store::{ScopedApplied, ScopedRegister};
 
@@ -22,7 +22,7 @@ pub struct Store {
     /// is remembered.
     overtaken: Option<(Identity, u64)>,
     highest: Token,
-    takers: HashMap<i64, Identity>,
+    takers: HashMap<TickName, Identity>,
     /// Released or withdrawn.
     gone: HashSet<Identity>,
     /// By identity: how many commands had been executed when it was granted last, and withdrawn last.
@@ -38,6 +38,7 @@ struct Holder {
     identity: Identity,
     token: Token,
     since: u64,
+    ttl: Duration,
     expires_at: u64,
 }
 
@@ -45,6 +46,8 @@ struct Holder {
 struct Mark {
     identity: Identity,
     token: Token,
+    /// How long the lease was kept from then on, and until when that is.
+    left: Duration,
     free_at: u64,
     expires_at: u64,
 }
@@ -96,6 +99,11 @@ impl Store {
         self.overtaken = self.overtaken.filter(|(_, until)| *until > now);
         let applied = self.register.apply(now, command);
         let caller = identity(command);
+        if let (ScopedCommand::Acquire { .. }, ScopedOutcome::Held(_) | ScopedOutcome::Pending) =
+            (command, applied.outcome)
+        {
+            self.cut(now, applied.outcome);
+        }
         let harmed = self
             .holder
             .filter(|holder| holder.identity != caller && !self.holds(*holder));
@@ -112,18 +120,18 @@ impl Store {
                     self.granted.insert(caller, self.executed);
                 }
                 if let Some(tick) = tick {
-                    let taker = *self.takers.entry(tick.at).or_insert(caller);
+                    let taker = *self.takers.entry(tick.name).or_insert(caller);
                     if taker != caller {
-                        let tick = tick.at;
+                        let tick = tick.name;
                         self.hear(
                             Rule::Tick,
-                            format!("tick {tick} of {taker:?} was granted to {caller:?}"),
+                            format!("{tick:?} of {taker:?} was granted to {caller:?}"),
                         );
                     }
                 }
             }
             (ScopedCommand::Acquire { tick, .. }, ScopedOutcome::Ran) => {
-                let taker = tick.and_then(|tick| self.takers.get(&tick.at));
+                let taker = tick.and_then(|tick| self.takers.get(&tick.name));
                 if taker.is_none_or(|taker| *taker == caller) {
                     self.hear(Rule::Tick, format!("refused to its taker: {command:?}"));
                 }
@@ -133,6 +141,7 @@ impl Store {
                     self.hear(Rule::R8, format!("revived by {command:?}"));
                 }
                 if let Some(holder) = &mut self.holder {
+                    holder.ttl = *ttl;
                     holder.expires_at = now + micros(*ttl);
                 }
             }
@@ -142,9 +151,9 @@ impl Store {
             (ScopedCommand::Withdraw { tick, .. }, outcome) => {
                 self.withdrawn.insert(caller, self.executed);
                 if let Some(tick) = tick
-                    && self.takers.get(&tick.at) == Some(&caller)
+                    && self.takers.get(&tick.name) == Some(&caller)
                 {
-                    self.takers.remove(&tick.at);
+                    self.takers.remove(&tick.name);
                     self.count("tick given back");
                 }
                 if outcome == ScopedOutcome::Released {
@@ -180,6 +189,8 @@ impl Store {
             ),
             Some(_) => self.count("granted again"),
             None => {
+                // After a hang the same one asks again for what it has not run yet.
+                self.gone.remove(&caller);
                 self.count("granted");
                 // A clock that was set back can lower the token after an expiry, not after a release.
                 let least = match (self.family, self.mark) {
@@ -219,6 +230,7 @@ impl Store {
             identity: caller,
             token,
             since: again.map_or(now, |holder| holder.since),
+            ttl,
             expires_at: now + micros(ttl),
         });
     }
@@ -229,12 +241,44 @@ impl Store {
             return self.hear(Rule::R8, format!("{caller:?} released what it had not"));
         };
         let free_at = holder.since + micros(min_hold);
+        let told = (holder.token.get() + micros(min_hold)).saturating_sub(now);
+        let left = Duration::from_micros(told).min(min_hold);
         self.mark = Some(Mark {
             identity: caller,
             token: holder.token,
+            left,
             free_at,
-            expires_at: now + micros(LEFT_BEHIND),
+            expires_at: now + micros(left.max(LEFT_BEHIND)),
         });
+    }
+
+    /// Somebody was refused, and what was kept for too long is cut by that.
+    fn cut(&mut self, now: u64, outcome: ScopedOutcome) {
+        let most = match (&mut self.holder, &mut self.mark) {
+            (Some(holder), _) => {
+                holder.expires_at = holder.expires_at.min(now + micros(holder.ttl));
+                holder.ttl
+            }
+            (None, Some(mark)) => {
+                mark.free_at = mark.free_at.min(now + micros(mark.left));
+                mark.left
+            }
+            (None, None) => return,
+        };
+        if let ScopedOutcome::Held(left) = outcome
+            && left > most + Duration::from_millis(1)
+        {
+            self.hear(
+                Rule::Kept,
+                format!("kept for {left:?} yet, written for {most:?}"),
+            );
+        }
+    }
+
+    /// Whoever holds the lease, if it took this tick.
+    pub fn holder_of(&self, tick: TickName) -> Option<Identity> {
+        let holder = self.holder.map(|holder| holder.identity);
+        holder.filter(|holder| self.takers.get(&tick) == Some(holder))
     }
 
     /// The grant is still there, and for as long as before.
@@ -243,25 +287,20 @@ impl Store {
             identity: holder.identity,
             token: holder.token,
             ttl: LEFT_BEHIND,
+            begun: false,
         };
         let mut copy = self.register.clone();
         copy.apply(holder.expires_at - 1, &renewal).outcome == ScopedOutcome::Renewed
     }
 
     /// Who has the tick, by what was answered.
-    pub fn taker(&self, tick: i64) -> Option<Identity> {
+    pub fn taker(&self, tick: TickName) -> Option<Identity> {
         self.takers.get(&tick).copied()
     }
 
-    /// What a stranger is answered who asks for this tick.
-    pub fn tick_is_taken(&self, now: u64, tick: Tick) -> bool {
-        let acquire = ScopedCommand::Acquire {
-            identity: STRANGER,
-            ttl: LEFT_BEHIND,
-            tick: Some(tick),
-        };
-        let mut copy = self.register.clone();
-        copy.apply(self.clock(now), &acquire).outcome == ScopedOutcome::Ran
+    /// Whether the store remembers this tick.
+    pub fn tick_is_taken(&self, tick: TickName) -> bool {
+        self.register.taker(tick).is_some()
     }
 
     fn hear(&mut self, rule: Rule, message: String) {
@@ -276,6 +315,7 @@ impl Store {
 pub fn identity(command: &ScopedCommand) -> Identity {
     match command {
         ScopedCommand::Acquire { identity, .. }
+        | ScopedCommand::Begin { identity, .. }
         | ScopedCommand::Renew { identity, .. }
         | ScopedCommand::Release { identity, .. }
         | ScopedCommand::Withdraw { identity, .. } => *identity,
@@ -288,4 +328,3 @@ fn micros(duration: Duration) -> u64 {
 
 const START: u64 = 1_795_000_000_000_000;
 const LEFT_BEHIND: Duration = Duration::from_secs(1);
-const STRANGER: Identity = Identity::new(0xbad);

@@ -37,6 +37,14 @@ impl Told {
         self.granted.is_some() || self.refused.is_some()
     }
 
+    /// It was granted the lease, and saw that only when it held it no more.
+    pub fn missed(&mut self) {
+        *self = Told {
+            done: self.done,
+            ..Told::default()
+        };
+    }
+
     pub fn holds(&self) -> bool {
         self.granted.is_some() && !self.lost && !self.leaving && !self.overrun
     }
@@ -88,6 +96,10 @@ impl Told {
                 }
                 Ok(())
             }
+            ScopedOutput::LongRun { .. } if !self.holds() => {
+                wrong(Rule::R7, "a long run that is not held".into())
+            }
+            ScopedOutput::LongRun { .. } => Ok(()),
             ScopedOutput::Released => {
                 if self.released || !self.done || self.granted.is_none() {
                     return wrong(Rule::R7, "released, and nobody asked".into());

@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::plan::{Ending, LeasePlan};
 use super::rules::Rule;
 use super::store::identity;
+use super::stream;
 use super::told::Told;
 use super::world::{Delivery, Happening, World, local};
 use crate::election::scoped::{
     Refusal, ScopedCommand, ScopedConfig, ScopedLease, ScopedOutcome, ScopedOutput, ScopedRequest,
 };
-use crate::election::tests::simulation::draw::stream;
 use crate::election::{Failure, Identity, Random, Time};
 
 pub struct User {
@@ -28,10 +28,16 @@ pub struct User {
     pub deferred: Vec<Happening>,
     pub crashed: bool,
     pub withdrew: bool,
+    /// Its run has begun.
+    pub begun: bool,
+    /// When it heard first that its tick is pending, and how often.
+    pending_since: Option<Time>,
+    looks: u64,
+    /// Who held the lease for its tick when the store gave the answer that it heard last.
+    holder_then: Option<Identity>,
     asked_at: Time,
     wakes_at: Option<Time>,
     sent: u64,
-    messages: u64,
 }
 
 impl User {
@@ -50,10 +56,13 @@ impl User {
             deferred: Vec::new(),
             crashed: false,
             withdrew: false,
+            begun: false,
+            pending_since: None,
+            looks: 0,
+            holder_then: None,
             asked_at: Time::ZERO,
             wakes_at: None,
             sent: 0,
-            messages: 0,
         }
     }
 }
@@ -84,12 +93,13 @@ impl World<'_> {
                 user.asked_at = now;
                 user.lease.acquire(now);
             }
-            // Nobody gives up what has begun to run.
-            Happening::GiveUp(_) if !user.told.answered() => {
+            // Nobody gives up what has been granted before its run has begun.
+            Happening::GiveUp(_) if user.begun || !user.told.answered() => {
                 user.told.done = true;
                 user.lease.abandon(now);
             }
             Happening::GiveUp(_) => {}
+            Happening::Notice(_) => return self.notice(who, now),
             Happening::Over(_) => {
                 let first = !std::mem::replace(&mut user.told.done, true);
                 let window_end = user
@@ -105,18 +115,17 @@ impl World<'_> {
             Happening::Befall(_) => return self.befall_run(who, now),
             // Perhaps for nothing: its timer has been moved since.
             Happening::Wake(_) => user.lease.handle_timeout(now),
-            Happening::To(_, Delivery::Message(delay)) => {
-                user.messages += 1;
-                user.lease.handle_message(now, delay);
-            }
+            Happening::To(_, Delivery::Message(delay)) => user.lease.handle_message(now, delay),
             Happening::To(
                 _,
                 Delivery::Reply {
                     connection,
                     request,
                     answer,
+                    holder,
                 },
             ) => {
+                user.holder_then = holder;
                 // What comes over a connection that was dropped reaches nobody.
                 if connection != user.connection || user.pending.remove(&request.id).is_none() {
                     return;
@@ -126,6 +135,10 @@ impl World<'_> {
                 }
                 let own = request.sent_at + own_term(&user.plan);
                 heard = Some(own);
+                if answer == Ok(ScopedOutcome::Pending) {
+                    user.pending_since.get_or_insert(now);
+                    user.looks += 1;
+                }
                 let granted = matches!(answer, Ok(ScopedOutcome::Granted(_)));
                 let late = granted && own <= now && !user.told.answered();
                 user.lease.handle_reply(now, request, answer);
@@ -225,7 +238,18 @@ impl World<'_> {
                     request.command,
                     ScopedCommand::Release { .. } | ScopedCommand::Withdraw { .. }
                 );
-                user.withdrew |= matches!(request.command, ScopedCommand::Withdraw { .. });
+                let withdraws = matches!(request.command, ScopedCommand::Withdraw { .. });
+                user.withdrew |= withdraws;
+                let (begun, most) = (user.begun, longest_question(&user.plan));
+                if withdraws && begun {
+                    self.hear(Rule::Willing, format!("{who} takes back what it runs"));
+                }
+                let asks = matches!(request.command, ScopedCommand::Acquire { .. });
+                if asks && request.bound > most {
+                    let bound = request.bound;
+                    self.hear(Rule::Liveness, format!("{who} asks for {bound:?} at once"));
+                }
+                let user = &mut self.users[who];
                 user.pending.insert(request.id, request.clone());
                 // Who gives the lease back holds it no more.
                 if leaves {
@@ -240,7 +264,14 @@ impl World<'_> {
                 self.count("told of a grant");
                 self.check_in_time(who, now);
                 self.open_window(who, grant.step_down_at);
-                self.begin_run(who, now);
+                let (after, ending) = {
+                    let plan = &self.users[who].plan;
+                    (plan.notices_after, plan.ending)
+                };
+                self.at(self.now + after, Happening::Notice(who));
+                if after > 0 && ending == Ending::Stall {
+                    self.at(self.now + after / 2, Happening::Befall(who));
+                }
             }
             ScopedOutput::Extended { step_down_at } => {
                 self.count("extended");
@@ -248,6 +279,9 @@ impl World<'_> {
             }
             ScopedOutput::Refused(refusal) => {
                 self.check_in_time(who, now);
+                if refusal == Refusal::Ran {
+                    self.check_willing(who, now);
+                }
                 self.count(match refusal {
                     Refusal::Held => "refused: held",
                     Refusal::Ran => "refused: ran",
@@ -258,12 +292,14 @@ impl World<'_> {
             }
             ScopedOutput::Lost(end) => {
                 self.count(reason_word(end.reason));
-                if let Some(after) = self.users[who].plan.heeds_after {
+                if let Some(after) = self.users[who].plan.heeds_after
+                    && self.users[who].begun
+                {
                     let at = self.now + after;
                     self.at(at, Happening::Over(who));
                 }
             }
-            ScopedOutput::Released | ScopedOutput::Ended => {}
+            ScopedOutput::LongRun { .. } | ScopedOutput::Released | ScopedOutput::Ended => {}
         }
     }
 
@@ -284,21 +320,76 @@ impl World<'_> {
         self.windows.push((who, until));
     }
 
-    fn begin_run(&mut self, who: usize, now: Time) {
+    /// The event loop sees that the lease was granted, and looks whether that still holds.
+    fn notice(&mut self, who: usize, now: Time) {
         let user = &mut self.users[who];
+        if user.told.done || user.told.ended {
+            return;
+        }
         if user.plan.ending == Ending::Abandon {
             user.told.done = true;
             user.lease.abandon(now);
-            return;
+            return self.drain(who, None);
         }
+        let until = user.told.step_down_at;
+        if user.told.holds() && until.is_some_and(|until| now < until) {
+            user.begun = true;
+            user.lease.begin(now);
+            self.begin_run(who);
+            return self.drain(who, None);
+        }
+        user.lease.handle_timeout(now);
+        self.drain(who, None);
+        self.count("missed");
+        let user = &mut self.users[who];
+        user.told.missed();
+        // The loop turns by now.
+        user.plan.notices_after = 0;
+        user.asked_at = now;
+        user.sent = 0;
+        user.looks = 0;
+        user.lease.miss(now);
+        self.drain(who, None);
+    }
+
+    /// It is told that its tick was run, or is being run.
+    fn check_willing(&mut self, who: usize, now: Time) {
+        let user = &self.users[who];
+        let Some(tick) = user.plan.config.tick else {
+            return;
+        };
+        self.refused_as_run.push((tick.name, who));
+        let waited = user.pending_since.map(|since| now.since(since));
+        if waited.is_some_and(|waited| waited >= user.plan.config.acquire_timeout) {
+            return self.count("a pending tick is waited for in vain");
+        }
+        let holder = user.holder_then;
+        let begun = self
+            .users
+            .iter()
+            .any(|user| user.begun && Some(user.identity) == holder);
+        if holder.is_some() && !begun {
+            let tick = tick.name;
+            self.hear(
+                Rule::Willing,
+                format!("{who} is told that {tick:?} has run, which has not begun"),
+            );
+        }
+    }
+
+    fn begin_run(&mut self, who: usize) {
+        let user = &mut self.users[who];
         let (takes, ending, tick) = (user.plan.takes, user.plan.ending, user.plan.config.tick);
         if let Some(tick) = tick
-            && let Some(other) = self.ran.insert(tick.at, who)
+            && let Some(other) = self.ran.insert(tick.name, who)
         {
             self.hear(
                 Rule::Tick,
-                format!("{who} runs tick {} after {other}", tick.at),
+                format!("{who} runs {:?} after {other}", tick.name),
             );
+        }
+        if tick.is_some() && self.users[who].pending_since.is_some() {
+            self.count("a tick that was taken back is run by another");
         }
         let over = self.now + takes;
         self.at(over, Happening::Over(who));
@@ -312,11 +403,18 @@ impl World<'_> {
     fn check_in_time(&mut self, who: usize, now: Time) {
         let user = &self.users[who];
         let config = &user.plan.config;
-        let latest = user.asked_at + config.wait + config.acquire_timeout + LATENESS;
+        let mut latest = user.asked_at + config.wait + config.acquire_timeout + LATENESS;
+        if user.pending_since.is_some() {
+            latest = latest + config.patience() + config.acquire_timeout;
+        }
         let late = now > latest && !user.was_frozen;
-        let pauses = now.since(user.asked_at).as_micros() / (config.ttl / 24).as_micros();
+        let asked_for = now.since(user.asked_at).as_micros();
+        let pauses = asked_for / (config.ttl / 24).as_micros();
+        let heard = 4 * (1 + asked_for / config.release_interval().as_micros());
+        let looks = 8 + asked_for / (config.longest_look() / 2).as_micros();
         let sent = user.sent;
-        let busy = u128::from(sent) > 8 + pauses + u128::from(user.messages) * 2;
+        let busy = u128::from(sent - user.looks.min(sent)) > 8 + pauses + heard
+            || u128::from(user.looks) > looks + heard;
         if late {
             self.hear(Rule::Liveness, format!("{who} is answered at {now:?} only"));
         }
@@ -339,6 +437,11 @@ fn reason_word(reason: crate::election::Reason) -> &'static str {
 fn own_term(plan: &LeasePlan) -> Duration {
     let ttl = plan.config.ttl;
     ttl * 98 / 100 - Duration::from_millis(20) - ttl / 5
+}
+
+/// What one question may take of its caller's time (DESIGN's figures, not the code's).
+fn longest_question(plan: &LeasePlan) -> Duration {
+    (plan.config.acquire_timeout / 3).max(Duration::from_millis(100))
 }
 
 const LATENESS: Duration = Duration::from_millis(5);

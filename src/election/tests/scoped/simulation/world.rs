@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use super::plan::{Ending, Event, Plan};
+use super::plan::{Ending, Event, Family, Plan};
 use super::rules::{Rule, Violation};
 use super::store::Store;
+use super::stream;
 use super::user::User;
 use crate::election::Random;
-use crate::election::scoped::{ScopedOutcome, ScopedRequest};
-use crate::election::tests::simulation::draw::{Draw, stream};
-use crate::election::{Failure, Time};
+use crate::election::scoped::{ScopedOutcome, ScopedRequest, TickName};
+use crate::election::tests::simulation::draw::Draw;
+use crate::election::{Failure, Identity, Time};
 
 pub struct World<'a> {
     pub plan: &'a Plan,
@@ -23,7 +24,9 @@ pub struct World<'a> {
     /// Whose validity windows are open, and until when.
     pub windows: Vec<(usize, u64)>,
     /// Who has run which tick.
-    pub ran: HashMap<i64, usize>,
+    pub ran: HashMap<TickName, usize>,
+    /// Who was told that its tick was run by another.
+    pub refused_as_run: Vec<(TickName, usize)>,
     silent_until: u64,
     reset_until: u64,
     heard: &'a [Rule],
@@ -36,6 +39,8 @@ pub struct World<'a> {
 pub enum Happening {
     Ask(usize),
     GiveUp(usize),
+    /// The event loop sees the grant.
+    Notice(usize),
     /// The run is over, by itself or because it heeds its signal.
     Over(usize),
     /// Something befalls the run while it goes on.
@@ -59,6 +64,8 @@ pub enum Delivery {
         connection: u32,
         request: ScopedRequest,
         answer: Result<ScopedOutcome, Failure>,
+        /// Who held the lease for the tick that was asked for, when the store answered.
+        holder: Option<Identity>,
     },
     Overdue {
         request: ScopedRequest,
@@ -86,6 +93,7 @@ pub fn run(plan: &Plan, heard: &[Rule], traced: bool) -> Run {
             .collect(),
         windows: Vec::new(),
         ran: HashMap::new(),
+        refused_as_run: Vec::new(),
         silent_until: 0,
         reset_until: 0,
         heard,
@@ -115,6 +123,11 @@ impl World<'_> {
         }
         for (index, (at, _)) in self.plan.events.iter().enumerate() {
             self.at(*at, Happening::Event(index));
+        }
+        for (at, delay) in &self.plan.forged {
+            for who in 0..self.users.len() {
+                self.at(*at, Happening::To(who, Delivery::Message(*delay)));
+            }
         }
         for _ in 0..MOST_STEPS {
             let Some(((at, _), happening)) = self.queue.pop_first() else {
@@ -151,6 +164,7 @@ impl World<'_> {
             Happening::Thaw(who) => self.thaw(who),
             Happening::Ask(who)
             | Happening::GiveUp(who)
+            | Happening::Notice(who)
             | Happening::Over(who)
             | Happening::Befall(who)
             | Happening::Wake(who)
@@ -272,17 +286,20 @@ impl World<'_> {
             Ok(applied.outcome)
         };
         // Nobody waits for the answer to a copy.
-        if copy || self.strikes(self.plan.faults.lose) {
+        if copy || self.plan.leases[who].deaf || self.strikes(self.plan.faults.lose) {
             return;
         }
         let mut at = self.now + self.travel();
         if self.strikes(self.plan.faults.delay) {
             at += self.delay(who);
         }
+        let tick = self.plan.leases[who].config.tick;
+        let holder = tick.and_then(|tick| self.store.holder_of(tick.name));
         let reply = Delivery::Reply {
             connection,
             request,
             answer,
+            holder,
         };
         self.at(at, Happening::To(who, reply));
     }
@@ -323,6 +340,9 @@ impl World<'_> {
 
     /// Everybody was answered, and nothing is kept for one who is gone.
     fn check_end(&mut self) {
+        if self.plan.family == Family::Deaf {
+            self.check_all_run();
+        }
         for who in 0..self.users.len() {
             let user = &self.users[who];
             if user.crashed {
@@ -332,9 +352,22 @@ impl World<'_> {
                 self.hear(Rule::Liveness, format!("{who} never ended"));
                 continue;
             }
-            let took_back = user.told.refused.is_some() || user.plan.ending == Ending::Abandon;
+            let took_back =
+                user.told.refused.is_some() || user.plan.ending == Ending::Abandon && !user.begun;
             if took_back && let Err(message) = self.nothing_kept(who) {
                 self.hear(Rule::Withdraw, message);
+            }
+        }
+    }
+
+    /// Nobody was told that a tick was run which nobody ran.
+    fn check_all_run(&mut self) {
+        for (tick, who) in std::mem::take(&mut self.refused_as_run) {
+            if !self.ran.contains_key(&tick) {
+                self.hear(
+                    Rule::Willing,
+                    format!("nobody ran {tick:?}, and {who} was told that somebody did"),
+                );
             }
         }
     }
@@ -358,11 +391,11 @@ impl World<'_> {
         }
         let tick = user.plan.config.tick;
         if let Some(tick) = tick
-            && self.ran.get(&tick.at) != Some(&who)
-            && self.store.tick_is_taken(self.now, tick)
-            && self.store.taker(tick.at).is_none()
+            && self.ran.get(&tick.name) != Some(&who)
+            && self.store.tick_is_taken(tick.name)
+            && self.store.taker(tick.name).is_none()
         {
-            return Err(format!("{who} keeps tick {} and never ran it", tick.at));
+            return Err(format!("{who} keeps {:?} and never ran it", tick.name));
         }
         Ok(())
     }

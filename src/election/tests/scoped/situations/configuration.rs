@@ -11,8 +11,10 @@ fn everything_follows_from_the_ttl() {
     assert_eq!(config.renew_interval(), millis(2000));
     assert_eq!(config.command_bound(), millis(1000));
     assert_eq!(config.acquire_timeout, millis(3000));
+    assert_eq!(config.long_run(), millis(60_000));
     let long = ScopedConfig::new(millis(60_000));
     assert_eq!(long.acquire_timeout, millis(5000));
+    assert_eq!(long.long_run(), millis(600_000));
 }
 
 #[test]
@@ -51,15 +53,44 @@ fn what_is_out_of_range_is_named_with_its_value() {
     );
     let tick = |c: &mut ScopedConfig| {
         let memory = millis(999);
-        c.tick = Some(Tick { at: 0, memory });
+        c.tick = Some(Tick::at(0, memory));
     };
     assert_eq!(
         told(tick),
         "tickMemory must be from 1000 to 2592000000 ms, got 999 ms"
     );
+    for (period, shown) in [(1, "1"), (2_592_000_002, "2592000002")] {
+        let mut config = ScopedConfig::new(millis(1000));
+        config.tick = Some(Tick::every(millis(period)));
+        assert_eq!(
+            config.check("ttl").unwrap_err().to_string(),
+            format!("tickEvery must be from 2 to 2592000000 ms, got {shown} ms")
+        );
+    }
     let mut config = ScopedConfig::new(millis(1000));
     config.min_hold = config.ttl;
     let memory = DEFAULT_TICK_MEMORY;
-    config.tick = Some(Tick { at: -1, memory });
+    config.tick = Some(Tick::at(-1, memory));
     config.check("ttl").unwrap();
+}
+
+#[test]
+fn no_question_takes_more_than_a_third_of_what_its_caller_has() {
+    let bound = |ttl, acquire_timeout| {
+        let acquire_timeout = millis(acquire_timeout);
+        let config = ScopedConfig {
+            acquire_timeout,
+            ..ScopedConfig::new(millis(ttl))
+        };
+        config.question_bound().as_millis()
+    };
+    assert_eq!(bound(30_000, 5000), 1666);
+    assert_eq!(bound(86_400_000, 5000), 1666);
+    assert_eq!(bound(5000, 2500), 833, "a sixth of the ttl is no more");
+    assert_eq!(bound(30_000, 120), 100, "nor is it less than 100 ms");
+    assert_eq!(
+        bound(30_000, 10),
+        100,
+        "what the caller has cuts it all the same"
+    );
 }

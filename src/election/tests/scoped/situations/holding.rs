@@ -1,5 +1,5 @@
 use super::scene::*;
-use crate::election::scoped::ScopedOutcome;
+use crate::election::scoped::{ScopedConfig, ScopedOutcome};
 
 #[test]
 fn a_holder_renews_a_third_of_the_ttl_after_the_send_of_what_was_confirmed() {
@@ -55,4 +55,36 @@ fn what_others_release_does_not_concern_a_holder() {
     let mut scene = Scene::holding();
     assert_eq!(scene.message(100, 0), NOTHING);
     assert_eq!(scene.wakes_at(), Some(2000));
+}
+
+#[test]
+fn a_run_that_nothing_bounds_is_warned_of_once_when_it_has_lasted() {
+    let mut scene = Scene::holding();
+    let mut warned = Vec::new();
+    for id in 2..40 {
+        let now = (id - 1) * 2000;
+        let lines = scene.run_until(now);
+        warned.extend(lines.into_iter().filter(|line| line.contains("long run")));
+        scene.reply(now, id, Ok(ScopedOutcome::Renewed));
+    }
+    assert_eq!(warned, ["60010: long run: 60 s"]);
+}
+
+#[test]
+fn a_run_that_is_bounded_is_not_warned_of() {
+    let mut scene = Scene::asking_with(ScopedConfig {
+        bounded: true,
+        ..config()
+    });
+    scene.reply(10, 1, granted(7));
+    scene.begin(10);
+    for id in 2..40 {
+        let now = (id - 1) * 2000;
+        let lines = scene.run_until(now);
+        assert!(
+            !lines.iter().any(|line| line.contains("long run")),
+            "{lines:?}"
+        );
+        scene.reply(now, id, Ok(ScopedOutcome::Renewed));
+    }
 }

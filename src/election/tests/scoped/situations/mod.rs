@@ -6,5 +6,6 @@ mod holding;
 mod leaving;
 mod losing;
 mod scene;
+mod ticks;
 mod waiting;
 mod withdrawing;

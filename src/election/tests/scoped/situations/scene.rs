@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::election::scoped::{
     Refusal, ScopedCommand, ScopedConfig, ScopedLease, ScopedOutcome, ScopedOutput, ScopedRequest,
-    Tick,
+    Tick, TickName,
 };
 use crate::election::{Failure, Identity, Random, Reason, Time, Token};
 
@@ -13,6 +13,7 @@ pub struct Scene {
     pub lease: ScopedLease,
     identity: Option<Identity>,
     sent: Vec<ScopedRequest>,
+    of_tick: bool,
 }
 
 type Answer = Result<ScopedOutcome, Failure>;
@@ -61,6 +62,7 @@ impl Scene {
     pub fn with(config: ScopedConfig) -> Self {
         config.check("ttl").unwrap();
         Scene {
+            of_tick: config.tick.is_some(),
             lease: ScopedLease::new(config, Random::from_seed(1)),
             identity: None,
             sent: Vec::new(),
@@ -81,7 +83,7 @@ impl Scene {
     /// For the tick of second 5, which is remembered for an hour.
     pub fn asking_for_tick() -> Self {
         let memory = Duration::from_secs(3600);
-        let tick = Some(Tick { at: 5000, memory });
+        let tick = Some(Tick::at(5000, memory));
         Scene::asking_with(ScopedConfig { tick, ..config() })
     }
 
@@ -93,10 +95,11 @@ impl Scene {
         scene
     }
 
-    /// Granted with token 7 by the request that was sent at time 0.
+    /// Granted with token 7 by the request that was sent at time 0; the run has begun.
     pub fn holding() -> Self {
         let mut scene = Scene::asking();
         scene.reply(10, 1, granted(7));
+        assert_eq!(scene.begin(10), NOTHING);
         scene
     }
 
@@ -126,6 +129,10 @@ impl Scene {
 
     pub fn release(&mut self, now: u64) -> Vec<String> {
         self.act(|l| l.release(at(now)))
+    }
+
+    pub fn begin(&mut self, now: u64) -> Vec<String> {
+        self.act(|l| l.begin(at(now)))
     }
 
     pub fn abandon(&mut self, now: u64) -> Vec<String> {
@@ -184,6 +191,7 @@ impl Scene {
             ScopedOutput::Extended { step_down_at } => {
                 format!("extended until {}", step_down_at.as_micros() / 1000)
             }
+            ScopedOutput::LongRun { held } => format!("long run: {} s", held.as_secs()),
             ScopedOutput::Lost(end) => {
                 let reason = match end.reason {
                     Reason::StoreLost => "store-lost",
@@ -202,16 +210,27 @@ impl Scene {
 
     fn show_command(&mut self, command: &ScopedCommand) -> String {
         let for_tick = |tick: &Option<Tick>| match tick {
-            Some(tick) => format!(" for tick {}", tick.at),
+            Some(Tick {
+                name: TickName::At(at),
+                ..
+            }) => format!(" for tick {at}"),
+            Some(_) => " for the present tick".into(),
             None => String::new(),
         };
         let (words, identity) = match command {
             ScopedCommand::Acquire { identity, tick, .. } => {
                 (format!("acquire{}", for_tick(tick)), identity)
             }
+            ScopedCommand::Begin { identity, token } => (format!("begin {token}"), identity),
             ScopedCommand::Renew {
-                identity, token, ..
-            } => (format!("renew {token}"), identity),
+                identity,
+                token,
+                begun,
+                ..
+            } => {
+                let begun = if *begun && self.of_tick { " begun" } else { "" };
+                (format!("renew {token}{begun}"), identity)
+            }
             ScopedCommand::Release {
                 identity,
                 token,

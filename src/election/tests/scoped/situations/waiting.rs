@@ -112,7 +112,7 @@ fn a_tick_that_another_runs_meanwhile_is_not_waited_for() {
     let memory = millis(60_000);
     let mut scene = Scene::asking_with(ScopedConfig {
         wait: millis(10_000),
-        tick: Some(Tick { at: 1, memory }),
+        tick: Some(Tick::at(1, memory)),
         ..config()
     });
     scene.reply(10, 1, held_for(100));
@@ -128,4 +128,37 @@ fn a_waiter_that_gives_up_has_nothing_to_take_back() {
     let mut scene = Scene::waiting();
     assert_eq!(scene.abandon(200), ["refused: abandoned", "ended"]);
     assert_eq!(scene.wakes_at(), None);
+}
+
+#[test]
+fn messages_make_a_waiter_ask_four_times_in_one_interval_and_once_at_its_end() {
+    let mut scene = Scene::waiting();
+    let mut asked = Vec::new();
+    // A forger sends one each millisecond. The interval is 250 ms, a 24th of the ttl.
+    for now in 1000..1500 {
+        let mut lines = scene.message(now, 0);
+        lines.extend(scene.timeout(now));
+        if !lines.is_empty() {
+            asked.push(now);
+            let id = 1 + asked.len() as u64;
+            assert_eq!(lines, [format!("acquire #{id} within 1000")]);
+            scene.reply(now, id, held_for(3000));
+        }
+    }
+    assert_eq!(asked, [1000, 1001, 1002, 1003, 1250, 1251, 1252, 1253]);
+}
+
+#[test]
+fn messages_of_releases_to_come_are_bounded_with_the_others() {
+    let mut scene = Scene::waiting();
+    let mut asked = 0;
+    for now in 1000..1250 {
+        let mut lines = scene.message(now, 1);
+        lines.extend(scene.timeout(now));
+        if !lines.is_empty() {
+            asked += 1;
+            scene.reply(now, 1 + asked, held_for(3000));
+        }
+    }
+    assert_eq!(asked, 4);
 }
