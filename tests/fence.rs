@@ -15,7 +15,6 @@ const KEY: &str = "fence:{mail}";
 const LEASE: &str = "primary:chronos";
 /// Longer than any machine needs.
 const PATIENCE: Duration = Duration::from_secs(20);
-const DAY_MS: u64 = 24 * 3600 * 1000;
 
 struct Bench {
     server: RedisServer,
@@ -115,7 +114,8 @@ fn request(token: u64, command: &[&str]) -> FenceRequest {
 }
 
 async fn ask(store: &RedisStore, request: FenceRequest) -> Result<FenceOutcome, Failure> {
-    let answer = tokio::time::timeout(request.bound + PATIENCE, store.fence(&request));
+    let patience = request.bound + PATIENCE;
+    let answer = tokio::time::timeout(patience, store.fence(request));
     answer.await.expect("a command outlived its bound")
 }
 
@@ -206,17 +206,34 @@ async fn tokens_of_other_leases_and_other_resources_do_not_compare() {
 }
 
 #[tokio::test]
-async fn every_use_keeps_it_for_thirty_days_and_a_refusal_writes_nothing() {
+async fn it_has_no_expiry_and_a_refusal_writes_nothing() {
     let bench = Bench::new();
-    for token in [5, 5] {
-        bench.fence(token).await;
-        let left: u64 = bench.query(&format!("PTTL {KEY}"));
-        assert!((29 * DAY_MS..=30 * DAY_MS).contains(&left), "{left}");
-        bench.run(&format!("PEXPIRE {KEY} 100000"));
-    }
+    bench.fence(5).await;
+    assert_eq!(bench.query::<i64>(&format!("PTTL {KEY}")), -1);
+    // As somebody else may have left it.
+    bench.run(&format!("PEXPIRE {KEY} 100000"));
     assert_eq!(bench.fence(4).await, stale(5));
-    let left: u64 = bench.query(&format!("PTTL {KEY}"));
-    assert!(left <= 100_000, "{left}");
+    assert_ne!(bench.query::<i64>(&format!("PTTL {KEY}")), -1);
+    bench.fence(6).await;
+    assert_eq!(bench.query::<i64>(&format!("PTTL {KEY}")), -1);
+}
+
+#[tokio::test]
+async fn where_keys_with_an_expiry_are_evicted_a_stale_write_is_refused_all_the_same() {
+    for policy in ["volatile-lru", "volatile-ttl", "volatile-random"] {
+        let bench = Bench::new();
+        bench.ask(7, &["SET", "report", "new"]).await.unwrap();
+        bench.run(&format!("CONFIG SET maxmemory-policy {policy}"));
+        for number in 0..2_000 {
+            bench.run(&format!("SET cache:{number} {number} EX 100000"));
+        }
+        // Everything that may be evicted is.
+        bench.run("CONFIG SET maxmemory 1");
+        let outcome = bench.ask(6, &["DEL", "report"]).await;
+        assert_eq!(bench.query::<u64>("DBSIZE"), 2, "{policy}");
+        assert_eq!(outcome, Ok(stale(7)), "{policy}");
+        assert_eq!(bench.query::<String>("GET report"), "new", "{policy}");
+    }
 }
 
 #[tokio::test]
@@ -251,10 +268,22 @@ async fn a_key_of_another_type_is_named_and_the_command_is_not_applied() {
 #[tokio::test]
 async fn what_is_no_token_is_named_and_not_replaced() {
     let bench = Bench::new();
-    for odd in ["nan", "inf", "-1", "1e3", "0x10", "soon"] {
+    for odd in [
+        "nan",
+        "inf",
+        "-1",
+        "1e3",
+        "0x10",
+        "soon",
+        // Beyond 2^53 - 1, where tokens could not be told apart.
+        "9007199254740992",
+        "18446744073709551616",
+    ] {
         bench.run(&format!("HSET {KEY} {LEASE} {odd}"));
         let cause = denied(bench.ask(5, &["SET", "key", "value"]).await);
-        assert!(cause.contains(KEY) && cause.contains(LEASE), "{cause}");
+        for part in [KEY, LEASE, odd] {
+            assert!(cause.contains(part), "{cause}");
+        }
         let kept: String = bench.query(&format!("HGET {KEY} {LEASE}"));
         assert_eq!(kept, odd);
     }
@@ -350,9 +379,9 @@ async fn the_commands_own_error_comes_in_the_servers_words_and_costs_no_connecti
 async fn a_permission_that_the_fence_lacks_is_denied_and_the_command_is_not_applied() {
     let bench = Bench::new();
     for rules in [
-        &["~*", "+@all", "-hget"][..],
+        &["~*", "+@all", "-hmget"][..],
         &["~*", "+@all", "-hset"],
-        &["~*", "+@all", "-pexpire"],
+        &["~*", "+@all", "-persist"],
         &["~*", "+@all", "-eval"],
         &["~key", "+@all"],
     ] {
@@ -369,9 +398,7 @@ async fn a_permission_that_the_command_lacks_is_its_own_error() {
     for rules in [
         &["~*", "+@all", "-set"][..],
         &["~fence:*", "+@all"],
-        &[
-            "~fence:*", "-@all", "+eval", "+evalsha", "+hget", "+hset", "+pexpire",
-        ],
+        &["~fence:*", "-@all", "+eval", "+hmget", "+hset", "+persist"],
     ] {
         let store = bench.user(rules);
         failed(ask(&store, request(5, &["SET", "key", "value"])).await);
@@ -381,17 +408,130 @@ async fn a_permission_that_the_command_lacks_is_its_own_error() {
     }
 }
 
-#[tokio::test]
-async fn a_full_server_refuses_the_fence_and_nothing_is_written() {
-    let bench = Bench::new();
+/// Fills the memory, as far as Redis lets us.
+fn fill(bench: &Bench) {
+    bench.run("SET old old");
     bench.run("CONFIG SET maxmemory 1");
-    let answer = bench.ask(5, &["SET", "key", "value"]).await;
-    assert!(
-        matches!(&answer, Err(Failure::Refused { cause }) if cause.contains("OOM")),
-        "{answer:?}"
+}
+
+#[tokio::test]
+async fn on_a_full_server_a_command_meets_the_limits_that_it_meets_without_the_fence() {
+    // With a token that is new to the resource, and with one that it knows.
+    for known in [false, true] {
+        for (command, expected) in [
+            (&["SET", "key", "value"][..], None),
+            (&["GET", "old"], Some(text("old"))),
+            (&["DEL", "old"], Some(Answer::Integer(1))),
+        ] {
+            let bench = Bench::new();
+            if known {
+                bench.fence(5).await;
+            }
+            fill(&bench);
+            let answer = bench.ask(5, command).await;
+            match expected {
+                Some(reply) => assert_eq!(answer, Ok(passed(reply)), "{command:?} {known}"),
+                None => {
+                    let said = failed(answer);
+                    assert!(said.starts_with("OOM"), "{said}");
+                    assert!(!bench.query::<bool>("EXISTS key"));
+                }
+            }
+            assert_eq!(bench.seen(), Some(5), "{command:?} {known}");
+            assert_eq!(bench.ask(4, &["DEL", "old"]).await, Ok(stale(5)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn on_a_full_server_a_primary_is_not_kept_from_the_fence() {
+    let bench = Bench::new();
+    fill(&bench);
+    assert_eq!(bench.fence(5).await, passed(Answer::Nothing));
+    assert_eq!(bench.fence(4).await, stale(5));
+}
+
+#[tokio::test]
+async fn commands_in_a_row_do_not_pass_the_memory_limit() {
+    let bench = Bench::new();
+    bench.run("CONFIG SET maxmemory 4mb");
+    let megabyte = "x".repeat(1 << 20);
+    let mut refused = 0;
+    for number in 0..50 {
+        let key = format!("key:{number}");
+        let answer = bench.ask(5, &["SET", &key, &megabyte]).await;
+        refused += u32::from(
+            matches!(answer, Ok(FenceOutcome::Failed { words }) if words.starts_with("OOM")),
+        );
+    }
+    assert!(refused > 45, "{refused}");
+}
+
+#[tokio::test]
+async fn on_a_full_server_where_the_fence_may_not_write_a_token_that_is_new_is_refused() {
+    let bench = Bench::new();
+    bench.run("SET old old");
+    for rules in [&["~*", "+@all", "-hset"][..], &["~*", "+@all", "-persist"]] {
+        let store = bench.user(rules);
+        bench.run("CONFIG SET maxmemory 1");
+        let answer = ask(&store, request(5, &["GET", "old"])).await;
+        assert!(answer.is_err(), "{rules:?}: {answer:?}");
+        bench.run("CONFIG SET maxmemory 0");
+        assert_eq!(bench.seen(), None);
+    }
+}
+
+#[tokio::test]
+async fn integers_come_exactly_or_not_at_all() {
+    let bench = Bench::new();
+    for (command, reply) in [
+        (&["SET", "n", "9223372036854775806"][..], text("OK")),
+        (&["incr", "n"], Answer::Integer(i64::MAX)),
+        (&["DECRBY", "n", "2"], Answer::Integer(i64::MAX - 2)),
+        (&["SET", "n", "-9007199254740991"], text("OK")),
+        (&["DECR", "n"], Answer::Integer(-(1 << 53))),
+        (
+            &["HINCRBY", "h", "f", "9007199254740993"],
+            Answer::Integer((1 << 53) + 1),
+        ),
+        (
+            &[
+                "BITFIELD",
+                "b",
+                "SET",
+                "u53",
+                "0",
+                "9007199254740991",
+                "GET",
+                "u53",
+                "0",
+            ],
+            Answer::List(vec![Answer::Integer(0), Answer::Integer((1 << 53) - 1)]),
+        ),
+    ] {
+        let answer = bench.ask(5, command).await;
+        assert_eq!(answer, Ok(passed(reply)), "{command:?}");
+    }
+    let words = failed(
+        bench
+            .ask(
+                5,
+                &[
+                    "BITFIELD",
+                    "b",
+                    "SET",
+                    "i64",
+                    "0",
+                    "-1",
+                    "INCRBY",
+                    "i64",
+                    "0",
+                    "9007199254740993",
+                ],
+            )
+            .await,
     );
-    assert_eq!(bench.seen(), None);
-    assert!(!bench.query::<bool>("EXISTS key"));
+    assert!(words.contains("was applied"), "{words}");
 }
 
 #[tokio::test]

@@ -86,7 +86,7 @@ impl Asker<'_> {
                     has_command: request.command.is_some(),
                 };
                 let waiting = Waiting { deferred, question };
-                send(env, &environment, &fence, &request, waiting);
+                send(env, &environment, &fence, request, waiting);
                 Ok(promise)
             }
             Err(error) => promise::rejected(env, error),
@@ -121,7 +121,7 @@ fn send(
     env: &Env,
     environment: &Environment,
     fence: &Fence,
-    request: &FenceRequest,
+    request: FenceRequest,
     waiting: Waiting,
 ) {
     let number = environment.next_number();

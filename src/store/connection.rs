@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::RedisSource;
 use super::error::{classify, server_words};
-use super::socket::open_socket;
+use super::socket::{LentSocket, Socket, open_socket};
 use crate::election::Failure;
 
 /// A message of a channel, still as the server sent it.
@@ -35,6 +35,7 @@ pub(super) struct Connection {
     pub pushing: bool,
     /// The server is a node of a cluster.
     pub clustered: bool,
+    socket: LentSocket,
 }
 
 impl Connection {
@@ -52,6 +53,12 @@ impl Connection {
                 .into(),
             }),
         }
+    }
+
+    /// The socket alone, logged in, for who speaks over it himself. Only before anything was asked.
+    pub fn into_socket(self) -> Option<Socket> {
+        self.driver.abort();
+        self.socket.take_back()
     }
 }
 
@@ -109,6 +116,7 @@ async fn handshake(
         .map_err(|cause| Failure::Unknown {
             cause: cause.into(),
         })?;
+    let socket = LentSocket::new(socket);
     let pushing = protocol != ProtocolVersion::RESP2;
     // What is not said here is sent below, where its errors can be told apart.
     let mut info = RedisConnectionInfo::default()
@@ -135,13 +143,14 @@ async fn handshake(
         });
     }
     Ok(
-        match MultiplexedConnection::new_with_config(&info, socket, config).await {
+        match MultiplexedConnection::new_with_config(&info, socket.clone(), config).await {
             Ok((handle, driver)) => Ok(Connection {
                 handle,
                 driver: tokio::spawn(driver),
                 pushes,
                 pushing,
                 clustered: false,
+                socket,
             }),
             Err(error) => Err(error),
         },

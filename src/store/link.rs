@@ -10,7 +10,6 @@ use tokio::time::{Instant, sleep_until};
 
 use super::connection::{Connection, Push, ask};
 use super::script::Invocation;
-use super::slots;
 use crate::election::Failure;
 
 /// Where a supervisor is with its connection.
@@ -99,17 +98,7 @@ impl Open {
     pub fn ask(&mut self, number: u64, invocation: Arc<Invocation>) {
         let handle = self.connection.handle.clone();
         let known = !self.known.insert(invocation.script.sha1());
-        let question = match self.connection.clustered {
-            true => slots::question(&invocation),
-            false => None,
-        };
         self.sent.push(Box::pin(async move {
-            if let Some(question) = question {
-                let answer = ask(handle.clone(), question).await;
-                if let Some(refusal) = slots::refusal(&invocation, answer) {
-                    return Done::Asked(number, refusal);
-                }
-            }
             if known {
                 match ask(handle.clone(), invocation.by_hash()).await {
                     // SCRIPT FLUSH.

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+use super::commands::Commands;
 use super::error::no_answer;
 use super::keys::{Keys, ScopedKeys};
 use super::reply::decode_reply;
@@ -16,17 +17,18 @@ use super::subscriptions::Receiver;
 use super::supervisor::{Ask, Order, Supervisor};
 use super::{
     Answering, FenceOutcome, FenceRequest, FenceStore, RedisSource, ScopedStore, Store, Target,
-    fence, scoped,
+    scoped,
 };
 use crate::election::scoped::{ScopedCommand, ScopedOutcome, ScopedRequest};
 use crate::election::{Command, Failure, Message, Random, Reply, Request};
 
-/// One Redis server, over one connection of its own.
+/// One Redis server, over one connection of its own, and another one for the commands of callers.
 ///
 /// The connection is opened with the first use and closed once the store was dropped and every
 /// command that was sent before has been answered or has come to its bound.
 pub struct RedisStore {
     source: Arc<RedisSource>,
+    commands: Commands,
     smallest_ttl: Arc<AtomicU64>,
     orders: mpsc::UnboundedSender<Order>,
 }
@@ -40,6 +42,7 @@ impl RedisStore {
         let supervisor = Supervisor::new(source.clone(), smallest_ttl.clone(), received, random());
         runtime.spawn(supervisor.run());
         RedisStore {
+            commands: Commands::new(source.clone()),
             source,
             smallest_ttl,
             orders,
@@ -151,11 +154,8 @@ impl ScopedStore for RedisStore {
 }
 
 impl FenceStore for RedisStore {
-    fn fence(&self, request: &FenceRequest) -> Answering<FenceOutcome> {
-        let invocation = fence::invocation(&self.source.key_prefix, request);
-        self.ask(invocation, None, request.bound, |value, _| {
-            fence::decode_outcome(value)
-        })
+    fn fence(&self, request: FenceRequest) -> Answering<FenceOutcome> {
+        self.commands.send(request)
     }
 }
 
@@ -171,7 +171,7 @@ impl fmt::Debug for RedisStore {
 const MARGIN: Duration = Duration::from_millis(5);
 
 /// Only for jitter: without the system's randomness the hasher's, seeded once, does.
-fn random() -> Random {
+pub(super) fn random() -> Random {
     use std::hash::{BuildHasher, RandomState};
     let mut seed = [0; 16];
     match getrandom::fill(&mut seed) {
