@@ -85,6 +85,13 @@ impl Bench {
         ours.filter_map(|line| line.split(' ').next()).collect()
     }
 
+    /// How many of our connections are subscribed to something.
+    fn subscribers(&self) -> usize {
+        let stats: String = self.query("CLIENT LIST");
+        let ours = stats.lines().filter(|line| line.contains("primary-lease"));
+        ours.filter(|line| !line.contains(" sub=0 ")).count()
+    }
+
     /// A store of a user with these permissions.
     fn user(&self, rules: &[&str]) -> RedisStore {
         let mut command = redis::cmd("ACL");
@@ -645,4 +652,139 @@ async fn a_single_server_is_not_asked_for_the_keys() {
         .await
         .unwrap();
     assert!(!bench.calls("command"));
+}
+
+// Order, and a connection of its own
+
+/// Appends the numbers to a list without waiting for any answer.
+async fn append(bench: &Bench, numbers: std::ops::Range<u32>) {
+    let asked: Vec<_> = numbers
+        .map(|number| {
+            let number = number.to_string();
+            bench
+                .store
+                .fence(request(5, &["RPUSH", "list", number.as_str()]))
+        })
+        .collect();
+    for (index, answering) in asked.into_iter().enumerate() {
+        let answer = answering.await;
+        assert!(
+            matches!(answer, Ok(FenceOutcome::Passed(_))),
+            "{index}: {answer:?}"
+        );
+    }
+}
+
+fn assert_in_order(bench: &Bench, length: u32) {
+    let list: Vec<u32> = bench.query("LRANGE list 0 -1");
+    assert_eq!(list.len(), length as usize);
+    let misplaced = list
+        .iter()
+        .zip(0..)
+        .filter(|(found, place)| **found != *place);
+    assert_eq!(misplaced.count(), 0);
+}
+
+#[tokio::test]
+async fn commands_that_are_not_awaited_are_applied_in_the_order_of_the_calls() {
+    let bench = Bench::new();
+    append(&bench, 0..12_000).await;
+    assert_in_order(&bench, 12_000);
+}
+
+#[tokio::test]
+async fn they_are_while_the_server_forgets_its_scripts_too() {
+    let bench = Bench::new();
+    let mut connection = bench.server.connect();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let flushing = std::thread::spawn(move || {
+        let mut flushes = 0;
+        while stopped.try_recv().is_err() {
+            redis::cmd("SCRIPT")
+                .arg("FLUSH")
+                .exec(&mut connection)
+                .unwrap();
+            flushes += 1;
+        }
+        flushes
+    });
+    for round in 0..4 {
+        append(&bench, round * 3_000..(round + 1) * 3_000).await;
+    }
+    stop.send(()).unwrap();
+    assert!(flushing.join().unwrap() > 10);
+    assert_in_order(&bench, 12_000);
+}
+
+#[tokio::test]
+async fn in_a_cluster_they_are_too_whether_their_keys_are_asked_for_or_not() {
+    let bench = Bench::cluster().await;
+    let asked: Vec<_> = (0..3_000)
+        .map(|number: u64| {
+            let value = number.to_string();
+            // Every third is the fence alone, with a token that shuts out those before it.
+            match number % 3 {
+                0 => bench.store.fence(request(5 + number, &[])),
+                _ => bench.store.fence(request(
+                    5 + number - number % 3,
+                    &["RPUSH", "list:{mail}", value.as_str()],
+                )),
+            }
+        })
+        .collect();
+    for answering in asked {
+        let answer = answering.await;
+        assert!(matches!(answer, Ok(FenceOutcome::Passed(_))), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn large_replies_and_many_of_them_arrive_over_a_connection_without_subscriptions() {
+    let bench = Bench::new();
+    let mut client = bench.server.connect();
+    let large = vec![b'x'; 40 << 20];
+    redis::cmd("SET")
+        .arg("large")
+        .arg(&large)
+        .exec(&mut client)
+        .unwrap();
+    let answer = bench.ask(5, &["GETDEL", "large"]).await;
+    assert_eq!(answer, Ok(passed(Answer::Bytes(large))));
+
+    let value = vec![0xff; 1 << 20];
+    let keys: Vec<String> = (0..100).map(|number| format!("key:{number}")).collect();
+    for key in &keys {
+        redis::cmd("SET")
+            .arg(key)
+            .arg(&value)
+            .exec(&mut client)
+            .unwrap();
+    }
+    let asked: Vec<_> = keys
+        .iter()
+        .map(|key| bench.store.fence(request(5, &["GETDEL", key])))
+        .collect();
+    for answering in asked {
+        assert_eq!(answering.await, Ok(passed(Answer::Bytes(value.clone()))));
+    }
+    assert_eq!(bench.query::<u64>("DBSIZE"), 1, "the fence alone is left");
+    assert_eq!(bench.subscribers(), 0);
+}
+
+#[tokio::test]
+async fn the_connection_of_commands_is_opened_by_the_first_and_closed_when_it_is_idle() {
+    let bench = Bench::new();
+    assert_eq!(bench.connections(), "");
+    bench.fence(5).await;
+    let first = bench.connections();
+    bench.fence(6).await;
+    assert_eq!(bench.connections(), first);
+    // With nothing else to do the clock jumps to the next alarm.
+    tokio::time::pause();
+    while !bench.connections().is_empty() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    tokio::time::resume();
+    bench.fence(7).await;
+    assert_ne!(bench.connections(), first);
 }

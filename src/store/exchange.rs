@@ -133,10 +133,12 @@ impl Exchange {
             answer,
             ..
         } = job;
-        self.note(What::Command(Some(answer)), request.bound);
+        let command = request.command.take().unwrap_or_default();
+        let bytes: usize = command.iter().map(Vec::len).sum();
+        let allowance = Duration::from_nanos(NANOS_PER_BYTE * bytes as u64);
+        self.note(What::Command(Some(answer)), request.bound + allowance);
         let key = fence_key(&self.source.key_prefix, &request.resource);
         let own = script_arguments(&key, &request, self.number);
-        let command = request.command.take().unwrap_or_default();
         self.outgoing.begin_command(own.len() + command.len());
         for argument in own {
             self.outgoing.argument(argument.as_bytes());
@@ -393,6 +395,9 @@ static WARNED: LazyLock<Mutex<HashSet<(String, String)>>> = LazyLock::new(Mutex:
 /// How many bytes wait for the socket; the rest waits where it can still be told that it was not sent.
 const AHEAD: u64 = 256 * 1024;
 const LONGEST_KEY: usize = 64 * 1024;
+/// How long Redis may work on what it was sent before it answers: a second for 100 MB, which it copies
+/// twice for a script.
+const NANOS_PER_BYTE: u64 = 10;
 /// One caller in a hurry does not cost the others their connection.
 const QUICKEST_DOUBT: Duration = Duration::from_millis(250);
 /// An administrator may change it at any time.

@@ -34,15 +34,27 @@ impl fmt::Debug for FenceRequest {
 
 /// How the store answers a [`FenceRequest`].
 #[derive(Clone, Debug, PartialEq)]
-pub enum FenceOutcome {
+pub enum FenceOutcome<A = Answer> {
     /// No newer token has been seen, and this one now has; with what the command returned.
-    Passed(Answer),
+    Passed(A),
     /// Nothing was applied.
     Stale { highest: Token },
     /// The token passed, and the command failed by itself, in these words.
     Failed { words: Arc<str> },
     /// The command can never be applied here; nothing was sent.
     Unfit { why: Arc<str> },
+}
+
+impl<A> FenceOutcome<A> {
+    /// The same, with the answer as `to` has it.
+    pub fn map<B>(self, to: impl FnOnce(A) -> B) -> FenceOutcome<B> {
+        match self {
+            FenceOutcome::Passed(answer) => FenceOutcome::Passed(to(answer)),
+            FenceOutcome::Stale { highest } => FenceOutcome::Stale { highest },
+            FenceOutcome::Failed { words } => FenceOutcome::Failed { words },
+            FenceOutcome::Unfit { why } => FenceOutcome::Unfit { why },
+        }
+    }
 }
 
 /// What a command of the caller's returned.
@@ -73,7 +85,10 @@ pub(super) fn script_arguments(key: &str, request: &FenceRequest, connection: u6
         key.into(),
         request.lease.to_string(),
         request.token.to_string(),
-        connection.to_string(),
+        match connection {
+            0 => String::new(),
+            number => format!("{}:{number}", request.token),
+        },
     ]
 }
 

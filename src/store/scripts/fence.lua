@@ -1,103 +1,92 @@
 -- Raises the highest token that a resource has seen from one lease, and refuses a smaller one. With a
 -- command, does that in the same step.
 --
--- KEYS  1 fence       a hash without an expiry: the highest token, by the name of the lease. Tokens of
---                     different leases do not compare.
--- ARGV  1 lease       its name
+-- KEYS  1 fence  a hash without an expiry: the highest token, by the name of the lease. Tokens of
+--                different leases do not compare.
+-- ARGV  1 lease  its name
 --       2 token
---       3 connection  0, or how many connections with unanswered commands this process had before
---       4...          the command and its arguments, if there is one
+--       3 order  empty, or after connections that were lost with a command unanswered '<token>:<how many
+--                there were in this process>': such a command may still arrive. Kept beside the token.
+--       4...     the command and its arguments, if there is one
 -- Reply: {'passed', the command's reply}  nil without a command
 --        {'integer', digits}              as passed, for an integer that Lua would round
 --        {'stale', the highest token}     nothing was written
---        {'late', ''}                     nothing was written; a later connection of this lease was here
+--        {'late', ''}                     nothing was written: a later connection of this lease was here
 --        {'failed', words}                the command's own error; the token was seen all the same
 --        {'denied', why}                  nothing was written; only a person can mend it
 -- An error of the server is passed on as it is; then the command was not applied.
 --
 -- Atomic, because between a look at the token and the write a newer primary could have written.
 --
--- Sent in full with every call, without these lines: a call by hash can fail where the server forgot the
--- script, while one that was sent behind it does not.
+-- Sent in full with every call, without comments, hence short: a call by hash can fail where the server
+-- forgot the script, while one that was sent behind it does not, and the two would change places.
 
-local fence, lease = KEYS[1], ARGV[1]
-local token, connection = tonumber(ARGV[2]), tonumber(ARGV[3])
--- A lease is named 'primary:...' or 'lease:...'.
-local order = 'order:' .. lease
+local key, lease, order = KEYS[1], ARGV[1], ARGV[3]
 local MAX = 9007199254740991
 
-local function failed(reply)
-  return type(reply) == 'table' and reply.err
+local function run()
+  return ARGV[4] and redis.pcall(unpack(ARGV, 4))
 end
 
-local found = redis.pcall('HMGET', fence, lease, order)
-if failed(found) then
-  if string.find(found.err, 'WRONGTYPE', 1, true) then
-    return {'denied', fence .. ' is not a hash: ' .. found.err}
-  end
-  return found
-end
-local seen = found[1] or '0'
--- Digits only: tonumber() would read 'nan', which is not above any token.
-if not string.find(seen, '^%d+$') or tonumber(seen) > MAX then
-  local shown = string.sub(seen, 1, 40)
-  return {'denied', fence .. ' has something else than a token under ' .. lease .. ': ' .. shown}
-end
-local highest = tonumber(seen)
-if highest > token then
-  return {'stale', seen}
-end
-local of, latest = string.match(found[2] or '', '^(%d+):(%d+)$')
-latest = tonumber(of) == token and tonumber(latest) or 0
-if connection < latest then
-  return {'late', ''}
-end
-
-local function keep()
-  local kept
-  if connection > latest then
-    kept = redis.pcall('HSET', fence, lease, ARGV[2], order, ARGV[2] .. ':' .. ARGV[3])
-  else
-    kept = redis.pcall('HSET', fence, lease, ARGV[2])
-  end
-  return failed(kept) and kept
-end
-local function apply()
-  return #ARGV > 3 and redis.pcall(unpack(ARGV, 4))
-end
-
-local reply
-if highest == token and connection == latest then
-  -- Writes nothing itself: Redis checks its limits for the first write of a script only, and that is the
-  -- command's.
-  reply = apply()
+local found, reply = redis.pcall('HMGET', key, lease, 'order:' .. lease)
+if found[1] == ARGV[2] and (found[2] or '') == order then
+  -- Nothing is to be kept. Redis checks its limits for the first write of a script alone, and that is
+  -- the command's then.
+  reply = run()
 else
-  local refused = keep()
-  if refused and string.find(refused.err, 'OOM', 1, true) then
+  local function failed(said)
+    return type(said) == 'table' and said.err
+  end
+  if failed(found) then
+    return string.find(found.err, 'WRONGTYPE') and {'denied', key .. ' is not a hash: ' .. found.err} or found
+  end
+  local seen, token = found[1] or '0', tonumber(ARGV[2])
+  -- Digits only: tonumber() would read 'nan', which is not above any token.
+  if not string.find(seen, '^%d+$') or tonumber(seen) > MAX then
+    local shown = string.sub(seen, 1, 40)
+    return {'denied', key .. ' has something else than a token under ' .. lease .. ': ' .. shown}
+  end
+  if tonumber(seen) > token then
+    return {'stale', seen}
+  end
+  local of, before = string.match(found[2] or '', '^(%d+):(%d+)$')
+  if of == ARGV[2] and tonumber(before) > tonumber(string.match(order, ':(%d+)') or 0) then
+    return {'late', ''}
+  end
+
+  local function keep()
+    local kept = redis.pcall('HSET', key, lease, ARGV[2])
+    if order ~= (found[2] or '') and not failed(kept) then
+      kept = redis.pcall('HSET', key, 'order:' .. lease, order)
+    end
+    return kept
+  end
+  local kept = keep()
+  if failed(kept) and string.find(kept.err, 'OOM') then
     -- The memory is full. The command meets that limit by itself, and may be what makes room. After a
-    -- write of any kind, as this PERSIST is one, the limit stands in the way of the token no more.
-    reply = apply()
-    redis.pcall('PERSIST', fence)
-    refused = keep()
-    if refused then
-      return refused
+    -- write of any kind, as PERSIST is one, the limit stands in the way of the token no more.
+    reply = run()
+    redis.pcall('PERSIST', key)
+    kept = keep()
+    if failed(kept) then
+      return kept
     end
   else
     -- Before the command, so that whatever refuses the fence refuses the command with it.
-    refused = refused or redis.pcall('PERSIST', fence)
-    if failed(refused) then
-      return refused
+    kept = failed(kept) and kept or redis.pcall('PERSIST', key)
+    if failed(kept) then
+      return kept
     end
-    reply = apply()
+    reply = run()
   end
 end
 
-if failed(reply) then
+if type(reply) == 'table' and reply.err then
   return {'failed', reply.err}
 end
-if type(reply) == 'number' and (reply > MAX or reply < -MAX) then
+if type(reply) == 'number' and math.abs(reply) > MAX then
   local name, exact = string.upper(ARGV[4])
-  if name == 'INCR' or name == 'INCRBY' or name == 'DECR' or name == 'DECRBY' then
+  if string.find(name, '^..CR') then
     exact = redis.pcall('GET', ARGV[5])
   elseif name == 'HINCRBY' then
     exact = redis.pcall('HGET', ARGV[5], ARGV[6])
@@ -106,4 +95,4 @@ if type(reply) == 'number' and (reply > MAX or reply < -MAX) then
     return {'integer', exact}
   end
 end
-return {'passed', reply}
+return {'passed', reply or false}
