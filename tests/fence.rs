@@ -9,6 +9,8 @@ use primary_lease::store::{
     Answer, FenceOutcome, FenceRequest, FenceStore, MAX_ARGUMENTS, RedisSource, RedisStore,
 };
 use redis_server::RedisServer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 
 const KEY: &str = "fence:{mail}";
@@ -787,4 +789,82 @@ async fn the_connection_of_commands_is_opened_by_the_first_and_closed_when_it_is
     tokio::time::resume();
     bench.fence(7).await;
     assert_ne!(bench.connections(), first);
+}
+
+/// Stands before a server, and holds back what is sent to it when it is told to.
+struct Relay {
+    port: u16,
+    held: tokio::sync::watch::Sender<bool>,
+}
+
+impl Relay {
+    async fn before(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (held, holding) = tokio::sync::watch::channel(false);
+        tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let far = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+                // What comes later is not held back.
+                let mut holding = holding.clone();
+                let held_back = *holding.borrow();
+                let (mut from_near, mut to_near) = near.into_split();
+                let (mut from_far, mut to_far) = far.into_split();
+                tokio::spawn(async move {
+                    let _ = tokio::io::copy(&mut from_far, &mut to_near).await;
+                });
+                tokio::spawn(async move {
+                    let mut bytes = vec![0; 64 * 1024];
+                    // An end of the connection does not overtake what was sent before it.
+                    while let Ok(length @ 1..) = from_near.read(&mut bytes).await {
+                        let _ = holding.wait_for(|held| held_back || !held).await;
+                        let _ = to_far.write_all(&bytes[..length]).await;
+                    }
+                });
+            }
+        });
+        Relay { port, held }
+    }
+}
+
+#[tokio::test]
+async fn a_command_without_an_answer_is_not_applied_behind_a_later_one() {
+    let bench = Bench::new();
+    let relay = Relay::before(bench.server.port).await;
+    let url = format!("redis://127.0.0.1:{}", relay.port);
+    let store = RedisStore::open(RedisSource::parse_url(&url).unwrap(), &Handle::current());
+    ask(&store, request(5, &["SET", "key", "first"]))
+        .await
+        .unwrap();
+    relay.held.send(true).unwrap();
+    let hurried = FenceRequest {
+        bound: Duration::from_millis(100),
+        ..request(5, &["SET", "key", "delayed"])
+    };
+    let answer = ask(&store, hurried).await;
+    assert!(matches!(answer, Err(Failure::Unknown { .. })), "{answer:?}");
+    // The connection is given up for a new one, over which the next command comes first.
+    let answer = ask(&store, request(5, &["SET", "key", "second"])).await;
+    assert_eq!(answer, Ok(passed(text("OK"))));
+    let calls = |bench: &Bench| {
+        let stats: String = bench.query("INFO commandstats");
+        let line = stats.lines().find(|line| line.starts_with("cmdstat_eval:"));
+        let calls = line.and_then(|line| line.split(['=', ',']).nth(1));
+        calls.and_then(|calls| calls.parse::<u32>().ok())
+    };
+    let before = calls(&bench);
+    relay.held.send(false).unwrap();
+    while calls(&bench) == before {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(bench.query::<String>("GET key"), "second");
+    // A newer token knows nothing of these connections.
+    assert_eq!(
+        bench.ask(6, &["SET", "key", "third"]).await,
+        Ok(passed(text("OK")))
+    );
+    assert_eq!(
+        ask(&store, request(5, &["SET", "key", "old"])).await,
+        Ok(stale(6))
+    );
 }

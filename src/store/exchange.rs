@@ -57,6 +57,13 @@ struct Sent {
     bound: Duration,
 }
 
+impl Sent {
+    /// When its time is over, where nothing has moved since.
+    fn due(&self, moved: Instant) -> Instant {
+        self.at.max(moved) + self.bound
+    }
+}
+
 enum What {
     /// `None` once nobody waits for it any more.
     Command(Option<oneshot::Sender<Result<FenceOutcome, Failure>>>),
@@ -81,9 +88,12 @@ impl Exchange {
         }
     }
 
-    /// Puts in what waits, as far as the socket keeps up.
+    /// Puts in what waits, as far as the socket and the server keep up.
     pub fn put_all(&mut self, waiting: &mut VecDeque<Job>) {
+        let oldest = self.sent.front();
+        let silent = oldest.is_some_and(|sent| sent.due(self.moved.at()) <= Instant::now());
         while self.leaving.is_none()
+            && !silent
             && self.outgoing.waiting() < AHEAD
             && let Some(job) = waiting.pop_front()
         {
@@ -97,7 +107,7 @@ impl Exchange {
             .is_none_or(|at| at.elapsed() > POLICY_LASTS)
         {
             self.policy_asked = Some(Instant::now());
-            self.note(What::Policy, Duration::ZERO);
+            self.note(What::Policy, QUICKEST_DOUBT);
             self.put_words(&["INFO", "memory"]);
         }
         match &job.request.command {
@@ -261,8 +271,9 @@ impl Exchange {
             cause: no_answer(bound, &address).into(),
         };
         for sent in &mut self.sent {
+            let is_over = sent.due(moved) <= now;
             if let What::Command(answer) = &mut sent.what
-                && sent.at.max(moved) + sent.bound <= now
+                && is_over
                 && let Some(answer) = answer.take()
             {
                 let _ = answer.send(Err(unknown(sent.bound)));
@@ -289,7 +300,7 @@ impl Exchange {
             What::Command(answer) => answer.is_some(),
             What::Keys(_) | What::Policy => false,
         });
-        let due = waited_for.map(|sent| sent.at.max(moved) + sent.bound);
+        let due = waited_for.map(|sent| sent.due(moved));
         due.chain(self.doubtful_at().map(|(at, _)| at)).min()
     }
 
