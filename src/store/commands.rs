@@ -118,9 +118,7 @@ impl Task {
                 Connection::open(&source, longest.min(source.connect_timeout)).await
             });
             let opened = loop {
-                let Some(due) = self.waiting.iter().map(Job::due).min() else {
-                    return None;
-                };
+                let due = self.waiting.iter().map(Job::due).min()?;
                 tokio::select! {
                     opened = &mut attempt => break opened,
                     job = self.jobs.recv(), if !self.closed => {
