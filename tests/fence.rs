@@ -577,6 +577,37 @@ async fn a_command_without_an_answer_has_an_unknown_outcome_in_time_and_is_not_r
     assert!(later == b"0" || later == b"1", "{later:?}");
 }
 
+#[tokio::test]
+async fn a_command_that_no_connection_takes_was_not_applied() {
+    let mut bench = Bench::new();
+    bench.server.kill();
+    let hurried = FenceRequest {
+        bound: Duration::from_millis(100),
+        ..request(5, &["SET", "key", "value"])
+    };
+    let answer = ask(&bench.store, hurried).await;
+    assert!(matches!(answer, Err(Failure::Refused { .. })), "{answer:?}");
+    bench.server.start_again();
+    let answer = bench.ask(5, &["EXISTS", "key"]).await;
+    assert_eq!(answer, Ok(passed(Answer::Integer(0))));
+}
+
+#[tokio::test]
+async fn a_master_that_became_a_replica_is_left_and_its_refusal_passes() {
+    let bench = Bench::new();
+    bench.ask(5, &["SET", "key", "value"]).await.unwrap();
+    bench.run("REPLICAOF 127.0.0.1 1");
+    // The one over the old connection, and then over none.
+    for _ in 0..2 {
+        let answer = bench.ask(5, &["SET", "key", "other"]).await;
+        assert!(matches!(answer, Err(Failure::Refused { .. })), "{answer:?}");
+    }
+    assert_eq!(bench.connections(), "");
+    bench.run("REPLICAOF NO ONE");
+    let answer = bench.ask(5, &["GET", "key"]).await;
+    assert_eq!(answer, Ok(passed(text("value"))));
+}
+
 // A cluster
 
 #[tokio::test]

@@ -82,7 +82,8 @@ else
 end
 
 if type(reply) == 'table' and reply.err then
-  return {'failed', reply.err}
+  -- A master no more: that is the connection's trouble.
+  return string.find(reply.err, '^%-?READONLY ') and reply or {'failed', reply.err}
 end
 if type(reply) == 'number' and math.abs(reply) > MAX then
   local name, exact = string.upper(ARGV[4])
