@@ -69,6 +69,25 @@ test('a resource remembers the token of each election that has shown it', async 
   })
 })
 
+test('a lease shows the name by which a resource knows it, also after its end', async () => {
+  const prefix = newPrefix()
+  const names = []
+  for (const options of [{}, {scope: 'v2'}]) {
+    const lease = await hold(redis.url, prefix, options)
+    await lease.fence('names')
+    await lease.release()
+    names.push(lease.name)
+  }
+  expect(names).toEqual([`primary:${prefix}`, `primary:${prefix}:v2`])
+  const run = await withLease(redis.url, prefix, {ttl: 1000}, async (lease) => {
+    await lease.fence('names')
+    return lease
+  })
+  names.push(run.name)
+  expect(run.name).toBe(`lease:${prefix}`)
+  expect(Object.keys(await redis.client.hgetall(fenceOf('names'))).sort()).toEqual(names.sort())
+})
+
 describe('a primary that does not know that it has a successor', () => {
   // Without messages it does not hear that its record is gone. A restart finds what was saved last.
   const redis = useRedis(['--appendonly', 'no', '--rename-command', 'SUBSCRIBE', ''])

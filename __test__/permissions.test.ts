@@ -23,7 +23,7 @@ test('a user with the permissions that the document lists can do everything', as
   expect(lease?.isHeld).toBe(true)
   await redis.renewals(prefix, 2)
   // Subscribed: messages are not refused.
-  const [, listeners] = await messages.pubsub('NUMSUB', `primary:{${prefix}}:changes`)
+  const [, listeners] = await messages.pubsub('NUMSUB', `primary:{${prefix}}:changes:0`)
   expect(Number(listeners)).toBe(1)
   await lease?.fence(`fence-${prefix}`)
   await lease?.release()

@@ -1,3 +1,4 @@
+import {randomBytes} from 'node:crypto'
 import {join} from 'node:path'
 import {CompiledQuery, Kysely, PostgresDialect, sql} from 'kysely'
 import {type Client, Pool} from 'pg'
@@ -101,7 +102,8 @@ describe('a claim', () => {
     ['one above 2^53 - 1', 2n ** 53n, '23514'],
     ['a fraction', 1.5, '22P02'],
     ['a word', 'seven', '22P02'],
-    ['a number too large for a bigint', 1e30, '22P02'],
+    ['a number that JavaScript writes with an exponent', 1e30, '22P02'],
+    ['one above 64 bits', 10n ** 30n, '22003'],
   ])('with %s is refused, and keeps nothing', async (_, token, code) => {
     const client = await postgres.connect()
     const resource = newResource()
@@ -114,6 +116,32 @@ describe('a claim', () => {
     const statement = (values: unknown[]) => client.query(postgresFence.claim, values)
     expect((await failure(statement([null, 'primary:test', 1])))?.code).toBe('23502')
     expect((await failure(statement([newResource(), null, 1])))?.code).toBe('23502')
+  })
+
+  test('of a name that PostgreSQL cannot keep is refused', async () => {
+    const client = await postgres.connect()
+    // Of letters that do not repeat, since an index compresses its entries.
+    const long = randomBytes(4_000).toString('hex')
+    expect((await failure(claim(client, long, 1)))?.code).toBe('54000')
+    expect((await failure(claim(client, newResource(), 1, long)))?.code).toBe('54000')
+    expect((await failure(claim(client, 'a\0b', 1)))?.code).toBe('22021')
+    const most = randomBytes(1_300).toString('hex')
+    await claim(client, most, 2)
+    expect((await failure(claim(client, most, 1)))?.code).toBe('PL001')
+  })
+
+  test('that may not write, or waits for too long, is refused', async () => {
+    const resource = newResource()
+    const client = await postgres.connect()
+    await client.query('BEGIN READ ONLY')
+    expect((await failure(claim(client, resource, 1)))?.code).toBe('25006')
+    await client.query('ROLLBACK')
+    const holder = await transaction()
+    await claim(holder, resource, 1)
+    await client.query("SET statement_timeout = '50ms'")
+    expect((await failure(claim(client, resource, 1)))?.code).toBe('57014')
+    await client.query("SET statement_timeout = 0; SET lock_timeout = '50ms'")
+    expect((await failure(claim(client, resource, 1)))?.code).toBe('55P03')
   })
 })
 
@@ -194,88 +222,15 @@ describe('claims at the same moment', () => {
   })
 })
 
-describe('the schema', () => {
-  const drop = async (client: Client) => {
-    await client.query('DROP TABLE IF EXISTS primary_lease_fence')
-    await client.query('DROP FUNCTION IF EXISTS claim_primary_lease_fence_1')
-  }
-
-  test('may be created by ten servers at the same moment', async () => {
-    const clients = await Promise.all(Array.from({length: 10}, () => postgres.connect()))
-    const levels = ['', ...ISOLATIONS]
-    for (let round = 0; round < 20; round++) {
-      await drop(clients[0] as Client)
-      await Promise.all(
-        clients.map(async (client, i) => {
-          const level = levels[i % levels.length]
-          if (!level) return client.query(postgresFence.schema)
-          // A snapshot from before the others, and the lookup that finds nothing.
-          await client.query(`BEGIN ISOLATION LEVEL ${level}`)
-          await client.query("SELECT to_regclass('primary_lease_fence')")
-          await client.query(postgresFence.schema)
-          await client.query('COMMIT')
-        }),
-      )
-      const resource = newResource()
-      const claims = clients.map((client) => claim(client, resource, 1))
-      await Promise.all(claims)
-    }
-  })
-
-  test('changes nothing where it exists, and asks for no right', async () => {
-    const admin = await postgres.connect()
-    const resource = newResource()
-    await claim(admin, resource, 7)
-    await admin.query('CREATE ROLE app LOGIN')
-    await admin.query('GRANT SELECT, INSERT, UPDATE ON primary_lease_fence TO app')
-    const app = await postgres.connect()
-    await app.query('SET ROLE app')
-    expect((await failure(app.query('CREATE TABLE mine ()')))?.code).toBe('42501')
-    await app.query(postgresFence.schema)
-    await app.query('BEGIN READ ONLY')
-    await app.query(postgresFence.schema)
-    await app.query('COMMIT')
-    await claim(app, resource, 8)
-    expect((await failure(claim(app, resource, 7)))?.code).toBe('PL001')
-  })
-
-  test('waits for no other start where it exists', async () => {
-    const creating = await transaction()
-    await creating.query(
-      "SELECT pg_advisory_xact_lock(hashtextextended('primary-lease: create the fence', 0))",
-    )
-    const client = await postgres.connect()
-    await client.query("SET lock_timeout = '10s'")
-    await client.query(postgresFence.schema)
-  })
-
-  test('lies beside the tables of the search path, and goes with its transaction', async () => {
-    const client = await postgres.connect()
-    await client.query('CREATE SCHEMA IF NOT EXISTS apart; SET search_path = apart')
-    await client.query('BEGIN')
-    await client.query(postgresFence.schema)
-    await client.query('ROLLBACK')
-    const resource = newResource()
-    expect((await failure(claim(client, resource, 1)))?.code).toBe('42883')
-    // Prepared, as some drivers send everything.
-    await client.query({name: 'schema', text: postgresFence.schema, values: []})
-    await claim(client, resource, 1)
-    const {rows} = await client.query(
-      "SELECT resource FROM apart.primary_lease_fence WHERE lease = 'primary:test'",
-    )
-    expect(rows).toEqual([{resource}])
-    expect(await kept(resource)).toEqual([])
-  })
-})
-
 test('the statements are strings for import and for require', async () => {
   const addon = JSON.stringify(join(__dirname, '../index.mjs'))
   const source = `import {postgresFence} from ${addon}; console.log(JSON.stringify(postgresFence))`
   const printed = await run(process.execPath, ['--input-type=module', '-e', source])
-  expect(JSON.parse(printed)).toEqual({schema: postgresFence.schema, claim: postgresFence.claim})
+  expect(JSON.parse(printed)).toEqual({...postgresFence})
   // What is explained at the top of the files is not sent with every transaction.
   expect(postgresFence.schema).toMatch(/^DO /)
   expect(postgresFence.claim).toMatch(/^SELECT .*\$1.*\$2.*\$3.*\n$/)
+  expect(postgresFence.evict).toMatch(/^SELECT /)
 })
 
 test('with Kysely, schema and claim are two of its statements', async () => {

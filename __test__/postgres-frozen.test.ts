@@ -1,6 +1,7 @@
 // A primary that is frozen around its claim, as a real process, and what its successor can do.
 
 import {postgresFence} from '../index.js'
+import {FREEZES, OldPrimary} from './support/old-primary'
 import {claim, failure, newResource, usePostgres, WRITE} from './support/postgres'
 import {useRedis} from './support/redis'
 import {Server} from './support/servers'
@@ -98,6 +99,20 @@ test.each([
   await successor
   server.signal('SIGCONT')
   expect(await commit).toBeDefined()
+  expect(await postgres.written(resource)).toEqual([NEW])
+})
+
+test('frozen while it sends a statement with parameters: no timeout ends its session', async () => {
+  const resource = newResource()
+  const old = await OldPrimary.begin(postgres.url, [resource, 'primary:test', OLD])
+  await old.send("SET idle_in_transaction_session_timeout = '3s'; SET statement_timeout = '1s'")
+  const woken = await old.freeze(FREEZES[0], postgres.doing)
+  const impatient = await postgres.connect()
+  await impatient.query("SET lock_timeout = '4s'")
+  expect((await failure(claim(impatient, resource, NEW)))?.code).toBe('55P03')
+  await impatient.query(postgresFence.evict, [resource, 'primary:test', NEW])
+  await succeed(resource)
+  expect(await woken()).toBeDefined()
   expect(await postgres.written(resource)).toEqual([NEW])
 })
 

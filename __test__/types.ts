@@ -53,8 +53,8 @@ export async function used(redis: Redis, options: ElectionOptions) {
   signal.throwIfAborted()
 }
 
-/** It can be passed on as what it is: two strings. */
-export const fence: {schema: string; claim: string} = postgresFence
+/** It can be passed on as what it is: strings. */
+export const fence: {schema: string; claim: string; evict: string} = postgresFence
 
 export async function worked() {
   const stop: () => void = whilePrimary('jobs', (lease: PrimaryLease) => lease.assertHeld())

@@ -172,7 +172,7 @@ describe('waiting', () => {
       ),
     )
     await until('one of them listens', async () => {
-      const [, listeners] = await redis.client.pubsub('NUMSUB', `${key}:released`)
+      const [, listeners] = await redis.client.pubsub('NUMSUB', `${key}:released:0`)
       return Number(listeners) > 0
     })
     done.open()

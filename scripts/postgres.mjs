@@ -31,21 +31,24 @@ export async function findPostgres() {
   return undefined
 }
 
-/** One server process with an empty database. */
+/** One server process with an empty database, or a standby of one. */
 export class PostgresServer {
-  /** @type {import('node:child_process').ChildProcess} */
+  /** @type {import('node:child_process').ChildProcess | undefined} */
   #process
   /** @type {import('node:child_process').ChildProcess} */
   #guard
+  #folder
+  #user
 
   /**
-   * @param {import('node:child_process').ChildProcess} process
-   * @param {import('node:child_process').ChildProcess} guard
+   * @param {string} folder
+   * @param {{uid: number, gid: number} | undefined} user
    * @param {string} dir
    */
-  constructor(process, guard, dir) {
-    this.#process = process
-    this.#guard = guard
+  constructor(folder, user, dir) {
+    this.#folder = folder
+    this.#user = user
+    this.#guard = guard(GUARD, dir)
     this.dir = dir
     /** Of its only database and its only role, which may do everything. */
     this.url = `postgresql://postgres@/postgres?host=${encodeURIComponent(dir)}`
@@ -53,36 +56,73 @@ export class PostgresServer {
 
   /** Resolves when it answers. */
   static async start() {
+    const server = await PostgresServer.#prepare()
+    const options = ['-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale', '-N']
+    await server.#execute('initdb', options)
+    await server.#launch()
+    return server
+  }
+
+  /** A hot standby that follows another; resolves when it answers. */
+  static async standby(/** @type {PostgresServer} */ primary) {
+    const server = await PostgresServer.#prepare()
+    await server.#execute('pg_basebackup', ['-d', primary.url, '-R', '-c', 'fast', '-N'])
+    await server.#launch()
+    return server
+  }
+
+  static async #prepare() {
     const folder = await findPostgres()
     if (!folder) throw new Error('no PostgreSQL on this machine: npm run setup')
     const dir = await mkdtemp(join(tmpdir(), 'primary-lease-postgres-'))
-    const watcher = guard(GUARD, dir)
     const user = await userThatMayRunIt()
     if (user) await chown(dir, user.uid, user.gid)
-    const data = join(dir, 'data')
-    const initdb = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale', '-N']
-    await finished(spawn(join(folder, 'initdb'), initdb, {...user, cwd: dir}))
+    return new PostgresServer(folder, user, dir)
+  }
+
+  /** Has one of its programs fill the data directory. */
+  async #execute(/** @type {string} */ program, /** @type {string[]} */ options) {
+    const args = ['-D', join(this.dir, 'data'), ...options]
+    await finished(spawn(join(this.#folder, program), args, {...this.#user, cwd: this.dir}))
+  }
+
+  async #launch() {
     // On no port: its socket lies in its own directory. Nothing of it has to survive a crash.
-    const settings = ['listen_addresses=', 'fsync=off', 'max_connections=50']
-    const args = ['-D', data, '-k', dir, ...settings.flatMap((setting) => ['-c', setting])]
-    const child = spawn(join(folder, 'postgres'), args, {...user, cwd: dir})
-    const server = new PostgresServer(child, watcher, dir)
+    const settings = [
+      'listen_addresses=',
+      'fsync=off',
+      'max_connections=50',
+      'max_prepared_transactions=5',
+    ]
+    const args = ['-D', join(this.dir, 'data'), '-k', this.dir]
+    args.push(...settings.flatMap((setting) => ['-c', setting]))
+    const child = spawn(join(this.#folder, 'postgres'), args, {...this.#user, cwd: this.dir})
+    this.#process = child
     const log = collect(child)
-    while (!log().includes('ready to accept connections')) {
+    while (!/ready to accept (read-only )?connections/.test(log())) {
       if (child.exitCode !== null || child.signalCode !== null)
         throw new Error(`postgres ended at once:\n${log()}`)
       await sleep(20)
     }
-    return server
+  }
+
+  async #stop(/** @type {NodeJS.Signals} */ signal) {
+    const child = this.#process
+    if (child && child.exitCode === null && child.signalCode === null) {
+      child.kill(signal)
+      await once(child, 'exit')
+    }
+  }
+
+  /** Ends its sessions, and comes back with what was committed. */
+  async restart() {
+    await this.#stop('SIGINT')
+    await this.#launch()
   }
 
   /** Ends it, without waiting for its clients, and leaves nothing behind. */
   async close() {
-    const child = this.#process
-    if (child.exitCode === null && child.signalCode === null) {
-      child.kill('SIGQUIT')
-      await once(child, 'exit')
-    }
+    await this.#stop('SIGQUIT')
     this.#guard.kill('SIGKILL')
     await rm(this.dir, {recursive: true, force: true})
   }
@@ -100,7 +140,7 @@ const GUARD = `
   rm -rf "$1"`
 
 /** PostgreSQL refuses to run as root: then Debian's user for it, or nobody. */
-async function userThatMayRunIt() {
+export async function userThatMayRunIt() {
   if (process.getuid?.() !== 0) return undefined
   for (const name of ['postgres', 'nobody']) {
     const id = (/** @type {string} */ flag) => run('id', [flag, name]).then(Number, () => undefined)

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use commands::{PATIENCE, next, release, renew, request, target};
-use primary_lease::election::{Command, Identity, Message, Outcome, Reply, Token, Version};
-use primary_lease::store::{RedisSource, RedisStore, Register, Server, Store};
+use primary_lease::election::{
+    Command, Failure, Identity, Message, Outcome, Reply, Token, Version,
+};
+use primary_lease::store::{Field, RedisSource, RedisStore, Register, Server, Store};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use redis_server::RedisServer;
@@ -40,6 +42,8 @@ enum Step {
     Inspect,
     /// The record is gone: flushed, evicted.
     Lose,
+    /// A field of the record becomes unreadable.
+    Spoil(Field),
     /// What is there now is kept, for a roll-back.
     Snapshot,
     /// What was kept comes back on a server of another replication id, as after a failover.
@@ -64,6 +68,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             above,
         },
     );
+    let spoilt = prop_oneof![
+        Just(Field::Token),
+        Just(Field::TokenBeyondAll),
+        Just(Field::Identity),
+        Just(Field::Other),
+    ];
     let step = prop_oneof![
         5 => acquire,
         4 => (who.clone(), shown.clone()).prop_map(|(who, over)| Step::Renew(who, over)),
@@ -71,6 +81,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => who.prop_map(Step::Release),
         1 => Just(Step::Inspect),
         1 => Just(Step::Lose),
+        2 => spoilt.prop_map(Step::Spoil),
         1 => Just(Step::Snapshot),
         1 => Just(Step::RollBack),
         1 => Just(Step::AnotherRun),
@@ -120,7 +131,7 @@ impl World {
                 floor: Token::new(above.map_or(0, |above| self.highest() + above)),
                 watched: version(who, watched),
                 eager: None,
-                epoch: commands::EPOCH,
+                nonce: commands::NONCE,
             },
             Step::Renew(who, over) => {
                 renew(name(who), self.tokens[who], version(who, over).as_ref())
@@ -131,7 +142,9 @@ impl World {
             }
             Step::Release(who) => release(name(who)),
             Step::Inspect => Command::Inspect,
-            Step::Lose | Step::Snapshot | Step::RollBack | Step::AnotherRun => return None,
+            Step::Lose | Step::Spoil(_) | Step::Snapshot | Step::RollBack | Step::AnotherRun => {
+                return None;
+            }
         })
     }
 
@@ -232,6 +245,22 @@ impl Real<'_> {
         self.run::<()>(redis::cmd("DEL").arg(&self.key));
     }
 
+    /// What the register knows as one field is any of them here.
+    fn spoil(&self, field: Field, which: usize) {
+        let (name, value) = match field {
+            Field::Token => ("token", "?"),
+            Field::TokenBeyondAll => ("token", "9007199254740992"),
+            Field::Identity => ("identity", "?"),
+            Field::Other => {
+                let others = ["seq", "epoch", "run", "nonce", "released", "ttl"];
+                (others[which % others.len()], "?")
+            }
+        };
+        if self.run::<bool>(redis::cmd("EXISTS").arg(&self.key)) {
+            self.run::<()>(redis::cmd("HSET").arg(&self.key).arg(name).arg(value));
+        }
+    }
+
     fn begin_run(&self) {
         self.run::<()>(redis::cmd("DEBUG").arg("CHANGE-REPL-ID"));
     }
@@ -251,7 +280,7 @@ impl Real<'_> {
 
     fn subscribers(&self) -> usize {
         let mut count = redis::cmd("PUBSUB");
-        let channel = format!("{}:changes", self.key);
+        let channel = format!("{}:changes:0", self.key);
         let (_, subscribers): (String, usize) = self.run(count.arg("NUMSUB").arg(channel));
         subscribers
     }
@@ -302,6 +331,10 @@ fn the_register_and_the_scripts_agree_step_by_step() {
                     real.lose();
                     imaginary.register.lose();
                 }
+                Step::Spoil(field) => {
+                    real.spoil(field, story.len());
+                    imaginary.register.spoil(field);
+                }
                 Step::Snapshot => {
                     real.snapshot();
                     imaginary.kept = imaginary.register.clone();
@@ -323,19 +356,27 @@ fn the_register_and_the_scripts_agree_step_by_step() {
                 continue;
             };
             let request = request(command);
-            let (reply, message) = runtime.block_on(async {
-                let reply = store.send(&target, &request).await.unwrap();
+            let answered = runtime.block_on(async {
+                let reply = match store.send(&target, &request).await {
+                    Ok(reply) => reply,
+                    Err(Failure::Denied { .. }) => return None,
+                    Err(failure) => panic!("{failure:?}"),
+                };
                 let message = match reply.listeners {
                     Some(_) => Some(next(&mut messages).await),
                     None => None,
                 };
-                (reply, message)
+                Some((reply, message))
             });
-            let shown = seen.show(step, floor_of(&request.command), &reply, message.as_ref());
             let applied = imaginary
                 .register
-                .apply(&imaginary.server, &target.server, &same)
-                .unwrap();
+                .apply(&imaginary.server, &target.server, &same);
+            let (Some((reply, message)), Ok(applied)) = (answered, applied.clone()) else {
+                story.push(format!("{step:?}: denied, {applied:?}"));
+                prop_assert!(applied.is_err(), "after\n{}", story.join("\n"));
+                continue;
+            };
+            let shown = seen.show(step, floor_of(&request.command), &reply, message.as_ref());
             let floor = floor_of(&same);
             let expected = imagined.show(step, floor, &applied.reply, applied.message.as_ref());
             story.push(format!("{step:?}: {shown}"));

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use primary_lease::driver::{Change, Handle, Heartbeat, Start, now};
 use primary_lease::election::{
-    Answer, Command, Config, Failure, Identity, Message, Outcome, Reason, Record, Reply, Request,
-    Time, Token, Version,
+    Answer, Command, Config, Failure, Identity, Message, Nonce, Outcome, Reason, Record, Reply,
+    Request, Time, Token, Version,
 };
 use primary_lease::store::{Answering, RedisSource, RedisStore, Store, Target};
 use redis_server::RedisServer;
@@ -68,6 +68,7 @@ fn reply_to(command: &Command) -> Result<Reply, Failure> {
                 epoch: 1,
                 run: "run".into(),
             },
+            nonce: Nonce::new(1),
             token: Token::new(7),
             holder,
             server: "server".into(),
@@ -221,7 +222,7 @@ async fn until_heard(
                 floor: Token::NONE,
                 watched: watched.clone(),
                 eager: None,
-                epoch: 1,
+                nonce: Nonce::new(1),
             };
             let request = Request {
                 id: 1,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use primary_lease::election::{
-    Command, Failure, Identity, Message, Outcome, Reply, Request, Time, Token,
+    Command, Failure, Identity, Message, Nonce, Outcome, Reply, Request, Time, Token,
 };
 use primary_lease::store::{RedisSource, RedisStore, Store, Target};
 use redis_server::{RedisServer, free_port};
@@ -50,7 +50,7 @@ fn acquire() -> Command {
         floor: Token::NONE,
         watched: None,
         eager: None,
-        epoch: 7,
+        nonce: Nonce::new(7),
     }
 }
 
@@ -266,7 +266,7 @@ async fn a_demoted_master_is_left() {
         token: Token::new(1),
         ttl: Duration::from_secs(60),
         over: None,
-        epoch: 7,
+        nonce: Nonce::new(7),
     };
     let answer = ask(&store, PATIENCE, renew).await;
     assert!(matches!(answer, Err(Failure::Refused { .. })), "{answer:?}");
@@ -384,7 +384,7 @@ async fn the_last_receiver_ends_the_subscription_and_a_dropped_store_its_connect
     ask(&store, PATIENCE, acquire()).await.unwrap();
     let counts = |expected: u64| {
         let (_, count): (String, u64) = redis::cmd("PUBSUB")
-            .arg(&["NUMSUB", "primary:{chronos}:changes"])
+            .arg(&["NUMSUB", "primary:{chronos}:changes:0"])
             .query(&mut server.connect())
             .unwrap();
         count == expected
@@ -424,7 +424,7 @@ async fn commands_leave_in_the_order_of_the_calls_whether_polled_or_not() {
         ttl,
         floor,
         eager,
-        epoch,
+        nonce,
         ..
     } = acquire()
     else {
@@ -437,13 +437,14 @@ async fn commands_leave_in_the_order_of_the_calls_whether_polled_or_not() {
         floor,
         watched,
         eager,
-        epoch,
+        nonce,
     };
     // Nobody waits for the grant's answer; its release goes out behind it.
     drop(store.send(&target(), &request(PATIENCE, grant)));
     let release = Command::Release {
         identity,
         listeners: 0,
+        nonce,
     };
     let reply = ask(&store, PATIENCE, release).await.unwrap();
     assert_eq!(reply.outcome, Outcome::Released);

@@ -175,7 +175,7 @@ impl Real<'_> {
     }
 
     fn channel(&self) -> String {
-        format!("{}:released", self.key)
+        format!("{}:released:0", self.key)
     }
 
     fn subscribers(&self) -> usize {

@@ -481,7 +481,7 @@ async fn a_release_is_told_with_what_its_min_hold_has_left() {
     let listening = async {
         loop {
             let (_, count): (String, u64) =
-                bench.run(&["PUBSUB", "NUMSUB", "lease:{mail}:released"]);
+                bench.run(&["PUBSUB", "NUMSUB", "lease:{mail}:released:0"]);
             if count > 0 {
                 return;
             }

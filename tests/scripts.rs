@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use commands::{EPOCH, MINE, OTHER, TTL, acquire, next, over, renew, request, target, with_floor};
+use commands::{MINE, NONCE, OTHER, TTL, acquire, next, over, renew, request, target, with_floor};
 use primary_lease::election::{
     Change, Command, Failure, Identity, Message, Outcome, Record, Reply, Token, Version,
 };
@@ -65,6 +65,7 @@ impl Bench {
         self.ask(Command::Release {
             identity,
             listeners,
+            nonce: NONCE,
         })
         .await
         .unwrap()
@@ -106,6 +107,22 @@ impl Bench {
             .unwrap();
     }
 
+    async fn up_for_longer_than(&self, longer: Duration) {
+        let up = || -> u64 {
+            let info: String = redis::cmd("INFO")
+                .arg("server")
+                .query(&mut self.server.connect())
+                .unwrap();
+            let line = info
+                .lines()
+                .find_map(|line| line.strip_prefix("uptime_in_seconds:"));
+            line.unwrap().parse().unwrap()
+        };
+        while Duration::from_secs(up()) <= longer {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     fn time_us(&self) -> u64 {
         let (seconds, micros): (u64, u64) = redis::cmd("TIME")
             .query(&mut self.server.connect())
@@ -121,7 +138,7 @@ fn eager(identity: Identity, eager: Duration) -> Command {
         floor: Token::NONE,
         watched: None,
         eager: Some(eager),
-        epoch: EPOCH,
+        nonce: NONCE,
     }
 }
 
@@ -143,7 +160,7 @@ async fn a_missing_record_is_created_and_not_granted() {
     assert_eq!(record.token, Token::NONE);
     assert_eq!(record.holder, None);
     assert_eq!(record.version.seq, 0);
-    assert_eq!(record.version.epoch >> 32, EPOCH >> 32);
+    assert_eq!(record.version.epoch >> 32, NONCE.bits() >> 32);
     assert_eq!(record.ttl, TTL);
     assert!(record.same_run && !record.released);
     assert_eq!(reply.listeners, Some(0));
@@ -208,7 +225,7 @@ async fn an_older_watched_version_is_refused_whatever_part_of_it_is_older() {
             ..record.version.clone()
         },
         Version {
-            epoch: EPOCH + 1,
+            epoch: NONCE.bits() + 1,
             ..record.version.clone()
         },
         Version {
@@ -624,7 +641,7 @@ async fn the_others_that_hear_are_counted_without_oneself() {
     let bench = Bench::new();
     let mut other = bench.server.connect();
     let mut heard = other.as_pubsub();
-    heard.subscribe(format!("{KEY}:changes")).unwrap();
+    heard.subscribe(format!("{KEY}:changes:0")).unwrap();
     assert_eq!(bench.acquire(MINE).await.listeners, Some(1));
     let _messages = bench.store.subscribe(&bench.target);
     bench.run(&["FLUSHALL"]);
@@ -633,29 +650,37 @@ async fn the_others_that_hear_are_counted_without_oneself() {
 
 // Records that are not as we wrote them
 
+const UNREADABLE: [(&str, &str); 24] = [
+    ("token", ""),
+    ("token", "-1"),
+    ("token", "1e15"),
+    ("token", " 1"),
+    ("identity", "somebody"),
+    ("identity", "0000000000000000000000000000000G"),
+    ("identity", "0000000000000000000000000000000A"),
+    ("seq", "x"),
+    ("seq", "1.5"),
+    ("seq", "9007199254740991"),
+    ("epoch", "e0"),
+    ("epoch", "00000000000000g0"),
+    ("epoch", "00000000000000E0"),
+    ("run", "abcd"),
+    ("run", "ab:xy"),
+    ("run", ""),
+    ("nonce", ""),
+    ("nonce", "00000000000000g0"),
+    ("nonce", "00000000000000E0"),
+    ("released", "2"),
+    ("released", ""),
+    ("ttl", "0"),
+    ("ttl", "-5"),
+    ("ttl", "soon"),
+];
+
 #[tokio::test]
 async fn a_record_with_a_field_that_cannot_be_parsed_counts_as_missing() {
     let bench = Bench::new();
-    for (field, value) in [
-        ("token", ""),
-        ("token", "-1"),
-        ("token", "1e15"),
-        ("token", " 1"),
-        ("seq", "x"),
-        ("seq", "1.5"),
-        ("seq", "9007199254740991"),
-        ("epoch", "e0"),
-        ("epoch", "00000000000000g0"),
-        ("epoch", "00000000000000E0"),
-        ("run", "abcd"),
-        ("run", "ab:xy"),
-        ("run", ""),
-        ("released", "2"),
-        ("released", ""),
-        ("ttl", "0"),
-        ("ttl", "-5"),
-        ("ttl", "soon"),
-    ] {
+    for (field, value) in UNREADABLE {
         bench.run(&["DEL", KEY]);
         let record = bench.win(OTHER).await;
         bench.release(OTHER).await;
@@ -678,7 +703,9 @@ async fn a_record_with_a_field_that_cannot_be_parsed_counts_as_missing() {
 #[tokio::test]
 async fn a_record_that_lacks_a_field_counts_as_missing() {
     let bench = Bench::new();
-    for field in ["token", "seq", "epoch", "run", "released", "ttl"] {
+    for field in [
+        "token", "identity", "seq", "epoch", "run", "nonce", "released", "ttl",
+    ] {
         bench.run(&["DEL", KEY]);
         let record = bench.win(MINE).await;
         bench.remove(field);
@@ -734,18 +761,91 @@ async fn a_floor_at_the_limit_is_denied_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn a_token_beyond_all_limits_is_named_and_never_lowered() {
+async fn a_record_with_an_unreadable_field_is_written_again_by_its_holder() {
     let bench = Bench::new();
-    let huge = "99999999999999999999999999";
+    for (field, value) in UNREADABLE.into_iter().chain(BEYOND) {
+        bench.run(&["DEL", KEY]);
+        let record = bench.win(MINE).await;
+        bench.set(field, value);
+        let stale = bench.renew(MINE, record.token).await;
+        assert_eq!(stale.outcome, Outcome::Stale, "{field} {value:?}");
+        let shown = stale.record.unwrap().version;
+        let again = bench.ask(renew(MINE, record.token, Some(&shown)));
+        let again = again.await.unwrap();
+        assert_eq!(again.outcome, Outcome::Renewed, "{field} {value:?}");
+        let written = again.record.unwrap();
+        assert_eq!((written.holder, written.token), (Some(MINE), record.token));
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_another_made_anew_is_written_again_by_its_holder() {
+    let bench = Bench::new();
+    for (field, value) in UNREADABLE {
+        bench.run(&["DEL", KEY]);
+        let record = bench.win(MINE).await;
+        bench.set(field, value);
+        bench.acquire(OTHER).await;
+        let shown = bench.renew(MINE, record.token).await;
+        assert_eq!(shown.outcome, Outcome::Stale, "{field} {value:?}");
+        let version = shown.record.unwrap().version;
+        let again = bench.ask(renew(MINE, record.token, Some(&version)));
+        assert_eq!(again.await.unwrap().outcome, Outcome::Renewed);
+    }
+}
+
+#[tokio::test]
+async fn an_unreadable_record_that_names_another_or_a_newer_grant_is_lost() {
+    let bench = Bench::new();
+    let record = bench.win(MINE).await;
+    bench.win(OTHER).await;
+    bench.set("ttl", "soon");
+    let lost = bench.renew(MINE, record.token).await;
+    assert_eq!(lost.outcome, Outcome::Lost);
+
+    bench.run(&["DEL", KEY]);
+    let record = bench.win(MINE).await;
+    let newer = record.token.get() + 1;
+    bench.set("token", &newer.to_string());
+    bench.set("ttl", "soon");
+    let lost = bench.renew(MINE, record.token).await;
+    assert_eq!(lost.outcome, Outcome::Lost);
+    assert_eq!(lost.record.unwrap().token.get(), newer);
+}
+
+#[tokio::test]
+async fn an_eager_start_takes_no_record_that_cannot_be_read() {
+    let bench = Bench::new();
     bench.win(MINE).await;
-    bench.release(MINE).await;
-    bench.set("token", huge);
-    let cause = denied(bench.ask(acquire(OTHER)).await);
-    assert!(cause.contains(KEY) && cause.contains(huge), "{cause}");
-    // Created anew, it keeps it.
-    bench.set("seq", "?");
-    bench.acquire(OTHER).await;
-    assert_eq!(bench.fields()["token"], huge);
+    bench.set("ttl", "soon");
+    bench.up_for_longer_than(Duration::ZERO).await;
+    let reply = bench.ask(eager(OTHER, Duration::ZERO)).await.unwrap();
+    assert_eq!(reply.outcome, Outcome::Refused);
+}
+
+const BEYOND: [(&str, &str); 2] = [
+    ("token", "9007199254740992"),
+    ("token", "99999999999999999999999999"),
+];
+
+#[tokio::test]
+async fn a_token_beyond_all_limits_is_denied_with_key_and_value_and_left_alone() {
+    let bench = Bench::new();
+    bench.win(MINE).await;
+    for (field, value) in BEYOND {
+        bench.set(field, value);
+        let before = bench.fields();
+        for command in [
+            acquire(OTHER),
+            renew(OTHER, Token::MAX, None),
+            commands::release(OTHER),
+            Command::Inspect,
+        ] {
+            let cause = denied(bench.ask(command).await);
+            assert!(cause.contains(KEY) && cause.contains(value), "{cause}");
+        }
+        assert_eq!(bench.fields(), before);
+    }
 }
 
 #[tokio::test]
@@ -761,6 +861,7 @@ async fn a_record_of_a_newer_release_is_left_alone() {
         Command::Release {
             identity: MINE,
             listeners: 0,
+            nonce: NONCE,
         },
         Command::Inspect,
     ] {

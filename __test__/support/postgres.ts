@@ -33,8 +33,8 @@ export function usePostgres() {
   let server: PostgresServer | undefined
   const clients: Client[] = []
 
-  const connect = async () => {
-    const client = new Client(server?.url)
+  const connect = async (role = 'postgres', to = server) => {
+    const client = new Client(to?.url.replace('postgres@', `${role}@`))
     client.on('error', () => {})
     clients.push(client)
     await client.connect()
@@ -54,11 +54,14 @@ export function usePostgres() {
   afterAll(() => server?.close())
 
   return {
-    /** Another connection, which is closed after the test. */
+    /** Another connection, which is closed after the test; as a role that may do everything, unless another is named. */
     connect,
-    get url() {
+    get server() {
       if (!server) throw new Error('the server starts before the first test')
-      return server.url
+      return server
+    },
+    get url() {
+      return this.server.url
     },
     /** The tokens that have written to the resource and been committed, in the order of writing. */
     async written(resource: string): Promise<number[]> {
@@ -68,6 +71,17 @@ export function usePostgres() {
         [resource],
       )
       return rows.map(({by}) => by)
+    },
+    /** Resolves when the session does what is asked for. */
+    async doing(pid: number, state: string, wait: string) {
+      const client = await connect()
+      await until(`session ${pid} is ${state} in ${wait}`, async () => {
+        const {rowCount} = await client.query(
+          'SELECT FROM pg_stat_activity WHERE pid = $1 AND state = $2 AND wait_event = $3',
+          [pid, state, wait],
+        )
+        return rowCount === 1
+      })
     },
     /** Resolves when so many other sessions wait for a lock. */
     async waiting(count = 1) {

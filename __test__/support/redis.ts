@@ -69,10 +69,10 @@ export function useRedis(args: string[] = []) {
       const heard: {at: number; change: string; token: number}[] = []
       const subscriber = connect()
       subscriber.on('message', (_, text: string) => {
-        const [, change, , , , token] = text.split(' ')
+        const [, change, , , , , token] = text.split(' ')
         heard.push({at: now(), change: String(change), token: Number(token)})
       })
-      await subscriber.subscribe(`${keyOf(prefix)}:changes`)
+      await subscriber.subscribe(`${keyOf(prefix)}:changes:0`)
       return heard
     },
     /** Waits until the primary has renewed so often; three renewals take a ttl. */

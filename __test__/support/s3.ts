@@ -22,17 +22,31 @@ export async function startS3() {
   /** Called before a write is compared, and may write itself. */
   let beforeWrite: (() => Promise<unknown>) | undefined
   let refuseNext: keyof typeof REFUSALS | undefined
-  let loseReply = false
+  let repliesToLose = 0
+  let breakOff: 'half' | 'nothing' | undefined
 
   const server = createServer(async (request, response) => {
     const key = new URL(request.url ?? '', 'http://s3').pathname
+    const isLost = () => request.method === 'PUT' && repliesToLose-- > 0
     const refuse = (code: keyof typeof REFUSALS) => {
+      if (isLost()) return request.socket.destroy()
       response.writeHead(REFUSALS[code], {'content-type': 'application/xml'})
       response.end(`<Error><Code>${code}</Code><Message>${code}</Message></Error>`)
     }
     if (request.method === 'GET') {
       const object = objects.get(key)
       if (!object) return refuse('NoSuchKey')
+      const sent = breakOff
+      breakOff = undefined
+      if (sent === 'half') {
+        const length = object.body.length
+        response.writeHead(200, {etag: object.etag, 'content-length': length})
+        return response.write(object.body.subarray(0, length / 2), () => request.socket.destroy())
+      }
+      if (sent) {
+        const head = ['HTTP/1.1 200 OK', `etag: ${object.etag}`, 'connection: close']
+        return request.socket.end(`${head.join('\r\n')}\r\n\r\n`)
+      }
       return response.writeHead(200, {etag: object.etag}).end(object.body)
     }
     const body = Buffer.concat(await request.toArray())
@@ -49,10 +63,7 @@ export async function startS3() {
     if (noneMatch === '*' && present) return refuse('PreconditionFailed')
     const etag = `"${createHash('md5').update(body).digest('hex')}"`
     objects.set(key, {body, etag})
-    if (loseReply) {
-      loseReply = false
-      return request.socket.destroy()
-    }
+    if (isLost()) return request.socket.destroy()
     return response.writeHead(200, {etag}).end()
   })
   server.listen(0, '127.0.0.1')
@@ -72,8 +83,13 @@ export async function startS3() {
     refuseNextWrite: (code: keyof typeof REFUSALS) => {
       refuseNext = code
     },
-    loseNextReply: () => {
-      loseReply = true
+    /** It sends the object's head, and half of the object or nothing of it. */
+    breakOffNextRead: (sent: 'half' | 'nothing') => {
+      breakOff = sent
+    },
+    /** Of the writes that come next. */
+    loseReplies: (count: number) => {
+      repliesToLose = count
     },
     close() {
       client.destroy()

@@ -182,7 +182,10 @@ const commands = {
       await worker?.terminate()
     }
   },
-  /** Over one connection to PostgreSQL, so that a transaction can span calls. */
+  /**
+   * Over one connection to PostgreSQL, so that a transaction can span calls. Says when the statement
+   * has been written, as far as the connection takes it. A value `{long: n}` stands for n letters.
+   */
   async sql(url, text, values) {
     if (!database) {
       database = new pg.Client(url)
@@ -190,7 +193,12 @@ const commands = {
       database.on('error', () => {})
       await database.connect()
     }
-    const {command, rows} = await database.query(text, values)
+    const answer = database.query(
+      text,
+      values?.map((/** @type {any} */ value) => (value?.long ? 'x'.repeat(value.long) : value)),
+    )
+    setImmediate(() => say({doing: 'sql'}))
+    const {command, rows} = await answer
     return {command, rows}
   },
   exit: () => {

@@ -36,7 +36,17 @@ impl Fence {
 
     /// Of a scoped lease.
     pub fn of_lease(store: Arc<dyn FenceStore>, resource: &str, ttl: Duration) -> Self {
-        Fence::named(store, format!("lease:{resource}"), ttl)
+        Fence::named(store, Fence::lease_of_run(resource), ttl)
+    }
+
+    /// By which name resources know the lease of a run.
+    pub fn lease_of_run(resource: &str) -> String {
+        format!("lease:{resource}")
+    }
+
+    /// By which name resources know the lease.
+    pub fn lease(&self) -> &Arc<str> {
+        &self.lease
     }
 
     fn named(store: Arc<dyn FenceStore>, lease: String, ttl: Duration) -> Self {

@@ -31,6 +31,7 @@ pub struct PrimaryLease {
     cell: Arc<LeaseCell>,
     campaign: Weak<Campaign>,
     prefix: String,
+    name: Arc<str>,
     server_id: String,
     /// The number of the latest resign before this lease's campaign began.
     era: u64,
@@ -42,6 +43,13 @@ impl PrimaryLease {
     #[napi(getter, catch_unwind)]
     pub fn prefix(&self) -> String {
         self.prefix.clone()
+    }
+
+    /// The name of the lease, for whatever keeps its highest token: `primary:<prefix>`, with a scope
+    /// `primary:<prefix>:<scope>`. Tokens compare only under one name; `fence` and `command` use it too.
+    #[napi(getter, catch_unwind)]
+    pub fn name(&self) -> String {
+        self.name.to_string()
     }
 
     /// The name of this server, for people.
@@ -201,6 +209,7 @@ impl Term {
             cell: cell.clone(),
             campaign: Rc::downgrade(campaign),
             prefix: campaign.prefix.clone(),
+            name: campaign.fence.lease().clone(),
             server_id: campaign.options.server_id.clone(),
             era: campaign.ends.era(),
         };

@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 
 use super::farewell::{Farewell, Step};
 use super::health::Health;
+use super::hints::Hints;
 use super::state::State;
 use super::timer::{Timer, Timers};
 use super::watch::Watch;
@@ -45,8 +46,7 @@ pub struct Election {
     pub(super) floor: Token,
     pub(super) health: Health,
     pub(super) timers: Timers,
-    /// When the last message came.
-    pub(super) heard_at: Option<Time>,
+    pub(super) hints: Hints,
     /// No acquire of this candidate was ever answered.
     pub(super) fresh: bool,
     pub(super) said_nobody_listens: bool,
@@ -78,7 +78,7 @@ impl Election {
             floor: Token::NONE,
             health: Health::default(),
             timers: Timers::default(),
-            heard_at: None,
+            hints: Hints::default(),
             fresh: true,
             said_nobody_listens: false,
             ending: false,

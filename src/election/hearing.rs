@@ -7,8 +7,8 @@ use super::state::{Standing, State};
 use super::timer::Timer;
 use super::watch::{Sight, Watch};
 use super::{
-    Answer, Change, Command, Election, Event, Failure, Identity, Message, Outcome, Output, Primary,
-    Reason, Record, Reply, Request, Time, Token, planted,
+    Answer, Command, Election, Event, Failure, Identity, Outcome, Output, Primary, Reason, Record,
+    Reply, Request, Time, Token, planted,
 };
 
 /// The random delay before a released record is taken, per listener, and at most.
@@ -34,61 +34,31 @@ impl Election {
                 if awaited {
                     self.attempts = 0;
                 }
+                let mut seen_at = now;
                 if let Some(record) = &reply.record {
                     self.floor = self.floor.max(record.token);
+                    self.release_if_ghost(now, record);
+                    seen_at = self.first_seen(now, request.sent_at, record);
                 }
                 match &request.command {
                     Command::Acquire { identity, .. } => {
                         self.fresh = false;
-                        self.hear_acquired(now, &request, *identity, reply);
+                        self.hear_acquired(now, seen_at, &request, *identity, reply);
                     }
                     Command::Renew {
                         identity, token, ..
                     } => {
-                        self.hear_renewed(now, &request, *identity, *token, reply);
+                        self.hear_renewed(now, seen_at, &request, *identity, *token, reply);
                     }
-                    Command::Release { .. } => self.hear_released(now, &request, reply),
+                    Command::Release { .. } => self.hear_released(now, seen_at, &request, reply),
                     Command::Inspect => match reply.record {
-                        Some(record) => self.observe(now, &record, 0),
+                        Some(record) => self.observe(now, seen_at, &record),
                         None => self.watch = None,
                     },
                 }
                 if awaited {
                     self.schedule_poll(now);
                 }
-            }
-        }
-    }
-
-    pub(super) fn hear_message(&mut self, now: Time, message: Message) {
-        let Message {
-            change,
-            record,
-            listeners,
-        } = message;
-        self.floor = self.floor.max(record.token);
-        self.heard_at = Some(now);
-        self.release_if_ghost(now, &record);
-        match &mut self.state {
-            State::Idle | State::Lapsed | State::Suspended => {}
-            State::Primary(term) => {
-                let mine = record.holder == Some(term.lease.identity);
-                let news = self
-                    .watch
-                    .as_ref()
-                    .is_none_or(|w| w.compare(&record.version) == Sight::New);
-                if !mine && news {
-                    // Somebody else wrote our record: it was lost, or taken. A renewal finds out.
-                    self.due = true;
-                }
-            }
-            State::Watching | State::Standing(_) => {
-                let listeners = if change == Change::Released {
-                    listeners
-                } else {
-                    0
-                };
-                self.observe(now, &record, listeners);
             }
         }
     }
@@ -162,16 +132,17 @@ impl Election {
         }
     }
 
-    fn hear_acquired(&mut self, now: Time, request: &Request, identity: Identity, reply: Reply) {
+    fn hear_acquired(
+        &mut self,
+        now: Time,
+        seen_at: Time,
+        request: &Request,
+        identity: Identity,
+        reply: Reply,
+    ) {
         let Some(record) = reply.record else { return };
         if reply.outcome != Outcome::Granted {
-            self.release_if_ghost(now, &record);
-            let seen_at = if planted!(WatchFromSend) {
-                request.sent_at
-            } else {
-                now
-            };
-            self.observe(seen_at, &record, 0);
+            self.observe(now, seen_at, &record);
             return;
         }
         match &mut self.state {
@@ -190,6 +161,7 @@ impl Election {
     fn hear_renewed(
         &mut self,
         now: Time,
+        seen_at: Time,
         request: &Request,
         identity: Identity,
         token: Token,
@@ -228,15 +200,15 @@ impl Election {
                     }
                     _ => {
                         self.lose(now, Reason::Superseded);
-                        self.observe(now, &record, 0);
+                        self.observe(now, seen_at, &record);
                     }
                 }
             }
-            _ => self.observe(now, &record, 0),
+            _ => self.observe(now, seen_at, &record),
         }
     }
 
-    fn hear_released(&mut self, now: Time, request: &Request, reply: Reply) {
+    fn hear_released(&mut self, now: Time, seen_at: Time, request: &Request, reply: Reply) {
         if let Some(farewell) = self
             .farewells
             .iter_mut()
@@ -251,7 +223,7 @@ impl Election {
             };
         }
         if let Some(record) = reply.record {
-            self.observe(now, &record, 0);
+            self.observe(now, seen_at, &record);
         }
     }
 
@@ -280,43 +252,44 @@ impl Election {
         self.watch = Some(Watch::begin(now, record, &self.config));
     }
 
-    /// What a record that somebody else wrote, or that was released, means to one who looks on.
-    fn observe(&mut self, now: Time, record: &Record, listeners: u32) {
+    /// What a record that a reply shows, and that has stood so since `seen_at`, means to one who looks on.
+    fn observe(&mut self, now: Time, seen_at: Time, record: &Record) {
         if !matches!(self.state, State::Watching | State::Standing(_)) {
             return;
         }
-        let sight = self
-            .watch
-            .as_ref()
-            .map(|watch| watch.compare(&record.version));
+        let sight = self.sight(&record.version);
         if matches!(sight, Some(Sight::Old)) {
             return;
         }
-        self.tell_primary(record);
+        if !self.hints.told_after(&record.version) {
+            self.tell_primary(record);
+        }
         if matches!(sight, Some(Sight::Same)) {
             return;
         }
-        let watch = Watch::begin(now, record, &self.config);
+        let watch = Watch::begin(seen_at, record, &self.config);
         let standing = matches!(self.state, State::Standing(_));
         if standing {
             self.timers.set(Timer::Ripe, watch.ripe_at());
         }
         self.watch = Some(watch);
         if record.same_run && self.held_by_another(record) {
-            // Whatever made us want to ask has been answered.
-            self.due = false;
-            self.timers.clear(Timer::Takeover);
+            if !self.hints.release_after(&record.version) {
+                // Whatever made us want to ask has been answered.
+                self.due = false;
+                self.timers.clear(Timer::Takeover);
+            }
             let seen_to_change = sight.is_some();
             if seen_to_change {
                 self.answer_and_go_on(now, Answer::NotElected);
             }
         } else if standing && record.released && record.same_run {
-            self.take_over_soon(now, listeners);
+            self.take_over_soon(now, 0);
         }
     }
 
     /// A released record is taken after a delay that keeps many listeners from asking at once.
-    fn take_over_soon(&mut self, now: Time, listeners: u32) {
+    pub(super) fn take_over_soon(&mut self, now: Time, listeners: u32) {
         let delay = if listeners > 1 {
             self.random
                 .up_to((DELAY_PER_LISTENER * listeners).min(LONGEST_DELAY))
@@ -325,24 +298,20 @@ impl Election {
         };
         if delay.is_zero() {
             self.due = true;
-        } else {
+        } else if !self.timers.is_set(Timer::Takeover) {
             self.timers.set(Timer::Takeover, now + delay);
         }
     }
 
     fn schedule_poll(&mut self, now: Time) {
         if matches!(self.state, State::Watching | State::Standing(_)) {
-            let interval = self.config.poll_interval(self.messages_arrive(now));
-            self.timers.set(Timer::Poll, now + interval);
+            self.timers.set(Timer::Poll, now + self.poll_interval());
         }
     }
 
     /// Tells the outside who is primary, if that is news.
-    fn tell_primary(&mut self, record: &Record) {
-        let primary = self.held_by_another(record).then(|| Primary {
-            server: record.server.clone(),
-            token: record.token,
-        });
+    pub(super) fn tell_primary(&mut self, record: &Record) {
+        let primary = self.primary_in(record);
         if self.view.as_ref() != Some(&primary) {
             let news = primary.is_some() || self.view.is_some();
             self.view = Some(primary.clone());
@@ -353,7 +322,18 @@ impl Election {
         }
     }
 
-    fn held_by_another(&self, record: &Record) -> bool {
+    pub(super) fn tells_news(&self, record: &Record) -> bool {
+        self.view.as_ref() != Some(&self.primary_in(record))
+    }
+
+    fn primary_in(&self, record: &Record) -> Option<Primary> {
+        self.held_by_another(record).then(|| Primary {
+            server: record.server.clone(),
+            token: record.token,
+        })
+    }
+
+    pub(super) fn held_by_another(&self, record: &Record) -> bool {
         let another = |holder| !self.is_mine(holder) && !self.given_up.contains(&holder);
         !record.released && record.holder.is_some_and(another)
     }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Identity, Time, Token};
+use super::{Identity, Nonce, Time, Token};
 
 /// What a record's state is compared by: every write adds 1 to `seq`, every creation draws a new
 /// `epoch`, and `run` names the Redis server's present life and data set.
@@ -26,6 +26,8 @@ impl fmt::Display for Version {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Record {
     pub version: Version,
+    /// The random bits that were drawn for its last write.
+    pub nonce: Nonce,
     pub token: Token,
     /// Who was granted the record last; `None` where it was created and never granted.
     pub holder: Option<Identity>,
@@ -52,8 +54,7 @@ pub enum Command {
         /// Take a *missing* record at once where the server has been up, and unpromoted, for
         /// longer than this (`eagerStart`).
         eager: Option<Duration>,
-        /// Random: half of the record's epoch if this creates it, beside the server's clock.
-        epoch: u64,
+        nonce: Nonce,
     },
     Renew {
         identity: Identity,
@@ -61,13 +62,13 @@ pub enum Command {
         ttl: Duration,
         /// Write the lost record again if this is still its version.
         over: Option<Version>,
-        /// As in an acquire.
-        epoch: u64,
+        nonce: Nonce,
     },
     Release {
         identity: Identity,
         /// How many others may want the lease; told to them in the message.
         listeners: u32,
+        nonce: Nonce,
     },
     /// Look without changing anything.
     Inspect,
@@ -145,7 +146,7 @@ pub enum Change {
     Released,
 }
 
-/// A message from the changes channel: a hint, which may be lost, late or repeated.
+/// A message from the changes channel: a hint, which may be lost, late, repeated or forged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     pub change: Change,

@@ -13,9 +13,11 @@ mod election;
 mod farewell;
 mod health;
 mod hearing;
+mod hints;
 mod identity;
 mod lease;
 mod message;
+mod nonce;
 pub(crate) mod planted;
 mod random;
 pub mod scoped;
@@ -37,6 +39,7 @@ pub use message::{
     Answer, Change, Command, Event, Failure, Grant, Message, Notice, Outcome, Output, Primary,
     Reason, Record, Reply, Request, Version,
 };
+pub use nonce::Nonce;
 pub(crate) use planted::planted;
 pub use random::Random;
 pub use time::Time;

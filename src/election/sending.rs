@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::farewell::Step;
 use super::state::State;
 use super::timer::Timer;
-use super::{Command, Election, Output, Request, Time};
+use super::{Command, Election, Nonce, Output, Request, Time};
 
 impl Election {
     /// Sends what is due. Every verb ends here.
@@ -21,6 +21,7 @@ impl Election {
 
     fn send_command(&mut self, now: Time) {
         let mut bound = self.config.command_bound();
+        let nonce = Nonce::new(self.random.next_u64());
         let command = match &mut self.state {
             State::Idle | State::Lapsed | State::Suspended => return,
             State::Watching => Command::Inspect,
@@ -35,7 +36,7 @@ impl Election {
                     floor: self.floor,
                     watched: ripe.map(|watch| watch.version.clone()),
                     eager: eager.then(|| self.config.ripe_after(self.config.ttl)),
-                    epoch: self.random.next_u64(),
+                    nonce,
                 }
             }
             State::Primary(term) => {
@@ -45,7 +46,7 @@ impl Election {
                     token: term.lease.token,
                     ttl: self.config.ttl,
                     over: term.over.take(),
-                    epoch: self.random.next_u64(),
+                    nonce,
                 }
             }
         };
@@ -79,13 +80,14 @@ impl Election {
                 farewell.step = Step::Done;
                 continue;
             }
+            let nonce = Nonce::new(self.random.next_u64());
             let command = match (farewell.over.take(), farewell.term) {
                 (Some(over), Some((token, valid_until))) if now < valid_until => Command::Renew {
                     identity: farewell.identity,
                     token,
                     ttl: self.config.ttl,
                     over: Some(over),
-                    epoch: self.random.next_u64(),
+                    nonce,
                 },
                 (Some(_), _) => {
                     farewell.step = Step::Done;
@@ -94,6 +96,7 @@ impl Election {
                 (None, _) => Command::Release {
                     identity: farewell.identity,
                     listeners: farewell.listeners,
+                    nonce,
                 },
             };
             let id = self.send(now, self.config.command_bound(), command);
@@ -142,9 +145,8 @@ impl Election {
         now.max(sent_at + jittered)
     }
 
-    /// Messages have been coming lately.
-    pub(super) fn messages_arrive(&self, now: Time) -> bool {
-        self.heard_at
-            .is_some_and(|at| now.since(at) < self.config.ttl / 2)
+    /// From one poll of a standby to the next, and what bounds the questions that messages cause.
+    pub(super) fn poll_interval(&self) -> Duration {
+        self.config.poll_interval(self.hints.arrive())
     }
 }

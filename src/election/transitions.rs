@@ -41,10 +41,7 @@ impl Election {
         }
         self.state = State::Watching;
         self.due = false;
-        self.timers.set(
-            Timer::Poll,
-            now + self.config.poll_interval(self.messages_arrive(now)),
-        );
+        self.timers.set(Timer::Poll, now + self.poll_interval());
     }
 
     /// Does nothing until the event loop turns again. The caller has left the present state.
@@ -179,7 +176,7 @@ impl Election {
         self.attempts = 0;
         self.watch = None;
         self.view = None;
-        self.heard_at = None;
+        self.hints = Default::default();
         self.said_nobody_listens = false;
         self.health = Default::default();
         self.timers.clear_all();

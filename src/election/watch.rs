@@ -1,9 +1,11 @@
+use std::cmp::Ordering;
+
 use super::{Config, Record, Time, Version};
 
-/// A record that this candidate has seen, and since when it has stood unchanged.
+/// A record that a reply has shown, and since when it has stood unchanged.
 ///
-/// The time is that of the *receipt* of what first showed the version: the record cannot have been
-/// written later than that, while a time taken at the send would count a wait that nobody waited.
+/// The time is that of the *receipt* of what first showed the version, the reply or a message that the
+/// reply bears out ([`super::hints`]): a time taken at the send would count a wait that nobody waited.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Watch {
     pub version: Version,
@@ -21,10 +23,10 @@ pub(super) enum Sight {
 }
 
 impl Watch {
-    pub fn begin(now: Time, record: &Record, config: &Config) -> Self {
+    pub fn begin(since: Time, record: &Record, config: &Config) -> Self {
         Watch {
             version: record.version.clone(),
-            ripe_at: now + config.ripe_after(record.ttl),
+            ripe_at: since + config.ripe_after(record.ttl),
         }
     }
 
@@ -34,13 +36,18 @@ impl Watch {
     }
 
     pub fn compare(&self, seen: &Version) -> Sight {
-        if seen.epoch != self.version.epoch || seen.run != self.version.run {
-            return Sight::New;
-        }
-        match seen.seq.cmp(&self.version.seq) {
-            std::cmp::Ordering::Less => Sight::Old,
-            std::cmp::Ordering::Equal => Sight::Same,
-            std::cmp::Ordering::Greater => Sight::New,
-        }
+        compare(&self.version, seen)
+    }
+}
+
+/// What `seen` is to one who knows of `known`.
+pub(super) fn compare(known: &Version, seen: &Version) -> Sight {
+    if seen.epoch != known.epoch || seen.run != known.run {
+        return Sight::New;
+    }
+    match seen.seq.cmp(&known.seq) {
+        Ordering::Less => Sight::Old,
+        Ordering::Equal => Sight::Same,
+        Ordering::Greater => Sight::New,
     }
 }

@@ -1,5 +1,14 @@
 use std::sync::Arc;
 
+/// Where all names of one source lie in Redis.
+///
+/// A key belongs to a database; a channel belongs to all of them, so its name says which.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub key_prefix: &'a str,
+    pub db: u32,
+}
+
 /// The names of one election in Redis.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Keys {
@@ -11,10 +20,11 @@ pub(super) struct Keys {
 
 impl Keys {
     /// The braces keep all keys of one election in one slot of a cluster.
-    pub fn new(key_prefix: &str, name: &str) -> Self {
+    pub fn new(place: Place, name: &str) -> Self {
+        let Place { key_prefix, db } = place;
         let record = format!("{key_prefix}primary:{{{name}}}");
         Keys {
-            changes: format!("{record}:changes").into(),
+            changes: format!("{record}:changes:{db}").into(),
             record: record.into(),
         }
     }
@@ -25,23 +35,23 @@ impl Keys {
 pub(super) struct ScopedKeys {
     /// The string that is the lease.
     pub lease: Arc<str>,
+    /// The channel on which its releases are published.
+    pub releases: Arc<str>,
 }
 
 impl ScopedKeys {
-    pub fn new(key_prefix: &str, resource: &str) -> Self {
+    pub fn new(place: Place, resource: &str) -> Self {
+        let Place { key_prefix, db } = place;
+        let lease = format!("{key_prefix}lease:{{{resource}}}");
         ScopedKeys {
-            lease: format!("{key_prefix}lease:{{{resource}}}").into(),
+            releases: format!("{lease}:released:{db}").into(),
+            lease: lease.into(),
         }
     }
 
     /// What remembers that a tick was granted, in the slot of the lease.
     pub fn tick(&self, at: i64) -> Arc<str> {
         format!("{}:tick:{at}", self.lease).into()
-    }
-
-    /// The channel on which a release is published.
-    pub fn releases(&self) -> Arc<str> {
-        format!("{}:released", self.lease).into()
     }
 }
 
@@ -54,18 +64,31 @@ pub(super) fn fence_key(key_prefix: &str, resource: &str) -> Arc<str> {
 mod tests {
     use super::*;
 
+    const APP: Place = Place {
+        key_prefix: "app:",
+        db: 4,
+    };
+
     #[test]
     fn the_name_stands_between_braces_behind_the_callers_prefix() {
-        let keys = Keys::new("app:", "chronos");
+        let keys = Keys::new(APP, "chronos");
         assert_eq!(&*keys.record, "app:primary:{chronos}");
-        assert_eq!(&*keys.changes, "app:primary:{chronos}:changes");
+        assert_eq!(&*keys.changes, "app:primary:{chronos}:changes:4");
+    }
+
+    #[test]
+    fn each_database_has_channels_of_its_own() {
+        let other = Place { db: 0, ..APP };
+        assert_ne!(Keys::new(APP, "a").changes, Keys::new(other, "a").changes);
+        let [one, two] = [APP, other].map(|place| ScopedKeys::new(place, "a").releases);
+        assert_ne!(one, two);
     }
 
     #[test]
     fn all_keys_of_a_resource_share_its_slot() {
-        let keys = ScopedKeys::new("app:", "chronos:mail");
+        let keys = ScopedKeys::new(APP, "chronos:mail");
         assert_eq!(&*keys.lease, "app:lease:{chronos:mail}");
         assert_eq!(&*keys.tick(1_795), "app:lease:{chronos:mail}:tick:1795");
-        assert_eq!(&*keys.releases(), "app:lease:{chronos:mail}:released");
+        assert_eq!(&*keys.releases, "app:lease:{chronos:mail}:released:4");
     }
 }

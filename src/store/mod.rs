@@ -35,7 +35,7 @@ use crate::election::{Failure, Message, Reply, Request};
 pub use fence::{
     Answer, FenceOutcome, FenceRequest, MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_COMMAND_BYTES,
 };
-pub use memory::{Applied, MemoryStore, Register, ScopedApplied, ScopedRegister, Server};
+pub use memory::{Applied, Field, MemoryStore, Register, ScopedApplied, ScopedRegister, Server};
 pub use redis_source::{IpFamily, RedisSource};
 pub use redis_store::RedisStore;
 pub use source::Source;

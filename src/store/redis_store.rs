@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::commands::Commands;
 use super::error::no_answer;
-use super::keys::{Keys, ScopedKeys};
+use super::keys::{Keys, Place, ScopedKeys};
 use super::reply::decode_reply;
 use super::script::Invocation;
 use super::subscriptions::Receiver;
@@ -60,8 +60,15 @@ impl RedisStore {
         self.smallest_ttl.fetch_min(millis, Ordering::Relaxed);
     }
 
+    fn place(&self) -> Place<'_> {
+        Place {
+            key_prefix: &self.source.key_prefix,
+            db: self.source.db,
+        }
+    }
+
     fn keys(&self, target: &Target) -> Keys {
-        Keys::new(&self.source.key_prefix, &target.name)
+        Keys::new(self.place(), &target.name)
     }
 }
 
@@ -121,8 +128,9 @@ impl Store for RedisStore {
             self.note_ttl(*ttl);
         }
         let keys = self.keys(target);
-        let invocation = Invocation::of_election(target, keys.record, &request.command);
-        self.ask(invocation, Some(keys.changes), request.bound, decode_reply)
+        let channel = keys.changes.clone();
+        let invocation = Invocation::of_election(target, keys, &request.command);
+        self.ask(invocation, Some(channel), request.bound, decode_reply)
     }
 
     fn subscribe(&self, target: &Target) -> mpsc::UnboundedReceiver<Message> {
@@ -137,7 +145,7 @@ impl ScopedStore for RedisStore {
         if let ScopedCommand::Acquire { ttl, .. } = &request.command {
             self.note_ttl(*ttl);
         }
-        let keys = ScopedKeys::new(&self.source.key_prefix, resource);
+        let keys = ScopedKeys::new(self.place(), resource);
         let invocation = scoped::invocation(&keys, &request.command);
         let command = request.command.clone();
         self.ask(invocation, None, request.bound, move |value, _| {
@@ -147,7 +155,7 @@ impl ScopedStore for RedisStore {
 
     fn subscribe_releases(&self, resource: &str) -> mpsc::UnboundedReceiver<Duration> {
         let (sender, releases) = mpsc::unbounded_channel();
-        let channel = ScopedKeys::new(&self.source.key_prefix, resource).releases();
+        let channel = ScopedKeys::new(self.place(), resource).releases;
         self.listen(channel, Receiver::Releases(sender));
         releases
     }

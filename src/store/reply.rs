@@ -22,13 +22,14 @@ pub(super) fn decode_reply(value: &Value, subscribed: bool) -> Result<Reply, Fai
 /// What arrived on the changes channel; `None` for what is not a message of this protocol version.
 pub(super) fn decode_message(payload: &[u8]) -> Option<Message> {
     let text = String::from_utf8_lossy(payload);
-    let fields: Vec<&str> = text.splitn(11, ' ').collect();
+    let fields: Vec<&str> = text.splitn(12, ' ').collect();
     let [
         "1",
         change,
         seq,
         epoch,
         run,
+        nonce,
         token,
         identity,
         ttl,
@@ -46,7 +47,9 @@ pub(super) fn decode_message(payload: &[u8]) -> Option<Message> {
         "released" => Change::Released,
         _ => return None,
     };
-    let record = record([seq, epoch, run, token, identity, ttl, released, "1", server])?;
+    let record = record([
+        seq, epoch, run, nonce, token, identity, ttl, released, "1", server,
+    ])?;
     Some(Message {
         change,
         record,
@@ -91,11 +94,12 @@ fn parse_reply(value: &Value, subscribed: bool) -> Option<Result<Reply, Failure>
     }))
 }
 
-fn record(fields: [&str; 9]) -> Option<Record> {
+fn record(fields: [&str; 10]) -> Option<Record> {
     let [
         seq,
         epoch,
         run,
+        nonce,
         token,
         identity,
         ttl,
@@ -109,6 +113,7 @@ fn record(fields: [&str; 9]) -> Option<Record> {
             epoch: u64::from_str_radix(epoch, 16).ok()?,
             run: run.into(),
         },
+        nonce: nonce.parse().ok()?,
         token: Token::new(integer(token)?),
         holder: holder(identity),
         server: Arc::from(server),
@@ -132,10 +137,11 @@ fn flag(text: &str) -> Option<bool> {
     }
 }
 
-/// Digits only. One beyond 64 bits is as large as can be: it still compares as above all others.
+/// Digits only, and none beyond what Lua and JavaScript represent exactly: our scripts say no such.
 fn integer(text: &str) -> Option<u64> {
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    digits.then(|| text.parse().unwrap_or(u64::MAX))
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    let number = digits.then(|| text.parse().ok())?;
+    number.filter(|number| *number <= Token::MAX.get())
 }
 
 fn text(value: &Value) -> Option<String> {
@@ -149,6 +155,7 @@ fn text(value: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::election::Nonce;
 
     const IDENTITY: &str = "000102030405060708090a0b0c0d0e0f";
 
@@ -168,6 +175,7 @@ mod tests {
             "7",
             "00000000000000ff",
             "ab:cd",
+            "000000000000beef",
             "1700000000000000",
             IDENTITY,
             "5000",
@@ -184,6 +192,7 @@ mod tests {
                 epoch: 255,
                 run: "ab:cd".into(),
             },
+            nonce: Nonce::new(0xbeef),
             token: Token::new(1_700_000_000_000_000),
             holder: Some(IDENTITY.parse().unwrap()),
             server: "server one".into(),
@@ -225,18 +234,10 @@ mod tests {
     }
 
     #[test]
-    fn a_token_beyond_64_bits_compares_as_above_all_others() {
-        let mut fields = full();
-        fields[5] = "99999999999999999999999";
-        let reply = decode_reply(&array(&fields), false).unwrap();
-        assert_eq!(reply.record.unwrap().token, Token::new(u64::MAX));
-    }
-
-    #[test]
     fn an_unknown_holder_is_none() {
         for odd in ["", "somebody", "+00102030405060708090a0b0c0d0e0f"] {
             let mut fields = full();
-            fields[6] = odd;
+            fields[7] = odd;
             let reply = decode_reply(&array(&fields), false).unwrap();
             assert_eq!(reply.record.unwrap().holder, None, "{odd:?}");
         }
@@ -258,11 +259,16 @@ mod tests {
         for (index, wrong) in [
             (2, "-1"),
             (2, ""),
+            // 2^53, and beyond 64 bits.
+            (2, "9007199254740992"),
             (3, "xyz"),
-            (5, "1e3"),
-            (7, "long"),
-            (8, "2"),
-            (9, "yes"),
+            (5, "xyz"),
+            (6, "1e3"),
+            (6, "9007199254740992"),
+            (6, "99999999999999999999999"),
+            (8, "long"),
+            (9, "2"),
+            (10, "yes"),
         ] {
             let mut fields = full();
             fields[index] = wrong;
@@ -280,7 +286,7 @@ mod tests {
     #[test]
     fn a_message_brings_the_record_and_its_listeners() {
         let payload = format!(
-            "1 released 7 00000000000000ff ab:cd 1700000000000000 {IDENTITY} 5000 1 4 server one"
+            "1 released 7 00000000000000ff ab:cd 000000000000beef 1700000000000000 {IDENTITY} 5000 1 4 server one"
         );
         let expected = Message {
             change: Change::Released,
@@ -293,25 +299,34 @@ mod tests {
         assert_eq!(decode_message(payload.as_bytes()), Some(expected));
     }
 
+    fn created(protocol: &str, change: &str, seq: &str, token: &str) -> Vec<u8> {
+        let known = "00000000000000ff ab:cd 000000000000beef";
+        format!("{protocol} {change} {seq} {known} {token} - 5000 0 0 ").into()
+    }
+
     #[test]
     fn a_message_of_a_created_record_has_no_holder() {
-        let message = decode_message(b"1 created 0 00000000000000ff ab:cd 0 - 5000 0 0 ").unwrap();
+        let message = decode_message(&created("1", "created", "0", "0")).unwrap();
         assert_eq!(message.record.holder, None);
         assert_eq!(&*message.record.server, "");
     }
 
     #[test]
     fn odd_messages_are_ignored() {
-        let odd: [&[u8]; 6] = [
+        let beyond = "9007199254740992";
+        let odd: [&[u8]; 8] = [
             b"",
             b"hello",
             b"\xff\xfe \x00",
-            b"2 created 0 00000000000000ff ab:cd 0 - 5000 0 0 ",
-            b"1 deposed 0 00000000000000ff ab:cd 0 - 5000 0 0 ",
-            b"1 created 0 00000000000000ff ab:cd 0 - 5000 0",
+            &created("2", "created", "0", "0"),
+            &created("1", "deposed", "0", "0"),
+            &created("1", "created", beyond, "0"),
+            &created("1", "created", "0", beyond),
+            b"1 created 0 00000000000000ff ab:cd 000000000000beef 0 - 5000 0",
         ];
         for payload in odd {
-            assert_eq!(decode_message(payload), None);
+            let shown = String::from_utf8_lossy(payload);
+            assert_eq!(decode_message(payload), None, "{shown}");
         }
     }
 }

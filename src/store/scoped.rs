@@ -42,11 +42,16 @@ pub(super) fn invocation(keys: &ScopedKeys, command: &ScopedCommand) -> Invocati
             token,
             min_hold,
         } => {
-            let arguments = [held(*token, *identity), min_hold.as_micros().to_string()];
+            let arguments = [
+                held(*token, *identity),
+                min_hold.as_micros().to_string(),
+                keys.releases.to_string(),
+            ];
             Invocation::new(&RELEASE, vec![keys.lease.clone()], arguments)
         }
         ScopedCommand::Withdraw { identity, tick } => {
-            Invocation::new(&WITHDRAW, with_tick(tick), [identity.to_string()])
+            let arguments = [identity.to_string(), keys.releases.to_string()];
+            Invocation::new(&WITHDRAW, with_tick(tick), arguments)
         }
     }
 }

@@ -3,6 +3,7 @@ use std::sync::{Arc, LazyLock};
 use redis::Cmd;
 
 use super::Target;
+use super::keys::Keys;
 use crate::election::{Command, Token, Version};
 
 /// A Lua script, embedded at compile time behind the prelude that all of them share.
@@ -47,8 +48,9 @@ impl Invocation {
     }
 
     /// What an election asks about its record.
-    pub fn of_election(target: &Target, record: Arc<str>, command: &Command) -> Self {
+    pub fn of_election(target: &Target, keys: Keys, command: &Command) -> Self {
         let server = target.server.to_string();
+        let channel = keys.changes.to_string();
         let (script, arguments): (&'static Script, _) = match command {
             Command::Acquire {
                 identity,
@@ -56,17 +58,18 @@ impl Invocation {
                 floor,
                 watched,
                 eager,
-                epoch,
+                nonce,
             } => (
                 &ACQUIRE,
                 vec![
+                    channel,
                     identity.to_string(),
                     server,
                     ttl.as_millis().to_string(),
                     integer(*floor),
                     version(watched.as_ref()),
                     eager.map_or_else(String::new, |eager| eager.as_millis().to_string()),
-                    format!("{epoch:016x}"),
+                    nonce.to_string(),
                 ],
             ),
             Command::Renew {
@@ -74,25 +77,35 @@ impl Invocation {
                 token,
                 ttl,
                 over,
-                epoch,
+                nonce,
             } => (
                 &RENEW,
                 vec![
+                    channel,
                     identity.to_string(),
                     server,
                     integer(*token),
                     ttl.as_millis().to_string(),
                     version(over.as_ref()),
-                    format!("{epoch:016x}"),
+                    nonce.to_string(),
                 ],
             ),
             Command::Release {
                 identity,
                 listeners,
-            } => (&RELEASE, vec![identity.to_string(), listeners.to_string()]),
-            Command::Inspect => (&INSPECT, Vec::new()),
+                nonce,
+            } => (
+                &RELEASE,
+                vec![
+                    channel,
+                    identity.to_string(),
+                    listeners.to_string(),
+                    nonce.to_string(),
+                ],
+            ),
+            Command::Inspect => (&INSPECT, vec![channel]),
         };
-        Invocation::new(script, vec![record], arguments)
+        Invocation::new(script, vec![keys.record], arguments)
     }
 
     /// The short form, for a server that knows the script.

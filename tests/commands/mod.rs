@@ -5,14 +5,14 @@ pub mod scoped;
 
 use std::time::Duration;
 
-use primary_lease::election::{Command, Identity, Message, Request, Time, Token, Version};
+use primary_lease::election::{Command, Identity, Message, Nonce, Request, Time, Token, Version};
 use primary_lease::store::Target;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 pub const TTL: Duration = Duration::from_secs(5);
 pub const MINE: Identity = Identity::new(1);
 pub const OTHER: Identity = Identity::new(2);
-pub const EPOCH: u64 = 0xe0 << 32;
+pub const NONCE: Nonce = Nonce::new(0xe0 << 32);
 /// No test waits for ever for what does not come; none is that slow.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -39,7 +39,7 @@ pub fn acquire(identity: Identity) -> Command {
         floor: Token::NONE,
         watched: None,
         eager: None,
-        epoch: EPOCH,
+        nonce: NONCE,
     }
 }
 
@@ -55,7 +55,7 @@ pub fn with_floor(identity: Identity, version: &Version, above: u64) -> Command 
         floor: Token::new(above),
         watched: Some(version.clone()),
         eager: None,
-        epoch: EPOCH,
+        nonce: NONCE,
     }
 }
 
@@ -65,7 +65,7 @@ pub fn renew(identity: Identity, token: Token, over: Option<&Version>) -> Comman
         token,
         ttl: TTL,
         over: over.cloned(),
-        epoch: EPOCH,
+        nonce: NONCE,
     }
 }
 
@@ -73,6 +73,7 @@ pub fn release(identity: Identity) -> Command {
     Command::Release {
         identity,
         listeners: 3,
+        nonce: NONCE,
     }
 }
 

@@ -4,4 +4,4 @@
 -- and lock are one step, so that nothing can be claimed between them. The types, because a driver
 -- sends its parameters without: a token may be a number, a bigint or a string.
 
-SELECT claim_primary_lease_fence_1($1::text, $2::text, $3::bigint)
+SELECT claim_primary_lease_fence_2($1::text, $2::text, $3::bigint)

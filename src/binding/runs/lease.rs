@@ -32,6 +32,13 @@ impl Lease {
         self.resource.to_string()
     }
 
+    /// The name of the lease, for whatever keeps its highest token: `lease:<resource>`. Tokens compare
+    /// only under one name; `fence` and `command` use it too.
+    #[napi(getter, catch_unwind)]
+    pub fn name(&self) -> String {
+        Fence::lease_of_run(&self.resource)
+    }
+
     /// The fencing token: a safe integer that rises with every grant for this resource. Hand it to
     /// whatever the run writes to, and let that refuse a smaller one than it has seen.
     #[napi(getter, catch_unwind)]

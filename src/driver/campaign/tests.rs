@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::driver::LeaseCell;
-use crate::election::{Command, Config, Outcome, Random, Record, Token, Version};
+use crate::election::{Command, Config, Nonce, Outcome, Random, Record, Token, Version};
 use crate::store::Answering;
 
 const TTL: Duration = Duration::from_secs(1);
@@ -52,6 +52,7 @@ fn reply_to(command: &Command) -> Reply {
                 epoch: 1,
                 run: "run".into(),
             },
+            nonce: Nonce::new(1),
             token: Token::new(7),
             holder: Some(identity),
             server: "server".into(),

@@ -48,6 +48,14 @@ pub enum Planted {
     EpochFromCaller,
     /// A resigned holder writes its record again although its release may have been done.
     ReassertAfterRelease,
+    /// A message's time counts for a watch although its nonce is not that of the write.
+    NonceIgnored,
+    /// The floor is raised by what a message says.
+    FloorFromMessages,
+    /// Every message may make a candidate ask.
+    MessagesUnbounded,
+    /// A record of which a field cannot be read is lost for its holder.
+    UnreadableIsLost,
 
     // Of scoped leases alone.
     /// A grant whose reply came after its own step-down deadline is believed.
@@ -76,7 +84,7 @@ thread_local! {
 
 impl Planted {
     /// What the simulation of elections has to find.
-    pub const OF_ELECTIONS: [Planted; 22] = [
+    pub const OF_ELECTIONS: [Planted; 26] = [
         Planted::WindowFromReply,
         Planted::NoDriftMargins,
         Planted::NoStepDownMargin,
@@ -99,6 +107,10 @@ impl Planted {
         Planted::LateReplyRevives,
         Planted::EpochFromCaller,
         Planted::ReassertAfterRelease,
+        Planted::NonceIgnored,
+        Planted::FloorFromMessages,
+        Planted::MessagesUnbounded,
+        Planted::UnreadableIsLost,
     ];
 
     /// What the simulation of scoped leases has to find, some of it mistakes in both.

@@ -8,7 +8,7 @@ mod scoped_register;
 mod server;
 mod store;
 
-pub use register::{Applied, Register};
+pub use register::{Applied, Field, Register};
 pub use scoped_register::{ScopedApplied, ScopedRegister};
 pub use server::Server;
 pub use store::MemoryStore;

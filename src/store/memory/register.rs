@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use super::Server;
 use crate::election::{
-    Change, Command, Failure, Identity, Message, Outcome, Record, Reply, Token, Version, planted,
+    Change, Command, Failure, Identity, Message, Nonce, Outcome, Record, Reply, Token, Version,
+    planted,
 };
 
 /// The one record of an election and the operations that the scripts do on it.
@@ -12,6 +13,26 @@ use crate::election::{
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Register {
     record: Option<Stored>,
+    /// What can still be read where there is no record: a field of it was spoilt.
+    remains: Option<Remains>,
+}
+
+/// A field that somebody spoils.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    Token,
+    /// The token becomes a number above [`Token::MAX`].
+    TokenBeyondAll,
+    Identity,
+    /// `seq`, `epoch`, `run`, `nonce`, `released` or `ttl`.
+    Other,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Remains {
+    token: Token,
+    token_beyond_all: bool,
+    holder: Option<Identity>,
 }
 
 /// What a command did.
@@ -23,6 +44,13 @@ pub struct Applied {
     pub message: Option<Message>,
 }
 
+/// What a command finds.
+enum Found {
+    Record,
+    Remains(Remains),
+    Nothing,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Stored {
     token: Token,
@@ -31,6 +59,7 @@ struct Stored {
     seq: u64,
     epoch: u64,
     run: Arc<str>,
+    nonce: Nonce,
     released: bool,
     ttl: Duration,
 }
@@ -38,20 +67,29 @@ struct Stored {
 impl Register {
     /// Does what the scripts do with `command`, sent by the server called `caller`.
     ///
-    /// Fails as [`Failure::Denied`], with nothing written, where the token is at its limit.
+    /// Fails as [`Failure::Denied`], with nothing written, where the token is at its limit or beyond.
     pub fn apply(
         &mut self,
         server: &Server,
         caller: &Arc<str>,
         command: &Command,
     ) -> Result<Applied, Failure> {
+        let asker = match command {
+            Command::Renew { identity, .. } | Command::Release { identity, .. } => Some(*identity),
+            Command::Acquire { .. } | Command::Inspect => None,
+        };
+        if let Some(remains) = &self.remains
+            && remains.token_beyond_all
+            && (asker.is_none() || remains.holder != asker)
+        {
+            return Err(Failure::Denied {
+                cause: "the token is beyond its limit".into(),
+            });
+        }
         match command {
             Command::Acquire { .. } => self.acquire(server, caller, command),
             Command::Renew { .. } => Ok(self.renew(server, caller, command)),
-            Command::Release {
-                identity,
-                listeners,
-            } => Ok(self.release(server, *identity, *listeners)),
+            Command::Release { .. } => Ok(self.release(server, command)),
             Command::Inspect => Ok(self.unchanged(server, Outcome::Seen)),
         }
     }
@@ -63,7 +101,57 @@ impl Register {
 
     /// Loses the record: flushed, evicted, or another's empty data.
     pub fn lose(&mut self) {
-        self.record = None;
+        *self = Register::default();
+    }
+
+    /// Makes a field of the record unreadable.
+    pub fn spoil(&mut self, field: Field) {
+        let stored = self.record.take().map(|stored| Remains {
+            token: stored.token,
+            token_beyond_all: false,
+            holder: stored.holder,
+        });
+        let Some(mut remains) = stored.or(self.remains.take()) else {
+            return;
+        };
+        match field {
+            Field::Token | Field::TokenBeyondAll => {
+                remains.token = Token::NONE;
+                remains.token_beyond_all = field == Field::TokenBeyondAll;
+            }
+            Field::Identity => remains.holder = None,
+            Field::Other => (),
+        }
+        self.remains = Some(remains);
+    }
+
+    /// A person has to mend it before anybody else can be granted it.
+    pub fn is_beyond_all(&self) -> bool {
+        self.remains
+            .as_ref()
+            .is_some_and(|remains| remains.token_beyond_all)
+    }
+
+    /// The record, and what is left of it where it is missing: then it is created.
+    fn record_or_remains(
+        &mut self,
+        server: &Server,
+        ttl: Duration,
+        nonce: Nonce,
+    ) -> (&mut Stored, Found) {
+        let found = match (&self.record, self.remains.take()) {
+            (Some(_), _) => Found::Record,
+            (None, None) => Found::Nothing,
+            (None, Some(remains)) => Found::Remains(remains),
+        };
+        let stored = self.record.get_or_insert_with(|| {
+            let mut stored = Stored::created(server, ttl, nonce);
+            if let Found::Remains(remains) = &found {
+                stored.token = remains.token;
+            }
+            stored
+        });
+        (stored, found)
     }
 
     fn acquire(
@@ -78,21 +166,21 @@ impl Register {
             floor,
             ref watched,
             eager,
-            epoch,
+            nonce,
         } = command
         else {
             unreachable!("an acquire")
         };
-        let created = self.record.is_none();
-        let stored = self
-            .record
-            .get_or_insert_with(|| Stored::created(server, ttl, epoch));
+        let before = self.remains.clone();
+        let (stored, found) = self.record_or_remains(server, ttl, nonce);
+        let created = !matches!(found, Found::Record);
         let same_run = stored.run == *server.run();
         let mine = stored.holder == Some(identity);
 
         if mine && !stored.released && (same_run || planted!(LostReplyAnyRun)) {
             // The reply to our grant was lost.
             stored.seq += 1;
+            stored.nonce = nonce;
             stored.ttl = ttl;
             stored.server = caller.clone();
             stored.run = server.run().clone();
@@ -100,7 +188,9 @@ impl Register {
         }
         // A late duplicate of the term just released must not take it again.
         let free = stored.released && same_run && !mine;
-        let at_once = created && eager.is_some_and(|longer| server.has_settled(longer));
+        // One that cannot be read may have a holder.
+        let absent = matches!(found, Found::Nothing);
+        let at_once = absent && eager.is_some_and(|longer| server.has_settled(longer));
         let ripe = watched.as_ref() == Some(&stored.version(server));
         if !(free || at_once || ripe) {
             return Ok(if created {
@@ -113,6 +203,7 @@ impl Register {
         if token > Token::MAX {
             if created {
                 self.record = None;
+                self.remains = before;
             }
             return Err(Failure::Denied {
                 cause: format!("the token is at its limit: {token}").into(),
@@ -125,6 +216,7 @@ impl Register {
         stored.released = false;
         stored.ttl = ttl;
         stored.seq += 1;
+        stored.nonce = nonce;
         Ok(self.written(server, Outcome::Granted, Change::Granted))
     }
 
@@ -134,48 +226,67 @@ impl Register {
             token,
             ttl,
             ref over,
-            epoch,
+            nonce,
         } = command
         else {
             unreachable!("a renewal")
         };
-        let created = self.record.is_none();
-        let stored = self
-            .record
-            .get_or_insert_with(|| Stored::created(server, ttl, epoch));
+        let (stored, found) = self.record_or_remains(server, ttl, nonce);
+        match found {
+            Found::Record => {}
+            Found::Nothing => return self.written(server, Outcome::Stale, Change::Created),
+            Found::Remains(remains) => {
+                // It may name another holder, or a newer grant.
+                let mine = remains.holder == Some(identity) || remains.holder.is_none();
+                let claimable = mine && remains.token <= token && !planted!(UnreadableIsLost);
+                let outcome = match claimable {
+                    true => Outcome::Stale,
+                    false => Outcome::Lost,
+                };
+                return self.written(server, outcome, Change::Created);
+            }
+        }
         let same_run = stored.run == *server.run();
         let mine = stored.holder == Some(identity);
 
         let ours = (mine && stored.token == token) || planted!(RenewAnyIdentity);
         if ours && !stored.released && same_run {
             stored.seq += 1;
+            stored.nonce = nonce;
             stored.ttl = ttl;
             stored.server = caller.clone();
             return self.written(server, Outcome::Renewed, Change::Renewed);
         }
-        let may_reassert = created || stored.token < token || (mine && !same_run);
+        // Mine in another run; or made anew since, by somebody who could not read it.
+        let still_mine = stored.holder.is_none() || (mine && !same_run);
+        let may_reassert = stored.token < token || (stored.token == token && still_mine);
         if !may_reassert {
             return self.unchanged(server, Outcome::Lost);
         }
         let unchanged = over.as_ref() == Some(&stored.version(server));
-        if !created && (unchanged || planted!(ReassertBlindly)) {
-            stored.token = token;
-            stored.holder = Some(identity);
-            stored.server = caller.clone();
-            stored.run = server.run().clone();
-            stored.released = false;
-            stored.ttl = ttl;
-            stored.seq += 1;
-            return self.written(server, Outcome::Renewed, Change::Renewed);
+        if !(unchanged || planted!(ReassertBlindly)) {
+            return self.unchanged(server, Outcome::Stale);
         }
-        if created {
-            self.written(server, Outcome::Stale, Change::Created)
-        } else {
-            self.unchanged(server, Outcome::Stale)
-        }
+        stored.token = token;
+        stored.holder = Some(identity);
+        stored.server = caller.clone();
+        stored.run = server.run().clone();
+        stored.released = false;
+        stored.ttl = ttl;
+        stored.seq += 1;
+        stored.nonce = nonce;
+        self.written(server, Outcome::Renewed, Change::Renewed)
     }
 
-    fn release(&mut self, server: &Server, identity: Identity, listeners: u32) -> Applied {
+    fn release(&mut self, server: &Server, command: &Command) -> Applied {
+        let &Command::Release {
+            identity,
+            listeners,
+            nonce,
+        } = command
+        else {
+            unreachable!("a release")
+        };
         let Some(stored) = self.record.as_mut() else {
             return self.unchanged(server, Outcome::Stale);
         };
@@ -190,6 +301,7 @@ impl Register {
         stored.released = true;
         stored.run = server.run().clone();
         stored.seq += 1;
+        stored.nonce = nonce;
         let mut applied = self.written(server, Outcome::Released, Change::Released);
         if let Some(message) = &mut applied.message {
             message.listeners = listeners;
@@ -225,7 +337,7 @@ impl Register {
 }
 
 impl Stored {
-    fn created(server: &Server, ttl: Duration, epoch: u64) -> Self {
+    fn created(server: &Server, ttl: Duration, nonce: Nonce) -> Self {
         Stored {
             token: Token::NONE,
             holder: None,
@@ -234,11 +346,12 @@ impl Stored {
             // Half random, half the time: a late duplicate of the command that created a record
             // which was lost since must not bring its versions back.
             epoch: if planted!(EpochFromCaller) {
-                epoch
+                nonce.bits()
             } else {
-                epoch & !CLOCK_PART | server.wall_micros & CLOCK_PART
+                nonce.bits() & !CLOCK_PART | server.wall_micros & CLOCK_PART
             },
             run: server.run().clone(),
+            nonce,
             released: false,
             ttl,
         }
@@ -269,6 +382,7 @@ impl Stored {
     fn shown(&self, server: &Server) -> Record {
         Record {
             version: self.version(server),
+            nonce: self.nonce,
             token: self.token,
             holder: self.holder,
             server: self.server.clone(),

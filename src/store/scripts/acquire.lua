@@ -1,19 +1,19 @@
 -- Asks for the lease; a standby's poll is this too.
 --
--- ARGV  1 identity   of the candidate's standing
---       2 server     the candidate's server, for people
---       3 ttl        ms
---       4 floor      the granted token is above it
---       5 watched    take over if this is still the version; '' for none
---       6 eager      take a missing record at once on a server that has been up, and unpromoted,
+-- ARGV  2 identity   of the candidate's standing
+--       3 server     the candidate's server, for people
+--       4 ttl        ms
+--       5 floor      the granted token is above it
+--       6 watched    take over if this is still the version; '' for none
+--       7 eager      take a missing record at once on a server that has been up, and unpromoted,
 --                    for longer than this, ms; '' for never
---       7 epoch      random, 16 hexadecimal digits: half of the record's if this creates it
+--       8 nonce      random, 16 hexadecimal digits
 -- Outcome: granted | refused
 --
 -- Atomic, because the version that allows a takeover has to be the one that is overwritten, and
 -- the token above the one that is there.
 
-local identity, server, ttl, floor, watched, eager, epoch = unpack(ARGV)
+local identity, server, ttl, floor, watched, eager, nonce = unpack(ARGV, 2)
 
 local record, refusal = read_record()
 if refusal then
@@ -30,7 +30,7 @@ local function take()
   record.server = server
   record.ttl = ttl
   record.released = false
-  return write('granted', 'granted', record, now)
+  return write('granted', 'granted', record, nonce, now)
 end
 
 local function grant()
@@ -51,12 +51,13 @@ local function grant()
 end
 
 if record.missing then
-  create(record, epoch, ttl, now)
+  create(record, nonce, ttl, now)
   local up = record.server_run.uptime
-  if eager ~= '' and record.server_run.unpromoted and up and up * 1000 > tonumber(eager) then
+  -- One that cannot be read may have a holder.
+  if eager ~= '' and record.absent and record.server_run.unpromoted and up and up * 1000 > tonumber(eager) then
     return grant()
   end
-  return write('refused', 'created', record, now)
+  return write('refused', 'created', record, nonce, now)
 end
 
 if record.same_run then

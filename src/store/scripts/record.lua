@@ -1,11 +1,12 @@
 -- The record of one election, for the scripts that this stands before.
 --
--- KEYS[1]  the hash. Its changes are published on the channel of the same name with ':changes'.
+-- KEYS[1]  the hash
+-- ARGV[1]  the channel on which its changes are published
 --
 -- Every reply is an array of strings:
 --   {'denied', why}                     nothing was written; only a person can mend it
 --   {outcome, heard}                    there is no record
---   {outcome, heard, seq, epoch, cur, token, identity, ttl, released, same_run, server}
+--   {outcome, heard, seq, epoch, cur, nonce, token, identity, ttl, released, same_run, server}
 -- `heard` is how many received the message of this write, -1 where none was published. An error of
 -- the server (OOM, READONLY) is passed on as it is.
 --
@@ -13,7 +14,7 @@
 -- is what is replaced, and a write that is refused has changed nothing.
 
 local KEY = KEYS[1]
-local CHANNEL = KEY .. ':changes'
+local CHANNEL = ARGV[1]
 local PROTOCOL = 1
 -- 2^53 - 1: Lua and JavaScript represent every integer up to here exactly.
 local MAX_INTEGER = 9007199254740991
@@ -35,6 +36,11 @@ end
 
 local function digits(value)
   return value and string.find(value, '^%d+$') and tonumber(value) or nil
+end
+
+-- Lower case only: what is compared as text is written so.
+local function hexadecimal(value, length)
+  return value and #value == length and string.find(value, '^[0-9a-f]+$') ~= nil
 end
 
 -- The server's part in every version: its life (run_id) and its data set (master_replid). Two
@@ -64,14 +70,19 @@ local function server_run()
 end
 
 -- The record as it is, or nil and the reply that says why it cannot be used. `missing` is set where
--- any field that decides cannot be parsed: such a record is created anew, never taken as free.
-local function read_record()
+-- any field that decides cannot be parsed: such a record is created anew, never taken as free. What
+-- can still be read of it, the token and the identity, is there all the same; `absent` is set where
+-- there is nothing at all.
+--
+-- A token above 2^53 - 1 is no token. It was not written by us, and whatever is granted has to be above
+-- it: only a person can say what it means, except for the holder `mine`, who knows its own.
+local function read_record(mine)
   local server, refusal = server_run()
   if refusal then
     return nil, refusal
   end
   local found = redis.pcall('HMGET', KEY, 'v', 'token', 'identity', 'seq', 'epoch', 'run',
-    'released', 'ttl', 'server', 'since')
+    'released', 'ttl', 'server', 'since', 'nonce')
   if failed(found) then
     if string.find(found.err, 'WRONGTYPE', 1, true) then
       return nil, denied(KEY .. ' is not a hash: ' .. found.err)
@@ -84,25 +95,38 @@ local function read_record()
   end
 
   local token, seq, ttl = digits(found[2]), digits(found[4]), digits(found[8])
-  local epoch, run, released = found[5], found[6], found[7]
+  local identity, epoch, run, released = found[3], found[5], found[6], found[7]
+  local named = hexadecimal(identity, 32)
+  if token and token > MAX_INTEGER then
+    if not (named and identity == mine) then
+      return nil, denied(KEY .. ' has a token above ' .. text(MAX_INTEGER) .. ': '
+        .. string.sub(found[2], 1, 40))
+    end
+    token = nil
+  end
   -- A seq that adding 1 does not change would hide every later write.
   local parsed = token and seq and seq < MAX_INTEGER
-    -- Lower case only: a version is compared as text, and written so.
-    and epoch and #epoch == 16 and string.find(epoch, '^[0-9a-f]+$')
+    and (named or identity == '')
+    and hexadecimal(epoch, 16)
     and run and string.find(run, '^%x+:%x+$')
+    and hexadecimal(found[11], 16)
     and (released == '0' or released == '1')
     and ttl and ttl > 0 and ttl <= MAX_INTEGER
   local record = {
     server_run = server,
     cur = server.cur,
-    -- As text, so that one beyond 2^53 is kept as it is.
-    token = token and found[2] or '0',
+    token = text(token or 0),
+    identity = named and identity or '',
   }
   if not parsed then
     record.missing = true
+    record.absent = true
+    for _, value in ipairs(found) do
+      record.absent = record.absent and not value
+    end
     return record
   end
-  record.identity = found[3] or ''
+  record.nonce = found[11]
   record.seq = seq
   record.epoch = epoch
   record.same_run = run == server.cur
@@ -115,14 +139,14 @@ end
 
 -- A record that never was granted, still to be written.
 --
--- Its epoch is half the caller's random digits, half the time: a late duplicate of the command that
--- created a record which was lost since must not bring back versions that somebody has watched.
-local function create(record, epoch, ttl, now)
+-- Its epoch is half the command's nonce, half the time: a late duplicate of the command that created a
+-- record which was lost since must not bring back versions that somebody has watched.
+local function create(record, nonce, ttl, now)
   record.missing = nil
   record.created = true
   record.identity = ''
   record.seq = 0
-  record.epoch = string.sub(epoch, 1, 8) .. string.format('%08x', now % 4294967296)
+  record.epoch = string.sub(nonce, 1, 8) .. string.format('%08x', now % 4294967296)
   record.same_run = true
   record.released = false
   record.ttl = ttl
@@ -147,24 +171,27 @@ local function answer(outcome, record, heard)
   if record.missing then
     return {outcome, heard or '-1'}
   end
-  return {outcome, heard or '-1', text(record.seq), record.epoch, record.cur, record.token,
-    record.identity, record.ttl, record.released and '1' or '0', record.same_run and '1' or '0',
+  return {outcome, heard or '-1', text(record.seq), record.epoch, record.cur, record.nonce,
+    record.token, record.identity, record.ttl, record.released and '1' or '0', record.same_run and '1' or '0',
     record.server}
 end
 
 -- Writes the whole record and answers with it. The message goes last and its failure changes
 -- nothing: a PUBLISH that an ACL refuses raises an error after the write took effect.
-local function write(outcome, change, record, now, listeners)
+--
+-- The nonce is the command's own: a message that names it cannot be older than the command.
+local function write(outcome, change, record, nonce, now, listeners)
   if record.created then
     record.created = nil
   else
     record.seq = record.seq + 1
   end
   record.same_run = true
+  record.nonce = nonce
   local released = record.released and '1' or '0'
   local written = redis.pcall('HSET', KEY, 'v', text(PROTOCOL), 'token', record.token,
     'identity', record.identity, 'seq', text(record.seq), 'epoch', record.epoch,
-    'run', record.cur, 'released', released, 'ttl', record.ttl, 'at', text(now),
+    'run', record.cur, 'nonce', nonce, 'released', released, 'ttl', record.ttl, 'at', text(now),
     'server', record.server, 'since', record.since)
   if failed(written) then
     return written
@@ -174,7 +201,7 @@ local function write(outcome, change, record, now, listeners)
   local identity = record.identity ~= '' and record.identity or '-'
   -- The server's name comes last: it may contain spaces.
   local heard = redis.pcall('PUBLISH', CHANNEL, table.concat({text(PROTOCOL), change,
-    text(record.seq), record.epoch, record.cur, record.token, identity, record.ttl, released,
+    text(record.seq), record.epoch, record.cur, nonce, record.token, identity, record.ttl, released,
     listeners or '0', record.server}, ' '))
   return answer(outcome, record, not failed(heard) and text(heard) or '-1')
 end

@@ -1,15 +1,16 @@
 -- Gives a lease up, so that the next candidate need not wait.
 --
--- ARGV  1 identity   of the term
---       2 listeners  how many others may want the lease; passed on in the message
+-- ARGV  2 identity   of the term
+--       3 listeners  how many others may want the lease; passed on in the message
+--       4 nonce      random, 16 hexadecimal digits
 -- Outcome: released | stale | not-mine
 --
 -- Atomic, because a release that comes late must not free the lease of somebody else, nor one that
 -- was written in an earlier run of the server.
 
-local identity, listeners = unpack(ARGV)
+local identity, listeners, nonce = unpack(ARGV, 2)
 
-local record, refusal = read_record()
+local record, refusal = read_record(identity)
 if refusal then
   return refusal
 end
@@ -26,7 +27,7 @@ if record.identity == identity then
       return no_time
     end
     record.released = true
-    return write('released', 'released', record, now, listeners)
+    return write('released', 'released', record, nonce, now, listeners)
   end
 end
 return answer('not-mine', record)

@@ -1,19 +1,19 @@
 -- Extends a lease in hand, or writes its record again after the server lost it.
 --
--- ARGV  1 identity   of the term
---       2 server     the holder's server, for people
---       3 token      of the term
---       4 ttl        ms
---       5 over       write a lost record again if this is still its version; '' for never
---       6 epoch      random, 16 hexadecimal digits: half of the record's if this creates it
+-- ARGV  2 identity   of the term
+--       3 server     the holder's server, for people
+--       4 token      of the term
+--       5 ttl        ms
+--       6 over       write a lost record again if this is still its version; '' for never
+--       7 nonce      random, 16 hexadecimal digits
 -- Outcome: renewed | stale | lost
 --
 -- Atomic, because a record that somebody else was granted in between must not be extended, and a
 -- lost one is written again only over the version that its holder has been shown.
 
-local identity, server, token, ttl, over, epoch = unpack(ARGV)
+local identity, server, token, ttl, over, nonce = unpack(ARGV, 2)
 
-local record, refusal = read_record()
+local record, refusal = read_record(identity)
 if refusal then
   return refusal
 end
@@ -32,24 +32,28 @@ local function hold()
   record.token = token
   record.ttl = ttl
   record.released = false
-  return write('renewed', 'renewed', record, now)
+  return write('renewed', 'renewed', record, nonce, now)
 end
+
+local found, wanted = tonumber(record.token), tonumber(token)
+local mine, nobodys = record.identity == identity, record.identity == ''
 
 if record.missing then
   local now, no_time = now_us()
   if no_time then
     return no_time
   end
-  create(record, epoch, ttl, now)
-  return write('stale', 'created', record, now)
+  -- What is left of a record that cannot be read may name another holder, or a newer grant.
+  local outcome = (mine or nobodys) and found <= wanted and 'stale' or 'lost'
+  create(record, nonce, ttl, now)
+  return write(outcome, 'created', record, nonce, now)
 end
 
-local mine = record.identity == identity
-local found, wanted = tonumber(record.token), tonumber(token)
 if mine and found == wanted and not record.released and record.same_run then
   return hold()
 end
-if found < wanted or (mine and not record.same_run) then
+-- Older than my grant; or mine, in another run; or made anew since, by somebody who could not read it.
+if found < wanted or (found == wanted and (nobodys or (mine and not record.same_run))) then
   if over == version_of(record) then
     return hold()
   end

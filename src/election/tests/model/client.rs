@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::election::{Command, Identity, Outcome, Record, Token, Version};
+use crate::election::{Command, Identity, Nonce, Outcome, Record, Token, Version};
 
 /// Ticks from the send of a confirmed request in which its term is believed.
 pub const WINDOW: u8 = 2;
@@ -77,16 +77,16 @@ impl Client {
         self.floor = Token::NONE;
     }
 
-    /// An acquire, or a renewal of the term in hand. `drawn` stands for the random half of the epoch.
+    /// An acquire, or a renewal of the term in hand. `drawn` stands for the nonce.
     pub fn ask(&mut self, drawn: u64) -> Sent {
-        let epoch = ((u64::from(self.index) << 16) | drawn) << 32;
+        let nonce = self.nonce(drawn);
         let command = match &self.term {
             Some(term) => Command::Renew {
                 identity: self.identity(),
                 token: term.token,
                 ttl: TTL,
                 over: self.over.take(),
-                epoch,
+                nonce,
             },
             None => Command::Acquire {
                 identity: self.identity(),
@@ -94,20 +94,25 @@ impl Client {
                 floor: self.floor,
                 watched: self.ripe(),
                 eager: None,
-                epoch,
+                nonce,
             },
         };
         self.send(command)
     }
 
     /// Gives the term up and says so.
-    pub fn resign(&mut self) -> Sent {
+    pub fn resign(&mut self, drawn: u64) -> Sent {
         let release = self.send(Command::Release {
             identity: self.identity(),
             listeners: 0,
+            nonce: self.nonce(drawn),
         });
         self.stand_anew();
         release
+    }
+
+    fn nonce(&self, drawn: u64) -> Nonce {
+        Nonce::new(((u64::from(self.index) << 16) | drawn) << 32)
     }
 
     fn send(&self, command: Command) -> Sent {

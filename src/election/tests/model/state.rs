@@ -100,7 +100,7 @@ impl State {
         if self.budget.resigns > 0 && term {
             let mut next = self.clone();
             next.budget.resigns -= 1;
-            let release = next.clients[index].resign();
+            let release = next.clients[index].resign(self.clock);
             steps.push((
                 format!("c{index} resigns and is answered"),
                 next.clone().executed(release.clone()),

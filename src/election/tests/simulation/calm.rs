@@ -18,6 +18,11 @@ impl World {
             server.hung_until = server.hung_until.min(self.now);
             server.refuses_until = 0;
             server.denies_until = 0;
+            server.refuses_one.1 = 0;
+            if server.register.is_beyond_all() {
+                // The person who is asked for it in every error deletes the record.
+                server.register.lose();
+            }
             self.happen_later(Happening::Heal(Heal::Split { node }));
         }
         for who in 0..self.candidates.len() {

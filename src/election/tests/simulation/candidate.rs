@@ -33,6 +33,8 @@ pub struct Candidate {
     pub user: User,
     pub identities: BTreeSet<Identity>,
     pub stands: Option<Stands>,
+    /// When the last forged message came.
+    pub deceived_at: Option<u64>,
 }
 
 /// A request on its way, as the network knows it.

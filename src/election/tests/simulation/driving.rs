@@ -102,11 +102,22 @@ impl World {
             Delivery::Message {
                 connection,
                 message,
+                forged,
             } => {
                 if candidate.link.connection != connection {
                     return;
                 }
-                self.see(who, &message.record, message.change);
+                if forged {
+                    candidate.deceived_at = Some(self.now);
+                    self.trace.line(self.now, format!("c{who}"), || {
+                        format!(
+                            "hears a forged message: {:?} {}",
+                            message.change, message.record.version
+                        )
+                    });
+                } else {
+                    self.see(who, &message.record, message.change);
+                }
                 let cause = Cause::Message;
                 self.act(who, cause, |election, now| {
                     election.handle_message(now, message)
@@ -187,7 +198,15 @@ impl World {
 
     fn carry_out(&mut self, who: usize, cause: &Cause, output: Output) {
         match output {
-            Output::Send(request) => self.carry_request(who, request),
+            Output::Send(request) => {
+                if let Cause::Message = cause {
+                    let candidate = &self.candidates[who];
+                    let now = candidate.clock.local(self.now);
+                    let verdict = self.rules.messages[who].caused(now, candidate.config.ttl);
+                    self.hear(Rule::Messages, verdict);
+                }
+                self.carry_request(who, request);
+            }
             Output::Event(event) => self.carry_event(who, cause, event),
             Output::Answer(answer) => {
                 self.trace.line(self.now, format!("c{who}"), || {

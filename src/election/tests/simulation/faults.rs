@@ -3,13 +3,15 @@
 use super::candidate::Envelope;
 use super::draw::Draw;
 use super::driving::Cause;
+use super::family::Family;
 use super::kind::Kind;
 use super::plan::{Scheduled, micros};
 use super::queue::{Happening, Heal};
-use super::redis::Data;
+use super::redis::{Data, Verb};
 use super::rules::{Rule, Write};
 use super::world::{COUNTED, World};
 use crate::election::{Election, Message, Outcome, Random, Reason, Record, Token};
+use crate::store::Field;
 
 impl World {
     pub fn fault(&mut self, scheduled: Scheduled) {
@@ -48,6 +50,11 @@ impl World {
             }
             Kind::HangRedis => self.active().hung_until = self.now + lasts.min(ttl * 2),
             Kind::Refuse => self.active().refuses_until = self.now + lasts,
+            Kind::Spoil => self.spoil(&mut draw),
+            Kind::RefuseOne => {
+                let verb = Verb::ALL[draw.below(4) as usize];
+                self.active().refuses_one = (verb, self.now + lasts);
+            }
             Kind::Deny => self.active().denies_until = self.now + lasts,
             Kind::RestartRedis => self.restart(lasts / 4, Data::Kept),
             Kind::RestartEmpty => self.restart(lasts / 4, Data::Gone),
@@ -163,6 +170,19 @@ impl World {
         if self.calm {
             self.stand_for_good(who);
         }
+    }
+
+    fn spoil(&mut self, draw: &mut Random) {
+        // Where the clock steps back, R2 rests on the token that is there.
+        let tokens_stay = self.plan.family == Family::Steps;
+        let field = match draw.below(16) {
+            // Nobody but its holder can mend it: elections stand still until somebody does.
+            0 if !tokens_stay => Field::TokenBeyondAll,
+            1..=4 if !tokens_stay => Field::Token,
+            5..=8 => Field::Identity,
+            _ => Field::Other,
+        };
+        self.redis.spoil(self.now, field);
     }
 
     fn restart(&mut self, down_for: u64, data: Data) {

@@ -50,10 +50,17 @@ pub enum Kind {
     Leave,
     /// The event loop that a candidate serves hangs for a while, and is found hanging.
     Hang,
+    /// Somebody who hears all messages publishes others: old ones, invented ones, those of another
+    /// election.
+    Forge,
+    /// A field of the record becomes unreadable.
+    Spoil,
+    /// Redis refuses one command for a while, and takes the others.
+    RefuseOne,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 35] = [
+    pub const ALL: [Kind; 38] = [
         Kind::LoseRequest,
         Kind::LoseReply,
         Kind::DelayRequest,
@@ -90,6 +97,9 @@ impl Kind {
         Kind::Leave,
         // Last: the draws of the others stay what they were.
         Kind::Hang,
+        Kind::Forge,
+        Kind::Spoil,
+        Kind::RefuseOne,
     ];
 
     /// R6 binds although it occurs: what users do, and what messages suffer, which are but hints.
@@ -108,11 +118,12 @@ impl Kind {
                 | Listen
                 | Join
                 | Hang
+                | Forge
         )
     }
 
     pub fn is_scheduled(self) -> bool {
-        self >= Kind::Crash
+        self >= Kind::Crash && self != Kind::Forge
     }
 
     /// The name in traces and in the command that replays them: `lose-request`.

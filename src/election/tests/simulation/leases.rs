@@ -3,8 +3,9 @@
 use super::candidate::Held;
 
 use super::driving::Cause;
+use super::kind::Kind;
 use super::queue::{Address, Happening};
-use super::rules::{Arithmetic, Rule, Term};
+use super::rules::{Arithmetic, Rule, Term, Verdict};
 use super::world::World;
 use crate::election::{Event, Grant, Reason, Time, Token};
 
@@ -28,6 +29,10 @@ impl World {
                     Reason::Stalled => "lost: stalled",
                     _ => "lost: another reason",
                 });
+                if reason == Reason::Superseded {
+                    let verdict = self.superseded(token);
+                    self.hear(Rule::Liveness, verdict);
+                }
                 if reason == Reason::Stalled {
                     // As good as resigned: nobody uses it.
                     let life = self.candidates[who].address.life;
@@ -52,6 +57,19 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// Nobody loses a lease to a record that merely cannot be read.
+    fn superseded(&self, token: Token) -> Verdict {
+        let family = self.plan.family;
+        let grants_are_seen = family.asserts(Rule::R2) && !family.allows(Kind::RestartOlder);
+        let newest = self.rules.tokens.highest();
+        if grants_are_seen && newest <= token {
+            return Err(format!(
+                "token {token} is superseded, and nobody was granted a newer one"
+            ));
+        }
+        Ok(())
     }
 
     /// The outside has been told that the lease is held until some time.

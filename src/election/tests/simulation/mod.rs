@@ -11,6 +11,7 @@ pub(super) mod draw;
 mod driving;
 mod family;
 mod faults;
+mod forger;
 mod kind;
 mod leases;
 mod network;

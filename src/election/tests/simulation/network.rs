@@ -5,6 +5,7 @@ use super::draw::Draw;
 use super::kind::Kind;
 use super::plan::micros;
 use super::queue::{Address, Delivery, Happening};
+use super::redis::Verb;
 use super::world::World;
 use crate::election::{Command, Failure, Message, Reply};
 
@@ -96,13 +97,15 @@ impl World {
             return;
         }
         let refuses = self.now < server.refuses_until;
+        let (verb, until) = server.refuses_one;
+        let refuses_this = self.now < until && verb == Verb::of(&envelope.request.command);
         let denies = self.now < server.denies_until;
         if refuses || self.strikes(Kind::ErrorAnswer) {
             let cause = "LOADING".into();
             self.answer(envelope, Err(Failure::Refused { cause }));
             return;
         }
-        if denies {
+        if denies || refuses_this {
             let cause = "NOPERM".into();
             self.answer(envelope, Err(Failure::Denied { cause }));
             return;
@@ -141,7 +144,8 @@ impl World {
         let writes = applied.message.is_some();
         if let Some(message) = applied.message {
             self.judge_write(&envelope, applied.reply.outcome, before.as_ref(), &message);
-            let mut others = self.publish(node, message);
+            self.forge(node, &message);
+            let mut others = self.publish(node, &message, false);
             if self.candidates[who].link.subscribed {
                 others = others.saturating_sub(1);
             }
@@ -174,7 +178,7 @@ impl World {
         self.answer(envelope, Err(Failure::Unknown { cause }));
     }
 
-    fn publish(&mut self, node: usize, message: Message) -> u32 {
+    pub fn publish(&mut self, node: usize, message: &Message, forged: bool) -> u32 {
         let mut receivers = 0;
         for who in 0..self.candidates.len() {
             let candidate = &self.candidates[who];
@@ -194,6 +198,7 @@ impl World {
             let what = Delivery::Message {
                 connection: link.connection,
                 message: message.clone(),
+                forged,
             };
             if self.strikes(Kind::DuplicateMessage) {
                 let later = at + self.delay(Kind::DuplicateMessage);

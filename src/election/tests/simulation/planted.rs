@@ -10,7 +10,7 @@ use crate::election::planted::Planted;
 ///
 /// The step-down margin hides some mistakes from R1, since a term ends before its window does: a
 /// late reply that revives one, say. The checkers of R4 and R5 see those directly.
-const MISTAKES: [(Planted, Family, Rule, u64); 26] = [
+const MISTAKES: [(Planted, Family, Rule, u64); 30] = [
     (Planted::WindowFromReply, Family::Network, Rule::R5, 20),
     (Planted::WindowFromReply, Family::Network, Rule::R1, 300),
     (Planted::NoDriftMargins, Family::Network, Rule::R1, 300),
@@ -51,6 +51,25 @@ const MISTAKES: [(Planted, Family, Rule, u64); 26] = [
         Family::Rollback,
         Rule::R8,
         6_000,
+    ),
+    (Planted::NonceIgnored, Family::Network, Rule::R1, 2_000),
+    (
+        Planted::FloorFromMessages,
+        Family::Network,
+        Rule::Liveness,
+        100,
+    ),
+    (
+        Planted::MessagesUnbounded,
+        Family::Network,
+        Rule::Messages,
+        100,
+    ),
+    (
+        Planted::UnreadableIsLost,
+        Family::Network,
+        Rule::Liveness,
+        100,
     ),
 ];
 

@@ -53,6 +53,11 @@ pub enum Happening {
         from: Address,
         token: Token,
     },
+    /// A forger publishes something.
+    Forged {
+        node: usize,
+        message: Message,
+    },
     /// A fault of the schedule, by its place there.
     Fault(usize),
     /// A fault with a duration ends.
@@ -102,6 +107,8 @@ pub enum Delivery {
     Message {
         connection: u32,
         message: Message,
+        /// No write published it.
+        forged: bool,
     },
     Timer {
         generation: u64,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::election::{Command, Failure, Random};
-use crate::store::{Applied, Register, Server};
+use crate::store::{Applied, Field, Register, Server};
 
 /// The imaginary Redis: a master, and a second server that can be promoted.
 pub struct Redis {
@@ -27,8 +27,32 @@ pub struct Node {
     pub down_until: u64,
     pub refuses_until: u64,
     pub denies_until: u64,
+    /// The one command that is refused, and until when.
+    pub refuses_one: (Verb, u64),
     /// It answers as a master.
     pub master: bool,
+}
+
+/// What a command is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Acquire,
+    Renew,
+    Release,
+    Inspect,
+}
+
+impl Verb {
+    pub const ALL: [Verb; 4] = [Verb::Acquire, Verb::Renew, Verb::Release, Verb::Inspect];
+
+    pub fn of(command: &Command) -> Verb {
+        match command {
+            Command::Acquire { .. } => Verb::Acquire,
+            Command::Renew { .. } => Verb::Renew,
+            Command::Release { .. } => Verb::Release,
+            Command::Inspect => Verb::Inspect,
+        }
+    }
 }
 
 /// What is left of the data.
@@ -53,6 +77,7 @@ impl Redis {
             down_until: 0,
             refuses_until: 0,
             denies_until: 0,
+            refuses_one: (Verb::Acquire, 0),
             master: index == 0,
         });
         Redis {
@@ -95,6 +120,13 @@ impl Redis {
     pub fn lose(&mut self, at: u64) {
         let active = self.active;
         self.nodes[active].register.lose();
+        self.remember(at);
+    }
+
+    /// Somebody spoils a field of the record.
+    pub fn spoil(&mut self, at: u64, field: Field) {
+        let active = self.active;
+        self.nodes[active].register.spoil(field);
         self.remember(at);
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::candidate::Stands;
 
+use super::plan::micros;
 use super::queue::{Address, Happening};
 use super::rules::{Arithmetic, Rule};
 use super::world::World;
@@ -28,7 +29,12 @@ impl World {
         let clock = candidate.clock;
         let now = clock.local(self.now);
         let slack = SLACK + self.plan.lateness * 2 + 4 * self.plan.latency.1;
-        let at_once = record.released && record.same_run && change == Change::Released;
+        // A forger may use up the questions that messages may cause; then the next poll asks.
+        let interval = micros(&candidate.config.ttl);
+        let deceived = candidate
+            .deceived_at
+            .is_some_and(|at| self.now < at + interval);
+        let at_once = record.released && record.same_run && change == Change::Released && !deceived;
         let (at, why) = if at_once {
             let delay = Duration::from_millis(100);
             (clock.when(now + delay), "released")

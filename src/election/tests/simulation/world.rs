@@ -3,11 +3,12 @@ use std::sync::Arc;
 use super::candidate::{Candidate, Envelope, Link, User};
 use super::clock::LocalClock;
 use super::draw::Draw;
+use super::forger::Forger;
 use super::kind::Kind;
 use super::plan::{CANDIDATES, LATENCY, NETWORK, Plan, REDIS, USERS, micros};
 use super::queue::{Address, Happening, Heal, Queue};
 use super::redis::Redis;
-use super::rules::{Deadline, Events, Rule, Rules, Violation, Window};
+use super::rules::{Deadline, Events, Messages, Rule, Rules, Violation, Window};
 use super::statistics::Statistics;
 use super::trace::Trace;
 use crate::election::{Config, Election, Random, Reason, Token};
@@ -26,6 +27,8 @@ pub struct World {
     pub calm: bool,
     /// By then all that was delayed has arrived.
     pub settled_at: u64,
+    /// What a forger has heard, and its own election in another database.
+    pub forger: Forger,
     /// The request that created the record which is there, or was lost last.
     pub created_by: Option<Envelope>,
     /// The primary that the calm end of the run has seen first.
@@ -81,6 +84,7 @@ impl World {
             statistics: Statistics::default(),
             calm: false,
             settled_at: 0,
+            forger: Forger::default(),
             created_by: None,
             settled: None,
             network: Kind::ALL.map(|kind| stream(NETWORK + kind as u64)).into(),
@@ -138,10 +142,12 @@ impl World {
             user: User::default(),
             identities: Default::default(),
             stands: None,
+            deceived_at: None,
         });
         self.rules.deadlines.push(Deadline::default());
         self.rules.windows.push(Window::default());
         self.rules.events.push(Events::default());
+        self.rules.messages.push(Messages::default());
     }
 
     /// Starts the process anew, and has its user ask for a campaign after some microseconds.
@@ -175,10 +181,12 @@ impl World {
             ..User::default()
         };
         candidate.stands = None;
+        candidate.deceived_at = None;
         let to = candidate.address;
         self.rules.deadlines[who] = Deadline::default();
         self.rules.windows[who] = Window::default();
         self.rules.events[who] = Events::default();
+        self.rules.messages[who] = Messages::default();
         self.trace.line(self.now, format!("c{who}"), || {
             format!(
                 "starts, its clock {} millionths fast",
@@ -255,6 +263,11 @@ impl World {
             }
             Happening::Look { to } => self.look(to),
             Happening::Write { from, token } => self.write(from, token),
+            Happening::Forged { node, message } => {
+                if !self.calm {
+                    self.publish(node, &message, true);
+                }
+            }
             Happening::Fault(place) => {
                 if !self.calm {
                     self.fault(self.plan.schedule[place]);

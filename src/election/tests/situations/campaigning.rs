@@ -153,6 +153,11 @@ fn a_renewal_of_another_seen_while_watching_answers_not_elected() {
     );
     assert_eq!(
         scene.message(1500, Change::Renewed, held_by(OTHER, 5, 2)),
+        ["acquire A above 5 #2 within 1000"],
+        "a message alone is no answer either"
+    );
+    assert_eq!(
+        scene.reply(1510, 2, reply(Outcome::Refused, held_by(OTHER, 5, 2))),
         ["answer: not elected"]
     );
 }
@@ -188,7 +193,14 @@ fn another_that_wins_while_we_ask_answers_not_elected() {
     scene.reply(10, 1, reply(Outcome::Refused, created(0)));
     assert_eq!(
         scene.message(20, Change::Granted, held_by(OTHER, 5, 1)),
-        ["primary is other with 5", "answer: not elected"]
+        [
+            "primary is other with 5",
+            "acquire A above 0 #2 within 1000"
+        ]
+    );
+    assert_eq!(
+        scene.reply(30, 2, reply(Outcome::Refused, held_by(OTHER, 5, 1))),
+        ["answer: not elected"]
     );
 }
 
@@ -198,17 +210,18 @@ fn who_was_answered_and_does_not_listen_looks_on_and_is_told_so_once() {
     scene.act(|e| e.campaign(at(0)));
     scene.reply(10, 1, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
     scene.message(20, Change::Renewed, held_by(OTHER, 5, 2));
+    scene.reply(20, 2, reply(Outcome::Refused, held_by(OTHER, 5, 2)));
     assert_eq!(
         scene.run_until(3020),
         [
             "3020: notice: nobody listens",
-            "3020: inspect #2 within 1000"
+            "3020: inspect #3 within 1000"
         ]
     );
-    scene.reply(3030, 2, reply(Outcome::Seen, held_by(OTHER, 5, 2)));
-    assert_eq!(scene.run_until(5030), ["5030: inspect #3 within 1000"]);
+    scene.reply(3030, 3, reply(Outcome::Seen, held_by(OTHER, 5, 3)));
+    assert_eq!(scene.run_until(5030), ["5030: inspect #4 within 1000"]);
     assert_eq!(
-        scene.message(5040, Change::Released, released_by(OTHER, 5, 3)),
+        scene.message(5040, Change::Released, released_by(OTHER, 5, 4)),
         ["no primary"],
         "the place is free, and left alone"
     );
@@ -220,11 +233,13 @@ fn who_begins_to_listen_stands_at_once_with_what_it_has_watched() {
     scene.act(|e| e.campaign(at(0)));
     scene.reply(10, 1, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
     scene.message(20, Change::Renewed, held_by(OTHER, 5, 2));
-    scene.run_until(3020);
-    scene.reply(3030, 2, reply(Outcome::Seen, held_by(OTHER, 5, 2)));
+    scene.reply(30, 2, reply(Outcome::Refused, held_by(OTHER, 5, 2)));
+    scene.run_until(3030);
+    scene.reply(3040, 3, reply(Outcome::Seen, held_by(OTHER, 5, 2)));
     assert_eq!(
         scene.act(|e| e.listen(at(6160), true)),
-        ["acquire B above 5 watched 2.1.run #3 within 1000"]
+        ["acquire B above 5 watched 2.1.run #4 within 1000"],
+        "since the message"
     );
 }
 
@@ -247,7 +262,7 @@ fn who_stops_listening_while_it_asks_takes_the_question_back() {
     scene.message(40, Change::Released, released_by(OTHER, 5, 3));
     assert_eq!(
         scene.act(|e| e.listen(at(50), false)),
-        ["release A to 0 #3 within 1000"],
+        ["release A to 0 #4 within 1000"],
         "its acquire is unanswered and may be granted"
     );
 }
@@ -264,9 +279,10 @@ fn a_new_call_after_an_answer_stands_again() {
     scene.act(|e| e.campaign(at(0)));
     scene.reply(10, 1, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
     scene.message(20, Change::Renewed, held_by(OTHER, 5, 2));
+    scene.reply(20, 2, reply(Outcome::Refused, held_by(OTHER, 5, 2)));
     assert_eq!(
         scene.act(|e| e.campaign(at(30))),
-        ["acquire B above 5 #2 within 1000"]
+        ["acquire B above 5 #3 within 1000"]
     );
 }
 
@@ -313,7 +329,7 @@ fn who_listens_already_goes_on_standing_when_more_listen() {
     scene.act(|e| e.listen(at(20), true));
     assert_eq!(
         scene.message(40, Change::Released, released_by(OTHER, 5, 2)),
-        ["no primary", "acquire A above 5 #2 within 1000"]
+        ["no primary", "acquire A above 5 #3 within 1000"]
     );
 }
 
@@ -336,11 +352,9 @@ fn who_begins_to_listen_takes_over_when_what_it_has_watched_ripens() {
     scene.act(|e| e.listen(at(20), false));
     assert_eq!(
         scene.act(|e| e.listen(at(4000), true)),
-        ["acquire B above 5 #2 within 1000"]
+        ["acquire B above 5 #3 within 1000"]
     );
-    scene.reply(4010, 2, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
-    scene.run_until(6010);
-    scene.reply(6020, 3, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
+    scene.reply(4010, 3, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
     assert_eq!(
         scene.run_until(6150),
         ["6150: acquire B above 5 watched 1.1.run #4 within 1000"]

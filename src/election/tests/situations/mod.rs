@@ -2,6 +2,7 @@
 
 mod campaigning;
 mod configuration;
+mod hearing_messages;
 mod holding;
 mod losing;
 mod resigning;

@@ -213,10 +213,31 @@ fn a_grant_for_an_identity_given_up_is_released_when_a_message_tells_of_it() {
     let me = scene.identity('A');
     scene.act(|e| e.resign(at(100), Reason::Resigned));
     scene.reply(110, 2, reply(Outcome::Released, released_by(me, 7, 3)));
+    scene.act(|e| e.campaign(at(120)));
+    scene.reply(130, 3, reply(Outcome::Refused, held_by(OTHER, 8, 4)));
     assert_eq!(
         scene.message(500, Change::Granted, held_by(me, 9, 6)),
-        ["release A to 0 #3 within 1000"],
-        "a late duplicate of its old acquire took what another released"
+        ["no primary", "acquire B above 8 #4 within 1000"],
+        "a late duplicate of its old acquire took what another released, if that is true"
+    );
+    assert_eq!(
+        scene.reply(510, 4, reply(Outcome::Refused, held_by(me, 9, 6))),
+        ["release A to 0 #5 within 1000"]
+    );
+}
+
+#[test]
+fn who_only_looks_on_releases_what_a_late_command_of_its_own_brought_back() {
+    let mut scene = Scene::primary();
+    let me = scene.identity('A');
+    scene.act(|e| e.listen(at(10), false));
+    scene.run_until(2000);
+    let lost = reply(Outcome::Lost, created(3));
+    assert_eq!(scene.reply(2010, 2, lost), ["lost 7: superseded"]);
+    scene.run_until(4010);
+    assert_eq!(
+        scene.reply(4020, 3, reply(Outcome::Seen, held_by(me, 7, 4))),
+        ["release A to 0 #4 within 1000"]
     );
 }
 

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use crate::election::{
-    Answer, Change, Command, Config, Election, Event, Failure, Identity, Message, Notice, Outcome,
-    Output, Random, Reason, Record, Reply, Request, Time, Token, Version,
+    Answer, Change, Command, Config, Election, Event, Failure, Identity, Message, Nonce, Notice,
+    Outcome, Output, Random, Reason, Record, Reply, Request, Time, Token, Version,
 };
 
 /// One candidate with a ttl of 6 s, which makes round numbers: renewals every 2 s, commands
@@ -28,6 +28,8 @@ pub fn created(seq: u64) -> Record {
             epoch: 1,
             run: "run".into(),
         },
+        // Each version was written with another.
+        nonce: Nonce::new(seq),
         token: Token::NONE,
         holder: None,
         server: "".into(),
@@ -96,13 +98,15 @@ impl Scene {
     }
 
     /// A candidate that stands since time 0 and is listened to. At 10 ms it has seen `OTHER` renew
-    /// the record that it holds with token 5, into version 1, and has answered its caller.
+    /// the record that it holds with token 5, into version 1, and has answered its caller. Messages
+    /// arrive.
     pub fn standby() -> Self {
         let mut scene = Scene::new();
         scene.act(|e| e.listen(at(0), true));
         scene.act(|e| e.campaign(at(0)));
         scene.reply(10, 1, reply(Outcome::Refused, held_by(OTHER, 5, 0)));
         scene.message(10, Change::Renewed, held_by(OTHER, 5, 1));
+        scene.reply(10, 2, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
         scene
     }
 
@@ -273,6 +277,7 @@ impl Scene {
             Command::Release {
                 identity,
                 listeners,
+                ..
             } => {
                 format!("release {} to {listeners}", self.letter(identity))
             }

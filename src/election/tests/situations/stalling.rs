@@ -60,7 +60,7 @@ fn a_standby_whose_event_loop_hangs_takes_nothing_and_asks_nothing() {
     assert_eq!(scene.run_until(60_000), [""; 0]);
     assert_eq!(
         scene.act(|e| e.resume(at(60_000))),
-        ["acquire B above 5 watched 1.1.run #2 within 1000"]
+        ["acquire B above 5 watched 1.1.run #3 within 1000"]
     );
 }
 
@@ -71,14 +71,14 @@ fn a_grant_that_comes_while_the_event_loop_hangs_is_given_back() {
     let me = scene.identity('A');
     assert_eq!(
         scene.act(|e| e.suspend(at(30))),
-        ["release A to 0 #3 within 1000"],
+        ["release A to 0 #4 within 1000"],
         "the acquire on its way may be granted"
     );
     assert_eq!(
-        scene.reply(40, 2, reply(Outcome::Granted, held_by(me, 6, 3))),
+        scene.reply(40, 3, reply(Outcome::Granted, held_by(me, 6, 3))),
         [""; 0]
     );
-    scene.reply(50, 3, reply(Outcome::Released, released_by(me, 6, 4)));
+    scene.reply(50, 4, reply(Outcome::Released, released_by(me, 6, 4)));
     assert_eq!(scene.wakes_at(), None);
 }
 

@@ -6,7 +6,7 @@ fn a_release_that_is_heard_of_is_taken_at_once() {
     let mut scene = Scene::standby();
     assert_eq!(
         scene.message(500, Change::Released, released_by(OTHER, 5, 2)),
-        ["no primary", "acquire A above 5 #2 within 1000"]
+        ["no primary", "acquire A above 5 #3 within 1000"]
     );
 }
 
@@ -37,16 +37,26 @@ fn who_hears_that_another_was_faster_does_not_ask() {
 }
 
 #[test]
+fn a_renewal_that_is_heard_of_after_the_release_which_followed_it_changes_nothing() {
+    let mut scene = Scene::standby();
+    scene.released_message(500, Change::Released, released_by(OTHER, 5, 3), 1000);
+    let late = scene.message(500, Change::Renewed, held_by(OTHER, 5, 2));
+    assert_eq!(late, [""; 0]);
+    assert_eq!(scene.run_until(600).len(), 1, "it asks for the lease");
+}
+
+#[test]
 fn a_release_heard_of_while_a_poll_is_in_flight_is_taken_when_that_is_answered() {
     let mut scene = Scene::standby();
-    scene.run_until(2010);
+    scene.run_until(3010);
     assert_eq!(
-        scene.message(2011, Change::Released, released_by(OTHER, 5, 2)),
+        scene.message(3011, Change::Released, released_by(OTHER, 5, 2)),
         ["no primary"]
     );
     assert_eq!(
-        scene.reply(2020, 2, reply(Outcome::Refused, held_by(OTHER, 5, 1))),
-        ["acquire A above 5 #3 within 1000"]
+        scene.reply(3020, 3, reply(Outcome::Refused, held_by(OTHER, 5, 1))),
+        ["acquire A above 5 #4 within 1000"],
+        "the answer is older than the release"
     );
 }
 
@@ -57,23 +67,30 @@ fn a_record_released_in_another_run_is_watched_like_a_held_one() {
         same_run: false,
         ..released_by(OTHER, 5, 2)
     };
-    scene.run_until(2010);
+    scene.run_until(3010);
     assert_eq!(
-        scene.reply(2020, 2, reply(Outcome::Refused, record)),
+        scene.reply(3020, 3, reply(Outcome::Refused, record)),
         ["no primary"]
     );
-    let lines = scene.run_until(2100);
+    let lines = scene.run_until(3100);
     assert_eq!(lines, [] as [&str; 0]);
 }
 
 #[test]
 fn a_standby_polls_every_third_of_the_ttl_without_messages_and_every_half_with() {
     let mut scene = Scene::standby();
-    assert_eq!(scene.wakes_at(), Some(2010.0));
-    scene.run_until(2010);
-    scene.message(2012, Change::Renewed, held_by(OTHER, 5, 2));
-    scene.reply(2015, 2, reply(Outcome::Refused, held_by(OTHER, 5, 2)));
-    assert_eq!(scene.wakes_at(), Some(5015.0));
+    assert_eq!(scene.wakes_at(), Some(3010.0));
+    scene.run_until(3010);
+    scene.reply(3010, 3, reply(Outcome::Refused, held_by(OTHER, 5, 2)));
+    assert_eq!(
+        scene.wakes_at(),
+        Some(5010.0),
+        "this change was not announced"
+    );
+    scene.run_until(5010);
+    scene.message(5012, Change::Renewed, held_by(OTHER, 5, 3));
+    scene.reply(5015, 4, reply(Outcome::Refused, held_by(OTHER, 5, 3)));
+    assert_eq!(scene.wakes_at(), Some(8015.0));
 }
 
 #[test]
@@ -140,7 +157,7 @@ fn a_record_held_by_an_identity_of_ours_that_was_given_up_is_nobody_elses() {
     scene.reply(10, 3, reply(Outcome::Refused, created(0)));
     assert_eq!(
         scene.message(20, Change::Granted, held_by(old, 7, 1)),
-        [] as [&str; 0],
-        "no primary to tell of, and no answer; its release is on the way"
+        ["acquire B above 0 #4 within 1000"],
+        "no primary to tell of, and no answer: the store is asked whether that is true"
     );
 }

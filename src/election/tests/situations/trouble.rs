@@ -4,19 +4,19 @@ use crate::election::{Change, Outcome, Reason};
 #[test]
 fn a_silent_store_is_reported_once_after_a_third_of_the_ttl_and_again_when_it_answers() {
     let mut scene = Scene::standby();
-    scene.run_until(2010);
-    assert_eq!(
-        scene.reply(3010, 2, unknown()),
-        ["acquire A above 5 #3 within 1000"]
-    );
-    assert_eq!(scene.run_until(4009), [] as [&str; 0]);
-    assert_eq!(scene.run_until(4010), ["4010: unavailable: timed out"]);
+    scene.run_until(3010);
     assert_eq!(
         scene.reply(4010, 3, unknown()),
         ["acquire A above 5 #4 within 1000"]
     );
+    assert_eq!(scene.run_until(5009), [] as [&str; 0]);
+    assert_eq!(scene.run_until(5010), ["5010: unavailable: timed out"]);
     assert_eq!(
-        scene.reply(4500, 4, reply(Outcome::Refused, held_by(OTHER, 5, 2))),
+        scene.reply(5010, 4, unknown()),
+        ["acquire A above 5 #5 within 1000"]
+    );
+    assert_eq!(
+        scene.reply(5500, 5, reply(Outcome::Refused, held_by(OTHER, 5, 2))),
         ["available"]
     );
 }
@@ -35,10 +35,10 @@ fn a_refusal_is_reported_at_once() {
 #[test]
 fn error_answers_are_retried_after_pauses_that_double_up_to_a_sixth_of_the_ttl() {
     let mut scene = Scene::standby();
-    scene.run_until(2010);
-    let mut now = 2010.0_f64;
+    scene.run_until(3010);
+    let mut now = 3010.0_f64;
     let mut pauses = Vec::new();
-    for id in 2..8 {
+    for id in 3..9 {
         scene.reply(now as u64, id, refused());
         let next = scene.wakes_at().unwrap();
         pauses.push(next - now);
@@ -126,8 +126,8 @@ fn credentials_refused_under_a_primary_are_reported_and_retried_until_it_steps_d
 fn a_campaign_that_has_answered_survives_refused_credentials() {
     let mut scene = Scene::standby();
     scene.message(20, Change::Renewed, held_by(OTHER, 5, 2));
-    scene.run_until(2010);
-    assert_eq!(scene.reply(2015, 2, denied()), ["unavailable: WRONGPASS"]);
+    scene.run_until(3010);
+    assert_eq!(scene.reply(3015, 3, denied()), ["unavailable: WRONGPASS"]);
     assert!(scene.wakes_at().is_some());
 }
 
@@ -148,14 +148,14 @@ fn the_outage_of_an_ended_campaign_is_forgotten() {
 #[test]
 fn nothing_shortens_the_pause_after_a_refusal() {
     let mut scene = Scene::standby();
-    scene.run_until(2010);
-    scene.reply(2011, 2, refused());
+    scene.run_until(3010);
+    scene.reply(3011, 3, refused());
     assert_eq!(
-        scene.message(2012, Change::Released, released_by(OTHER, 5, 2)),
+        scene.message(3012, Change::Released, released_by(OTHER, 5, 2)),
         ["no primary"],
         "a free place is no reason to press a store that refuses"
     );
-    assert_eq!(scene.run_until(2060).len(), 1);
+    assert_eq!(scene.run_until(3061).len(), 1);
 }
 
 #[test]

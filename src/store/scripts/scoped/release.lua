@@ -3,11 +3,11 @@
 -- KEYS  1 lease    as in acquire.lua
 -- ARGV  1 held     its value while it is mine: '<token> <identity>'
 --       2 minHold  nobody else gets it before so long after its grant, in microseconds
+--       3 channel  on which whoever waits is told in how many ms it can be had
 -- Reply: 1 released | 0 it was not mine any more, nothing was changed
 --
--- Whoever waits is told on the channel of the lease's name with ':released', in how many ms it can be
--- had. What is left behind holds the token for a second at least, so that a clock that was set back
--- a little cannot lower the next one.
+-- What is left behind holds the token for a second at least, so that a clock that was set back a
+-- little cannot lower the next one.
 --
 -- Atomic, because a release that comes late must not free the lease of somebody else.
 
@@ -27,5 +27,5 @@ if ARGV[2] ~= '0' then
 end
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. free_at, 'PX', math.max(remaining, 1000))
 -- Refused by an ACL, it leaves waiters to ask again by themselves.
-redis.pcall('PUBLISH', KEYS[1] .. ':released', remaining)
+redis.pcall('PUBLISH', ARGV[3], remaining)
 return 1

@@ -4,6 +4,7 @@
 -- KEYS  1 lease     as in acquire.lua
 --       2 tick      as in acquire.lua
 -- ARGV  1 identity  of the acquisition
+--       2 channel   as in release.lua
 -- Reply: 1 it had been granted and is free now | 0 the lease was not mine
 --
 -- Atomic, because neither the lease nor the tick of somebody else may be freed.
@@ -21,5 +22,5 @@ if not string.find(value, '^%d+ ' .. identity .. '$') then
   return 0
 end
 redis.call('SET', KEYS[1], value .. ' 0', 'PX', 1000)
-redis.pcall('PUBLISH', KEYS[1] .. ':released', 0)
+redis.pcall('PUBLISH', ARGV[2], 0)
 return 1

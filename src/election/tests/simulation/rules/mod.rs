@@ -4,6 +4,7 @@ mod deadline;
 mod events;
 mod exclusion;
 mod fence;
+mod messages;
 mod takeover;
 mod tokens;
 mod window;
@@ -13,6 +14,7 @@ pub use deadline::Deadline;
 pub use events::Events;
 pub use exclusion::{Exclusion, Term};
 pub use fence::Fence;
+pub use messages::Messages;
 pub use takeover::Takeover;
 pub use tokens::Tokens;
 pub use window::{Arithmetic, Window};
@@ -30,11 +32,13 @@ pub enum Rule {
     R6,
     R7,
     R8,
+    /// What messages cause is bounded, whoever sends them.
+    Messages,
     Liveness,
 }
 
 impl Rule {
-    pub const ALL: [Rule; 9] = [
+    pub const ALL: [Rule; 10] = [
         Rule::R1,
         Rule::R2,
         Rule::R3,
@@ -43,6 +47,7 @@ impl Rule {
         Rule::R6,
         Rule::R7,
         Rule::R8,
+        Rule::Messages,
         Rule::Liveness,
     ];
 }
@@ -72,6 +77,7 @@ pub struct Rules {
     pub windows: Vec<Window>,
     pub takeover: Takeover,
     pub events: Vec<Events>,
+    pub messages: Vec<Messages>,
     pub writes: Writes,
 }
 
@@ -89,6 +95,7 @@ impl Rules {
             windows: Vec::new(),
             takeover: Takeover::default(),
             events: Vec::new(),
+            messages: Vec::new(),
             writes: Writes::default(),
         }
     }
