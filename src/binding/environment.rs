@@ -2,7 +2,7 @@
 //! listeners, its logger, and the one queue through which everything reaches it.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -120,6 +120,8 @@ pub struct Environment {
     pub shelf: Shelf,
     /// Those who wait for the answer of a resource.
     pub fences: RefCell<HashMap<u64, fence::Waiting>>,
+    /// What they ask and has not been sent, in the order of the calls: the first is being copied.
+    pub unsent: RefCell<VecDeque<fence::Unsent>>,
     pub backends: Backends,
     /// It is ending: nothing new is begun.
     pub closed: Cell<bool>,
@@ -261,6 +263,7 @@ pub fn present(env: &Env) -> napi::Result<Rc<Environment>> {
         runners: RefCell::default(),
         shelf: Shelf::default(),
         fences: RefCell::default(),
+        unsent: RefCell::default(),
         backends: Backends::default(),
         closed: Cell::new(false),
         heartbeat: OnceCell::new(),

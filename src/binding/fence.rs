@@ -1,27 +1,30 @@
 //! What a lease asks of a resource: `fence` and `command`.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::{BufferSlice, Null, Object, Uint8ArraySlice};
-use napi::{Env, JsValue};
+use napi::Env;
+use napi::bindgen_prelude::Object;
 
+use super::answer::Told;
+use super::arguments::Arguments;
 use super::change::number;
 use super::environment::{self, Delivery, Environment};
 use super::error::{self, Code, PrimaryLeaseError, Result};
 use super::given::text;
-use super::js::{self, Kind, Value};
+use super::js::{self, Value};
 use super::promise::{self, Deferred};
 use crate::driver::{self, LeaseCell, now};
 use crate::election::{Config, Failure, Token, check_name};
-use crate::store::{Answer, FenceOutcome, FenceRequest, FenceStore, MAX_ARGUMENTS};
+use crate::store::{FenceOutcome, FenceRequest, FenceStore};
 
 /// Where the resources of one kind of lease are, and by which name they know it.
 #[derive(Clone, Debug)]
 pub struct Fence {
     store: Arc<dyn FenceStore>,
     lease: Arc<str>,
-    /// How long an answer may take, where the lease is held for so long.
+    /// How long nothing may move while an answer is waited for, where the lease is held for so long.
     bound: Duration,
 }
 
@@ -50,7 +53,7 @@ impl Fence {
         Fence {
             store,
             lease: lease.into(),
-            bound: Config::new(ttl).command_bound(),
+            bound: Config::new(ttl).command_bound().max(QUICKEST),
         }
     }
 }
@@ -59,7 +62,7 @@ impl Fence {
 pub struct Asker<'a> {
     /// `None` where nothing is left of what the lease belonged to.
     pub fence: Option<Fence>,
-    pub cell: &'a LeaseCell,
+    pub cell: &'a Arc<LeaseCell>,
     /// What it is the lease of, for people.
     pub of: &'a str,
 }
@@ -68,6 +71,15 @@ pub struct Asker<'a> {
 pub struct Waiting {
     deferred: Deferred,
     question: Question,
+}
+
+/// A question that comes after one whose arguments are still being copied, or is that one.
+pub struct Unsent {
+    number: u64,
+    fence: Fence,
+    cell: Arc<LeaseCell>,
+    resource: Arc<str>,
+    arguments: Option<Arguments>,
 }
 
 struct Question {
@@ -86,58 +98,133 @@ impl Asker<'_> {
         args: Option<Value>,
     ) -> napi::Result<Object<'static>> {
         let environment = environment::present(env)?;
-        match self.request(env, resource, args) {
-            Ok((fence, request)) => {
-                let (deferred, promise) = promise::pending(env)?;
-                let question = Question {
-                    of: self.of.to_owned(),
-                    resource: request.resource.to_string(),
-                    token: request.token,
-                    has_command: request.command.is_some(),
-                };
-                let waiting = Waiting { deferred, question };
-                send(env, &environment, &fence, &request, waiting);
-                Ok(promise)
+        let unsent = match self.read(env, &environment, resource, args) {
+            Ok(unsent) => unsent,
+            Err(error) => return promise::rejected(env, error),
+        };
+        let (deferred, promise) = promise::pending(env)?;
+        let question = Question {
+            of: self.of.to_owned(),
+            resource: unsent.resource.to_string(),
+            token: self.cell.token(),
+            has_command: unsent.arguments.is_some(),
+        };
+        let waiting = Waiting { deferred, question };
+        environment
+            .fences
+            .borrow_mut()
+            .insert(unsent.number, waiting);
+        let is_first = environment.unsent.borrow().is_empty();
+        if is_first && unsent.is_complete() {
+            send(env, &environment, unsent);
+        } else {
+            environment.unsent.borrow_mut().push_back(unsent);
+            if is_first {
+                environment.after(Duration::ZERO, copy);
             }
-            Err(error) => promise::rejected(env, error),
         }
+        Ok(promise)
     }
 
-    fn request(
+    fn read(
         &self,
         env: &Env,
+        environment: &Environment,
         resource: Value,
         args: Option<Value>,
-    ) -> Result<(Fence, FenceRequest)> {
+    ) -> Result<Unsent> {
         let resource = text("resource", resource)?;
         check_name("resource", &resource)?;
-        let command = args.map(|args| read_command(env, args)).transpose()?;
-        let token = self.cell.token();
-        let left = self.cell.remaining(now());
-        let held = self.fence.as_ref().filter(|_| !left.is_zero());
-        let fence = held.ok_or_else(|| PrimaryLeaseError::lease_lost(self.of, token.get()))?;
-        let request = FenceRequest {
-            resource: resource.into(),
-            lease: fence.lease.clone(),
-            token,
-            command,
-            bound: fence.bound.min(left),
+        let held = self.fence.as_ref().filter(|_| self.cell.is_held(now()));
+        let arguments = args.map(|args| Arguments::read(env, environment, args));
+        // A fault of the caller's is told even where the lease is lost.
+        let arguments = arguments.transpose()?;
+        let Some(fence) = held.cloned() else {
+            if let Some(arguments) = arguments {
+                arguments.give_back(env, environment);
+            }
+            return Err(PrimaryLeaseError::lease_lost(
+                self.of,
+                self.cell.token().get(),
+            ));
         };
-        Ok((fence.clone(), request))
+        Ok(Unsent {
+            number: environment.next_number(),
+            fence,
+            cell: self.cell.clone(),
+            resource: resource.into(),
+            arguments,
+        })
     }
 }
 
-fn send(
-    env: &Env,
-    environment: &Environment,
-    fence: &Fence,
-    request: &FenceRequest,
-    waiting: Waiting,
-) {
-    let number = environment.next_number();
-    environment.fences.borrow_mut().insert(number, waiting);
+impl Unsent {
+    fn is_complete(&self) -> bool {
+        self.arguments.as_ref().is_none_or(Arguments::is_complete)
+    }
+}
+
+/// Copies a slice of the first that is not sent, and sends what is complete by then.
+fn copy(env: &Env, environment: &Rc<Environment>) {
+    let Some(mut first) = environment.unsent.borrow_mut().pop_front() else {
+        return;
+    };
+    if let Some(arguments) = &mut first.arguments
+        && let Err(error) = arguments.copy_slice(env, environment)
+    {
+        if let Some(arguments) = first.arguments.take() {
+            arguments.give_back(env, environment);
+        }
+        if let Some(waiting) = environment.fences.borrow_mut().remove(&first.number) {
+            waiting.deferred.reject(error);
+        }
+    } else if first.is_complete() {
+        send(env, environment, first);
+    } else {
+        environment.unsent.borrow_mut().push_front(first);
+        return environment.after(Duration::ZERO, copy);
+    }
+    loop {
+        let next = environment.unsent.borrow_mut().pop_front();
+        match next {
+            Some(next) if next.is_complete() => send(env, environment, next),
+            Some(next) => {
+                environment.unsent.borrow_mut().push_front(next);
+                return environment.after(Duration::ZERO, copy);
+            }
+            None => return,
+        }
+    }
+}
+
+fn send(env: &Env, environment: &Environment, unsent: Unsent) {
+    let Unsent {
+        number,
+        fence,
+        cell,
+        resource,
+        arguments,
+    } = unsent;
+    let left = cell.remaining(now());
+    if left.is_zero() {
+        let waiting = environment.fences.borrow_mut().remove(&number);
+        if let Some(Waiting { deferred, question }) = waiting {
+            let token = question.token.get();
+            deferred.reject(PrimaryLeaseError::lease_lost(&question.of, token));
+        }
+        return;
+    }
+    let request = FenceRequest {
+        resource,
+        lease: fence.lease.clone(),
+        token: cell.token(),
+        command: arguments.map(Arguments::into_command),
+        bound: fence.bound.min(left),
+    };
     let channel = environment.channel.clone();
     let sent = driver::fence(&*fence.store, request, move |answer| {
+        // Here rather than on the event loop.
+        let answer = answer.map(|outcome| outcome.map(Told::from));
         channel.send(Delivery::Due(Box::new(move |env, environment| {
             settle(env, environment, number, answer);
         })));
@@ -152,7 +239,7 @@ fn settle(
     env: &Env,
     environment: &Environment,
     number: u64,
-    answer: std::result::Result<FenceOutcome, Failure>,
+    answer: std::result::Result<FenceOutcome<Told>, Failure>,
 ) {
     let waiting = environment.fences.borrow_mut().remove(&number);
     let Some(Waiting { deferred, question }) = waiting else {
@@ -160,7 +247,7 @@ fn settle(
     };
     let settled = match answer {
         Ok(FenceOutcome::Passed(_)) if !question.has_command => Ok(None),
-        Ok(FenceOutcome::Passed(answer)) => answer_to_js(env, answer).map(Some),
+        Ok(FenceOutcome::Passed(told)) => told.into_js(env).map(Some),
         Ok(FenceOutcome::Failed { words }) => {
             return match reply_error(env, &words) {
                 Ok(error) => deferred.reject_with(error),
@@ -213,66 +300,8 @@ impl Question {
     }
 }
 
-/// The command's name and arguments, as bytes.
-fn read_command(env: &Env, args: Value) -> Result<Vec<Vec<u8>>> {
-    let length = match js::kind(args)? {
-        Kind::Object(object) if object.is_array().unwrap_or(false) => {
-            js::read::<u32>(js::get(env, args, "length")?)? as usize
-        }
-        _ => {
-            return Err(PrimaryLeaseError::invalid(format!(
-                "args must be an array of strings and Buffers, got {}",
-                js::describe(args)
-            )));
-        }
-    };
-    if !(1..=MAX_ARGUMENTS).contains(&length) {
-        return Err(PrimaryLeaseError::invalid(format!(
-            "args must have 1 to {MAX_ARGUMENTS} elements, the command first, got {length}"
-        )));
-    }
-    let read = |index: usize| {
-        let argument = js::get(env, args, &index.to_string())?;
-        match js::kind(argument)? {
-            Kind::Text(text) => Ok(text.into_bytes()),
-            Kind::Object(object) if object.is_typedarray().unwrap_or(false) => {
-                let bytes = js::read::<Uint8ArraySlice>(argument);
-                bytes.map(|bytes| bytes.to_vec()).map_err(|_| {
-                    PrimaryLeaseError::invalid(format!(
-                        "args[{index}] must be a string or a Buffer, got an array of another type"
-                    ))
-                })
-            }
-            _ => Err(PrimaryLeaseError::invalid(format!(
-                "args[{index}] must be a string or a Buffer, got {}",
-                js::describe(argument)
-            ))),
-        }
-    };
-    (0..length).map(read).collect()
-}
-
-/// Bytes that are text are a string, others a `Buffer`.
-fn answer_to_js(env: &Env, answer: Answer) -> js::Result<Value> {
-    match answer {
-        Answer::Nothing => js::make(env, Null),
-        Answer::Integer(integer) => js::make(env, integer as f64),
-        Answer::Bytes(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => js::make(env, text),
-            Err(error) => {
-                let buffer = BufferSlice::copy_from(env, error.as_bytes())?;
-                Ok(js::value(&buffer))
-            }
-        },
-        Answer::List(answers) => {
-            let mut list = env.create_array(0)?;
-            for answer in answers {
-                list.insert(answer_to_js(env, answer)?)?;
-            }
-            Ok(js::value(&list))
-        }
-    }
-}
+/// A large value takes Redis some time, however short the ttl is: 40 MB about 0.2 s.
+const QUICKEST: Duration = Duration::from_secs(1);
 
 /// An error of Redis's own, as its client libraries name it, with the error's first word as its code.
 fn reply_error(env: &Env, words: &str) -> js::Result<Value> {

@@ -197,6 +197,17 @@ pub fn read<T: FromNapiValue>(value: Value) -> Result<T> {
     Ok(unsafe { T::from_napi_value(value.value().env, value.raw()) }?)
 }
 
+/// The length of a string, in UTF-16 units.
+pub fn length(env: &Env, text: Value) -> Result<usize> {
+    let mut units = 0;
+    // SAFETY: as above; without a buffer nothing but the length is written.
+    let status = unsafe {
+        sys::napi_get_value_string_utf16(env.raw(), text.raw(), ptr::null_mut(), 0, &mut units)
+    };
+    napi::check_status!(status)?;
+    Ok(units)
+}
+
 /// What a call of Node-API made; what was thrown in it is taken out of the environment.
 pub fn finish(env: &Env, status: sys::napi_status, raw: sys::napi_value) -> Result<Value> {
     finish_call(env, status, raw).map_err(|thrown| match thrown {

@@ -1,5 +1,7 @@
 //! Translates for Node, and decides nothing.
 
+mod answer;
+mod arguments;
 mod async_context;
 mod backends;
 mod campaign;
