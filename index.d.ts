@@ -480,25 +480,37 @@ export declare class PrimaryLease {
   /**
    * Asks a resource in Redis whether it has seen a newer token of this election, and shows it this
    * one: from here on it refuses every smaller one. `resource` is any name of 1 to 200 characters,
-   * without control characters or braces. Its record, the hash `fence:{<resource>}`, is kept for 30
-   * days after its last use.
+   * without control characters or braces. Its record, the hash `fence:{<resource>}`, has no expiry.
+   * Redis must not evict such keys: set `maxmemory-policy` to `noeviction` or one of `volatile-*`.
    *
    * Rejects with `ERR_STALE_TOKEN` when a newer token has been seen (`token` and `highest` are in the
-   * error), `ERR_LEASE_LOST` when the lease is not held any more (nothing is sent),
-   * `ERR_STORE_UNAVAILABLE` without an answer in `ttl / 6`, or in what is left of the lease,
-   * `ERR_STORE_DENIED` and `ERR_INVALID_CONFIG`.
+   * error, both safe integers), `ERR_LEASE_LOST` when the lease is not held any more (nothing is
+   * sent), `ERR_STORE_UNAVAILABLE` without an answer in `ttl / 6`, at least 1,000 ms, or in what is
+   * left of the lease, `ERR_STORE_DENIED` and `ERR_INVALID_CONFIG`. What is no token in the record, as
+   * a number above 2^53 - 1, is `ERR_STORE_DENIED` with the key and the value.
    */
   fence(resource: string): Promise<void>
   /**
    * Does what `fence(resource)` does and, if the token passes, applies a Redis command in the same
-   * step: nothing can come between. `args` are the command and its arguments, at most 7,000 in all;
-   * any command that Redis allows within a script. `keyPrefix` is **not** put before its keys.
+   * step: nothing can come between. `args` are the command and its arguments, at most 7,000 in all,
+   * each at most 512 MB and together less than 1 GB, else `ERR_INVALID_CONFIG`; any command that Redis
+   * allows within a script. `keyPrefix` is **not** put before its keys. Do not change a `Buffer` above
+   * 256 KB before the promise is settled: it is copied while the event loop turns.
+   *
+   * Commands and fences of one lease are applied in the order of the calls, whether they are awaited
+   * or not, or not at all; one without an answer never behind a later one of the same resource, even
+   * over another connection. They have a connection of their own: a slow or large one delays those
+   * behind it, and no renewal.
    *
    * Resolves with the reply, as RESP2 has it: integers are numbers, bytes a string where they are
-   * valid UTF-8 and else a `Buffer`, nil is `null`. Rejects as `fence` does. After
+   * valid UTF-8 (and a string can be so long) and else a `Buffer`, nil is `null`. Integers beyond
+   * 2^53 - 1 are bigints where the command is `INCR`, `INCRBY`, `DECR`, `DECRBY` or `HINCRBY`; others
+   * are a `ReplyError` that says that the command was applied, since Redis rounds them in a script.
+   *
+   * Rejects as `fence` does; while a large request is sent or a large reply arrives, it waits. After
    * `ERR_STORE_UNAVAILABLE` the command may or may not have been applied, unless the message says
    * that it was not; it is never repeated. An error of the command's own is a `ReplyError` in the
-   * words of Redis, with their first as its `code`.
+   * words of Redis, with their first as its `code`: also `OOM`, where the command alone would meet it.
    *
    * In a cluster all keys of the command have to share the resource's slot: write `{<resource>}` into
    * them. Others are `ERR_INVALID_CONFIG`, and nothing is sent.

@@ -9,13 +9,14 @@ use primary_lease::store::{
     Answer, FenceOutcome, FenceRequest, FenceStore, MAX_ARGUMENTS, RedisSource, RedisStore,
 };
 use redis_server::RedisServer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 
 const KEY: &str = "fence:{mail}";
 const LEASE: &str = "primary:chronos";
 /// Longer than any machine needs.
 const PATIENCE: Duration = Duration::from_secs(20);
-const DAY_MS: u64 = 24 * 3600 * 1000;
 
 struct Bench {
     server: RedisServer,
@@ -86,6 +87,13 @@ impl Bench {
         ours.filter_map(|line| line.split(' ').next()).collect()
     }
 
+    /// How many of our connections are subscribed to something.
+    fn subscribers(&self) -> usize {
+        let stats: String = self.query("CLIENT LIST");
+        let ours = stats.lines().filter(|line| line.contains("primary-lease"));
+        ours.filter(|line| !line.contains(" sub=0 ")).count()
+    }
+
     /// A store of a user with these permissions.
     fn user(&self, rules: &[&str]) -> RedisStore {
         let mut command = redis::cmd("ACL");
@@ -115,7 +123,8 @@ fn request(token: u64, command: &[&str]) -> FenceRequest {
 }
 
 async fn ask(store: &RedisStore, request: FenceRequest) -> Result<FenceOutcome, Failure> {
-    let answer = tokio::time::timeout(request.bound + PATIENCE, store.fence(&request));
+    let patience = request.bound + PATIENCE;
+    let answer = tokio::time::timeout(patience, store.fence(request));
     answer.await.expect("a command outlived its bound")
 }
 
@@ -206,17 +215,34 @@ async fn tokens_of_other_leases_and_other_resources_do_not_compare() {
 }
 
 #[tokio::test]
-async fn every_use_keeps_it_for_thirty_days_and_a_refusal_writes_nothing() {
+async fn it_has_no_expiry_and_a_refusal_writes_nothing() {
     let bench = Bench::new();
-    for token in [5, 5] {
-        bench.fence(token).await;
-        let left: u64 = bench.query(&format!("PTTL {KEY}"));
-        assert!((29 * DAY_MS..=30 * DAY_MS).contains(&left), "{left}");
-        bench.run(&format!("PEXPIRE {KEY} 100000"));
-    }
+    bench.fence(5).await;
+    assert_eq!(bench.query::<i64>(&format!("PTTL {KEY}")), -1);
+    // As somebody else may have left it.
+    bench.run(&format!("PEXPIRE {KEY} 100000"));
     assert_eq!(bench.fence(4).await, stale(5));
-    let left: u64 = bench.query(&format!("PTTL {KEY}"));
-    assert!(left <= 100_000, "{left}");
+    assert_ne!(bench.query::<i64>(&format!("PTTL {KEY}")), -1);
+    bench.fence(6).await;
+    assert_eq!(bench.query::<i64>(&format!("PTTL {KEY}")), -1);
+}
+
+#[tokio::test]
+async fn where_keys_with_an_expiry_are_evicted_a_stale_write_is_refused_all_the_same() {
+    for policy in ["volatile-lru", "volatile-ttl", "volatile-random"] {
+        let bench = Bench::new();
+        bench.ask(7, &["SET", "report", "new"]).await.unwrap();
+        bench.run(&format!("CONFIG SET maxmemory-policy {policy}"));
+        for number in 0..2_000 {
+            bench.run(&format!("SET cache:{number} {number} EX 100000"));
+        }
+        // Everything that may be evicted is.
+        bench.run("CONFIG SET maxmemory 1");
+        let outcome = bench.ask(6, &["DEL", "report"]).await;
+        assert_eq!(bench.query::<u64>("DBSIZE"), 2, "{policy}");
+        assert_eq!(outcome, Ok(stale(7)), "{policy}");
+        assert_eq!(bench.query::<String>("GET report"), "new", "{policy}");
+    }
 }
 
 #[tokio::test]
@@ -251,10 +277,22 @@ async fn a_key_of_another_type_is_named_and_the_command_is_not_applied() {
 #[tokio::test]
 async fn what_is_no_token_is_named_and_not_replaced() {
     let bench = Bench::new();
-    for odd in ["nan", "inf", "-1", "1e3", "0x10", "soon"] {
+    for odd in [
+        "nan",
+        "inf",
+        "-1",
+        "1e3",
+        "0x10",
+        "soon",
+        // Beyond 2^53 - 1, where tokens could not be told apart.
+        "9007199254740992",
+        "18446744073709551616",
+    ] {
         bench.run(&format!("HSET {KEY} {LEASE} {odd}"));
         let cause = denied(bench.ask(5, &["SET", "key", "value"]).await);
-        assert!(cause.contains(KEY) && cause.contains(LEASE), "{cause}");
+        for part in [KEY, LEASE, odd] {
+            assert!(cause.contains(part), "{cause}");
+        }
         let kept: String = bench.query(&format!("HGET {KEY} {LEASE}"));
         assert_eq!(kept, odd);
     }
@@ -350,9 +388,9 @@ async fn the_commands_own_error_comes_in_the_servers_words_and_costs_no_connecti
 async fn a_permission_that_the_fence_lacks_is_denied_and_the_command_is_not_applied() {
     let bench = Bench::new();
     for rules in [
-        &["~*", "+@all", "-hget"][..],
+        &["~*", "+@all", "-hmget"][..],
         &["~*", "+@all", "-hset"],
-        &["~*", "+@all", "-pexpire"],
+        &["~*", "+@all", "-persist"],
         &["~*", "+@all", "-eval"],
         &["~key", "+@all"],
     ] {
@@ -369,9 +407,7 @@ async fn a_permission_that_the_command_lacks_is_its_own_error() {
     for rules in [
         &["~*", "+@all", "-set"][..],
         &["~fence:*", "+@all"],
-        &[
-            "~fence:*", "-@all", "+eval", "+evalsha", "+hget", "+hset", "+pexpire",
-        ],
+        &["~fence:*", "-@all", "+eval", "+hmget", "+hset", "+persist"],
     ] {
         let store = bench.user(rules);
         failed(ask(&store, request(5, &["SET", "key", "value"])).await);
@@ -381,17 +417,130 @@ async fn a_permission_that_the_command_lacks_is_its_own_error() {
     }
 }
 
-#[tokio::test]
-async fn a_full_server_refuses_the_fence_and_nothing_is_written() {
-    let bench = Bench::new();
+/// Fills the memory, as far as Redis lets us.
+fn fill(bench: &Bench) {
+    bench.run("SET old old");
     bench.run("CONFIG SET maxmemory 1");
-    let answer = bench.ask(5, &["SET", "key", "value"]).await;
-    assert!(
-        matches!(&answer, Err(Failure::Refused { cause }) if cause.contains("OOM")),
-        "{answer:?}"
+}
+
+#[tokio::test]
+async fn on_a_full_server_a_command_meets_the_limits_that_it_meets_without_the_fence() {
+    // With a token that is new to the resource, and with one that it knows.
+    for known in [false, true] {
+        for (command, expected) in [
+            (&["SET", "key", "value"][..], None),
+            (&["GET", "old"], Some(text("old"))),
+            (&["DEL", "old"], Some(Answer::Integer(1))),
+        ] {
+            let bench = Bench::new();
+            if known {
+                bench.fence(5).await;
+            }
+            fill(&bench);
+            let answer = bench.ask(5, command).await;
+            match expected {
+                Some(reply) => assert_eq!(answer, Ok(passed(reply)), "{command:?} {known}"),
+                None => {
+                    let said = failed(answer);
+                    assert!(said.starts_with("OOM"), "{said}");
+                    assert!(!bench.query::<bool>("EXISTS key"));
+                }
+            }
+            assert_eq!(bench.seen(), Some(5), "{command:?} {known}");
+            assert_eq!(bench.ask(4, &["DEL", "old"]).await, Ok(stale(5)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn on_a_full_server_a_primary_is_not_kept_from_the_fence() {
+    let bench = Bench::new();
+    fill(&bench);
+    assert_eq!(bench.fence(5).await, passed(Answer::Nothing));
+    assert_eq!(bench.fence(4).await, stale(5));
+}
+
+#[tokio::test]
+async fn commands_in_a_row_do_not_pass_the_memory_limit() {
+    let bench = Bench::new();
+    bench.run("CONFIG SET maxmemory 4mb");
+    let megabyte = "x".repeat(1 << 20);
+    let mut refused = 0;
+    for number in 0..50 {
+        let key = format!("key:{number}");
+        let answer = bench.ask(5, &["SET", &key, &megabyte]).await;
+        refused += u32::from(
+            matches!(answer, Ok(FenceOutcome::Failed { words }) if words.starts_with("OOM")),
+        );
+    }
+    assert!(refused > 45, "{refused}");
+}
+
+#[tokio::test]
+async fn on_a_full_server_where_the_fence_may_not_write_a_token_that_is_new_is_refused() {
+    let bench = Bench::new();
+    bench.run("SET old old");
+    for rules in [&["~*", "+@all", "-hset"][..], &["~*", "+@all", "-persist"]] {
+        let store = bench.user(rules);
+        bench.run("CONFIG SET maxmemory 1");
+        let answer = ask(&store, request(5, &["GET", "old"])).await;
+        assert!(answer.is_err(), "{rules:?}: {answer:?}");
+        bench.run("CONFIG SET maxmemory 0");
+        assert_eq!(bench.seen(), None);
+    }
+}
+
+#[tokio::test]
+async fn integers_come_exactly_or_not_at_all() {
+    let bench = Bench::new();
+    for (command, reply) in [
+        (&["SET", "n", "9223372036854775806"][..], text("OK")),
+        (&["incr", "n"], Answer::Integer(i64::MAX)),
+        (&["DECRBY", "n", "2"], Answer::Integer(i64::MAX - 2)),
+        (&["SET", "n", "-9007199254740991"], text("OK")),
+        (&["DECR", "n"], Answer::Integer(-(1 << 53))),
+        (
+            &["HINCRBY", "h", "f", "9007199254740993"],
+            Answer::Integer((1 << 53) + 1),
+        ),
+        (
+            &[
+                "BITFIELD",
+                "b",
+                "SET",
+                "u53",
+                "0",
+                "9007199254740991",
+                "GET",
+                "u53",
+                "0",
+            ],
+            Answer::List(vec![Answer::Integer(0), Answer::Integer((1 << 53) - 1)]),
+        ),
+    ] {
+        let answer = bench.ask(5, command).await;
+        assert_eq!(answer, Ok(passed(reply)), "{command:?}");
+    }
+    let words = failed(
+        bench
+            .ask(
+                5,
+                &[
+                    "BITFIELD",
+                    "b",
+                    "SET",
+                    "i64",
+                    "0",
+                    "-1",
+                    "INCRBY",
+                    "i64",
+                    "0",
+                    "9007199254740993",
+                ],
+            )
+            .await,
     );
-    assert_eq!(bench.seen(), None);
-    assert!(!bench.query::<bool>("EXISTS key"));
+    assert!(words.contains("was applied"), "{words}");
 }
 
 #[tokio::test]
@@ -426,6 +575,37 @@ async fn a_command_without_an_answer_has_an_unknown_outcome_in_time_and_is_not_r
         }
     };
     assert!(later == b"0" || later == b"1", "{later:?}");
+}
+
+#[tokio::test]
+async fn a_command_that_no_connection_takes_was_not_applied() {
+    let mut bench = Bench::new();
+    bench.server.kill();
+    let hurried = FenceRequest {
+        bound: Duration::from_millis(100),
+        ..request(5, &["SET", "key", "value"])
+    };
+    let answer = ask(&bench.store, hurried).await;
+    assert!(matches!(answer, Err(Failure::Refused { .. })), "{answer:?}");
+    bench.server.start_again();
+    let answer = bench.ask(5, &["EXISTS", "key"]).await;
+    assert_eq!(answer, Ok(passed(Answer::Integer(0))));
+}
+
+#[tokio::test]
+async fn a_master_that_became_a_replica_is_left_and_its_refusal_passes() {
+    let bench = Bench::new();
+    bench.ask(5, &["SET", "key", "value"]).await.unwrap();
+    bench.run("REPLICAOF 127.0.0.1 1");
+    // The one over the old connection, and then over none.
+    for _ in 0..2 {
+        let answer = bench.ask(5, &["SET", "key", "other"]).await;
+        assert!(matches!(answer, Err(Failure::Refused { .. })), "{answer:?}");
+    }
+    assert_eq!(bench.connections(), "");
+    bench.run("REPLICAOF NO ONE");
+    let answer = bench.ask(5, &["GET", "key"]).await;
+    assert_eq!(answer, Ok(passed(text("value"))));
 }
 
 // A cluster
@@ -505,4 +685,217 @@ async fn a_single_server_is_not_asked_for_the_keys() {
         .await
         .unwrap();
     assert!(!bench.calls("command"));
+}
+
+// Order, and a connection of its own
+
+/// Appends the numbers to a list without waiting for any answer.
+async fn append(bench: &Bench, numbers: std::ops::Range<u32>) {
+    let asked: Vec<_> = numbers
+        .map(|number| {
+            let number = number.to_string();
+            bench
+                .store
+                .fence(request(5, &["RPUSH", "list", number.as_str()]))
+        })
+        .collect();
+    for (index, answering) in asked.into_iter().enumerate() {
+        let answer = answering.await;
+        assert!(
+            matches!(answer, Ok(FenceOutcome::Passed(_))),
+            "{index}: {answer:?}"
+        );
+    }
+}
+
+fn assert_in_order(bench: &Bench, length: u32) {
+    let list: Vec<u32> = bench.query("LRANGE list 0 -1");
+    assert_eq!(list.len(), length as usize);
+    let misplaced = list
+        .iter()
+        .zip(0..)
+        .filter(|(found, place)| **found != *place);
+    assert_eq!(misplaced.count(), 0);
+}
+
+#[tokio::test]
+async fn commands_that_are_not_awaited_are_applied_in_the_order_of_the_calls() {
+    let bench = Bench::new();
+    append(&bench, 0..12_000).await;
+    assert_in_order(&bench, 12_000);
+}
+
+#[tokio::test]
+async fn they_are_while_the_server_forgets_its_scripts_too() {
+    let bench = Bench::new();
+    let mut connection = bench.server.connect();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let flushing = std::thread::spawn(move || {
+        let mut flushes = 0;
+        while stopped.try_recv().is_err() {
+            redis::cmd("SCRIPT")
+                .arg("FLUSH")
+                .exec(&mut connection)
+                .unwrap();
+            flushes += 1;
+        }
+        flushes
+    });
+    for round in 0..4 {
+        append(&bench, round * 3_000..(round + 1) * 3_000).await;
+    }
+    stop.send(()).unwrap();
+    assert!(flushing.join().unwrap() > 10);
+    assert_in_order(&bench, 12_000);
+}
+
+#[tokio::test]
+async fn in_a_cluster_they_are_too_whether_their_keys_are_asked_for_or_not() {
+    let bench = Bench::cluster().await;
+    let asked: Vec<_> = (0..3_000)
+        .map(|number: u64| {
+            let value = number.to_string();
+            // Every third is the fence alone, with a token that shuts out those before it.
+            match number % 3 {
+                0 => bench.store.fence(request(5 + number, &[])),
+                _ => bench.store.fence(request(
+                    5 + number - number % 3,
+                    &["RPUSH", "list:{mail}", value.as_str()],
+                )),
+            }
+        })
+        .collect();
+    for answering in asked {
+        let answer = answering.await;
+        assert!(matches!(answer, Ok(FenceOutcome::Passed(_))), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn large_replies_and_many_of_them_arrive_over_a_connection_without_subscriptions() {
+    let bench = Bench::new();
+    let mut client = bench.server.connect();
+    let large = vec![b'x'; 40 << 20];
+    redis::cmd("SET")
+        .arg("large")
+        .arg(&large)
+        .exec(&mut client)
+        .unwrap();
+    let answer = bench.ask(5, &["GETDEL", "large"]).await;
+    assert_eq!(answer, Ok(passed(Answer::Bytes(large))));
+
+    let value = vec![0xff; 1 << 20];
+    let keys: Vec<String> = (0..100).map(|number| format!("key:{number}")).collect();
+    for key in &keys {
+        redis::cmd("SET")
+            .arg(key)
+            .arg(&value)
+            .exec(&mut client)
+            .unwrap();
+    }
+    let asked: Vec<_> = keys
+        .iter()
+        .map(|key| bench.store.fence(request(5, &["GETDEL", key])))
+        .collect();
+    for answering in asked {
+        assert_eq!(answering.await, Ok(passed(Answer::Bytes(value.clone()))));
+    }
+    assert_eq!(bench.query::<u64>("DBSIZE"), 1, "the fence alone is left");
+    assert_eq!(bench.subscribers(), 0);
+}
+
+#[tokio::test]
+async fn the_connection_of_commands_is_opened_by_the_first_and_closed_when_it_is_idle() {
+    let bench = Bench::new();
+    assert_eq!(bench.connections(), "");
+    bench.fence(5).await;
+    let first = bench.connections();
+    bench.fence(6).await;
+    assert_eq!(bench.connections(), first);
+    // With nothing else to do the clock jumps to the next alarm.
+    tokio::time::pause();
+    while !bench.connections().is_empty() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    tokio::time::resume();
+    bench.fence(7).await;
+    assert_ne!(bench.connections(), first);
+}
+
+/// Stands before a server, and holds back what is sent to it when it is told to.
+struct Relay {
+    port: u16,
+    held: tokio::sync::watch::Sender<bool>,
+}
+
+impl Relay {
+    async fn before(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (held, holding) = tokio::sync::watch::channel(false);
+        tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let far = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+                // What comes later is not held back.
+                let mut holding = holding.clone();
+                let held_back = *holding.borrow();
+                let (mut from_near, mut to_near) = near.into_split();
+                let (mut from_far, mut to_far) = far.into_split();
+                tokio::spawn(async move {
+                    let _ = tokio::io::copy(&mut from_far, &mut to_near).await;
+                });
+                tokio::spawn(async move {
+                    let mut bytes = vec![0; 64 * 1024];
+                    // An end of the connection does not overtake what was sent before it.
+                    while let Ok(length @ 1..) = from_near.read(&mut bytes).await {
+                        let _ = holding.wait_for(|held| held_back || !held).await;
+                        let _ = to_far.write_all(&bytes[..length]).await;
+                    }
+                });
+            }
+        });
+        Relay { port, held }
+    }
+}
+
+#[tokio::test]
+async fn a_command_without_an_answer_is_not_applied_behind_a_later_one() {
+    let bench = Bench::new();
+    let relay = Relay::before(bench.server.port).await;
+    let url = format!("redis://127.0.0.1:{}", relay.port);
+    let store = RedisStore::open(RedisSource::parse_url(&url).unwrap(), &Handle::current());
+    ask(&store, request(5, &["SET", "key", "first"]))
+        .await
+        .unwrap();
+    relay.held.send(true).unwrap();
+    let hurried = FenceRequest {
+        bound: Duration::from_millis(100),
+        ..request(5, &["SET", "key", "delayed"])
+    };
+    let answer = ask(&store, hurried).await;
+    assert!(matches!(answer, Err(Failure::Unknown { .. })), "{answer:?}");
+    // The connection is given up for a new one, over which the next command comes first.
+    let answer = ask(&store, request(5, &["SET", "key", "second"])).await;
+    assert_eq!(answer, Ok(passed(text("OK"))));
+    let calls = |bench: &Bench| {
+        let stats: String = bench.query("INFO commandstats");
+        let line = stats.lines().find(|line| line.starts_with("cmdstat_eval:"));
+        let calls = line.and_then(|line| line.split(['=', ',']).nth(1));
+        calls.and_then(|calls| calls.parse::<u32>().ok())
+    };
+    let before = calls(&bench);
+    relay.held.send(false).unwrap();
+    while calls(&bench) == before {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(bench.query::<String>("GET key"), "second");
+    // A newer token knows nothing of these connections.
+    assert_eq!(
+        bench.ask(6, &["SET", "key", "third"]).await,
+        Ok(passed(text("OK")))
+    );
+    assert_eq!(
+        ask(&store, request(5, &["SET", "key", "old"])).await,
+        Ok(stale(6))
+    );
 }

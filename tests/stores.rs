@@ -228,7 +228,7 @@ async fn a_resource_refuses_what_is_below_the_highest_token_of_the_same_lease(be
             bound: PATIENCE,
         };
         for store in [&bench.ours, &bench.theirs] {
-            let outcome = store.fence(&request).await.unwrap();
+            let outcome = store.fence(request.clone()).await.unwrap();
             assert_eq!(outcome, *expected, "{request:?}");
         }
     }

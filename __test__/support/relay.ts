@@ -1,11 +1,14 @@
 import {once} from 'node:events'
 import {type AddressInfo, connect, createServer, type Socket} from 'node:net'
+import {sleep} from './until'
 
 /** What becomes of an answer on its way back. */
 export type Manner =
   | {how: 'pass'}
   /** It comes so many milliseconds late. */
   | {how: 'delay'; ms: number}
+  /** It comes so many bytes at a time, with pauses of some milliseconds. */
+  | {how: 'trickle'; bytes: number}
   /** It ends after so many bytes, and with it the connection, or nothing follows at all. */
   | {how: 'cut'; after: number; hangUp: boolean}
   /** What a script answers is replaced by an error with these words. */
@@ -35,7 +38,10 @@ export class Relay {
         else far.write(request)
       })
       near.on('end', () => far.end())
-      far.on('data', (answer) => this.#answer(near, answer, script))
+      far.on('data', (answer) => {
+        if (this.manner.how === 'trickle') return void this.#trickle(near, far, answer)
+        this.#answer(near, answer, script)
+      })
     })
   }
 
@@ -62,6 +68,17 @@ export class Relay {
       this.#sockets.delete(socket)
       other.destroy()
     })
+  }
+
+  /** Nothing further is read from the server meanwhile. */
+  async #trickle(near: Socket, far: Socket, answer: Buffer) {
+    far.pause()
+    for (let rest = answer; rest.length && this.manner.how === 'trickle'; ) {
+      near.write(rest.subarray(0, this.manner.bytes))
+      rest = rest.subarray(this.manner.bytes)
+      await sleep(5)
+    }
+    far.resume()
   }
 
   #answer(near: Socket, answer: Buffer, ofScript: boolean) {

@@ -4,20 +4,20 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use napi::Env;
-use napi::bindgen_prelude::{BufferSlice, Either, Null, Object, Uint8Array, Unknown};
+use napi::bindgen_prelude::{Either, External, Object, Uint8Array};
 use napi_derive::napi;
 
+use super::answer::Told;
 use super::campaign::Campaign;
 use super::environment::{Environment, Feature};
 use super::error::{Cause, Code, Result, denied, invalid, new};
 use super::exit::present;
 use super::listener::number;
-use super::node;
 use super::promise::Deferred;
 use super::run::Run;
 use crate::driver::{Fence, now};
 use crate::election::{Failure, Token, check_name};
-use crate::store::{Answer, FenceOutcome, MAX_ARGUMENTS};
+use crate::store::{FenceOutcome, MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_COMMAND_BYTES};
 
 /// Those who wait for the answer of a resource.
 #[derive(Default)]
@@ -30,6 +30,54 @@ struct Question {
     resource: String,
     token: Token,
     has_command: bool,
+}
+
+/// A command whose arguments are copied piece by piece, so that the event loop goes on turning.
+#[derive(Default)]
+pub struct Command(RefCell<Vec<Vec<u8>>>);
+
+/// How many arguments a command may have, its name among them.
+#[napi]
+pub const MAX_COMMAND_ARGUMENTS: u32 = MAX_ARGUMENTS as u32;
+/// How many bytes an argument may have,
+#[napi]
+pub const MAX_BYTES_OF_ARGUMENT: f64 = MAX_ARGUMENT_BYTES as f64;
+/// and all together.
+#[napi]
+pub const MAX_BYTES_OF_COMMAND: f64 = MAX_COMMAND_BYTES as f64;
+
+/// To be filled with `appendToCommand`.
+#[napi(catch_unwind, ts_return_type = "ExternalObject<unknown>")]
+pub fn new_command() -> External<Command> {
+    External::new(Command::default())
+}
+
+/// Appends a piece of an argument; of a new one where its `size` is given, in bytes. Returns how many bytes the piece
+/// is.
+#[napi(
+    catch_unwind,
+    ts_args_type = "command: ExternalObject<unknown>, piece: string | Uint8Array, size?: number"
+)]
+pub fn append_to_command(
+    command: &External<Command>,
+    piece: Either<String, Uint8Array>,
+    size: Option<f64>,
+) -> Result<f64> {
+    let mut arguments = command.0.borrow_mut();
+    if let Some(size) = size {
+        let mut argument = Vec::new();
+        let reserved = argument.try_reserve_exact(size as usize);
+        reserved.map_err(|error| invalid(format!("args cannot be copied: {error}")))?;
+        arguments.push(argument);
+    }
+    let piece: &[u8] = match &piece {
+        Either::A(text) => text.as_bytes(),
+        Either::B(bytes) => bytes,
+    };
+    if let Some(argument) = arguments.last_mut() {
+        argument.extend_from_slice(piece);
+    }
+    Ok(piece.len() as f64)
 }
 
 /// Asks a resource whether it has seen a newer token than that of a lease of a campaign or a run (`owner`), which is
@@ -47,11 +95,39 @@ pub fn fence(
     resource: String,
     command: Option<Vec<Either<String, Uint8Array>>>,
 ) -> Result<Object<'static>> {
+    let command = command.map(|arguments| arguments.into_iter().map(bytes).collect());
+    ask(env, (owner, lease), of, resource, command)
+}
+
+/// The same with a command that was copied piece by piece.
+#[napi(
+    catch_unwind,
+    ts_args_type = "owner: number, lease: number, of: string, resource: string, command: ExternalObject<unknown>",
+    ts_return_type = "Promise<unknown>"
+)]
+pub fn fence_with(
+    env: &Env,
+    owner: f64,
+    lease: f64,
+    of: String,
+    resource: String,
+    command: &External<Command>,
+) -> Result<Object<'static>> {
+    ask(env, (owner, lease), of, resource, Some(command.0.take()))
+}
+
+fn ask(
+    env: &Env,
+    of_lease: (f64, f64),
+    of: String,
+    resource: String,
+    command: Option<Vec<Vec<u8>>>,
+) -> Result<Object<'static>> {
     let environment = present(env).map_err(Cause::from)?;
     let (caller, promise) = Deferred::pending(env, &environment).map_err(Cause::from)?;
     let number = environment.next_number();
     let waiting = environment.feature::<Waiting>();
-    match ask(&environment, number, (owner, lease), of, resource, command) {
+    match send(&environment, number, of_lease, of, resource, command) {
         Ok(question) => {
             waiting.0.borrow_mut().insert(number, (caller, question));
         }
@@ -60,16 +136,15 @@ pub fn fence(
     Ok(promise)
 }
 
-fn ask(
+fn send(
     environment: &Environment,
     number: u64,
     (owner, lease): (f64, f64),
     of: String,
     resource: String,
-    command: Option<Vec<Either<String, Uint8Array>>>,
+    command: Option<Vec<Vec<u8>>>,
 ) -> std::result::Result<Question, Cause> {
     check_name("resource", &resource)?;
-    let command = command.map(bytes).transpose()?;
     let cell = environment.lease(lease as u64);
     let (Some(fence), Some(cell)) = (
         fence_of(environment, owner as u64),
@@ -88,6 +163,8 @@ fn ask(
     };
     let channel = environment.channel.clone();
     fence.ask(&cell, &question.resource, command, move |answer| {
+        // Here rather than on the event loop.
+        let answer = answer.map(|outcome| outcome.map(Told::from));
         channel.send(move |env, environment| settle(env, environment, number, answer));
     })?;
     Ok(question)
@@ -101,25 +178,18 @@ fn fence_of(environment: &Environment, owner: u64) -> Option<Fence> {
         .or_else(of_run)
 }
 
-fn bytes(command: Vec<Either<String, Uint8Array>>) -> std::result::Result<Vec<Vec<u8>>, Cause> {
-    if !(1..=MAX_ARGUMENTS).contains(&command.len()) {
-        return Err(invalid(format!(
-            "args must have 1 to {MAX_ARGUMENTS} elements, the command first, got {}",
-            command.len()
-        )));
-    }
-    let bytes = |argument: Either<String, Uint8Array>| match argument {
-        Either::A(text) => String::into_bytes(text),
+fn bytes(argument: Either<String, Uint8Array>) -> Vec<u8> {
+    match argument {
+        Either::A(text) => text.into_bytes(),
         Either::B(bytes) => bytes.to_vec(),
-    };
-    Ok(command.into_iter().map(bytes).collect())
+    }
 }
 
 fn settle(
     env: &Env,
     environment: &Environment,
     number: u64,
-    answer: std::result::Result<FenceOutcome, Failure>,
+    answer: std::result::Result<FenceOutcome<Told>, Failure>,
 ) {
     let waiting = environment
         .feature::<Waiting>()
@@ -131,7 +201,7 @@ fn settle(
     };
     match answer {
         Ok(FenceOutcome::Passed(_)) if !question.has_command => caller.resolve(()),
-        Ok(FenceOutcome::Passed(answer)) => match to_js(env, answer) {
+        Ok(FenceOutcome::Passed(told)) => match told.into_js(env) {
             Ok(answer) => caller.resolve(answer),
             Err(error) => caller.reject(error.into()),
         },
@@ -172,25 +242,6 @@ impl Question {
                 format!("redis refuses for now: {cause}; {what} was not {done}"),
             ),
             Failure::Denied { .. } => denied(cause),
-        }
-    }
-}
-
-/// Bytes that are text are a string, others a `Buffer`.
-fn to_js(env: &Env, answer: Answer) -> napi::Result<Unknown<'static>> {
-    match answer {
-        Answer::Nothing => node::value(env, Null),
-        Answer::Integer(integer) => node::value(env, integer as f64),
-        Answer::Bytes(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => node::value(env, text),
-            Err(error) => node::value(env, BufferSlice::copy_from(env, error.as_bytes())?),
-        },
-        Answer::List(answers) => {
-            let mut list = env.create_array(0)?;
-            for answer in answers {
-                list.insert(to_js(env, answer)?)?;
-            }
-            node::value(env, list)
         }
     }
 }

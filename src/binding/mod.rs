@@ -1,6 +1,7 @@
 //! Verbs in, batches of events out: plain numbers, strings and buffers, for the layer of JavaScript in
 //! `src/js/`. Translates, and decides nothing.
 
+mod answer;
 mod campaign;
 mod ends;
 mod environment;

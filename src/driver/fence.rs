@@ -3,7 +3,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LeaseCell, now, runtime};
+use super::runtime::command_runtime;
+use super::{LeaseCell, now};
 use crate::election::scoped::ScopedConfig;
 use crate::election::{Config, Failure};
 use crate::store::{Backend, FenceOutcome, FenceRequest, fenced_election, fenced_lease};
@@ -13,7 +14,7 @@ use crate::store::{Backend, FenceOutcome, FenceRequest, fenced_election, fenced_
 pub struct Fence {
     store: Arc<dyn Backend>,
     lease: Arc<str>,
-    /// How long an answer may take, where the lease is held for so long.
+    /// How long nothing may move while an answer is waited for, where the lease is held for so long.
     bound: Duration,
 }
 
@@ -23,7 +24,7 @@ impl Fence {
         Fence {
             store,
             lease: fenced_election(name),
-            bound: config.command_bound(),
+            bound: config.command_bound().max(QUICKEST),
         }
     }
 
@@ -32,7 +33,7 @@ impl Fence {
         Fence {
             store,
             lease: fenced_lease(resource),
-            bound: ScopedConfig::new(ttl).command_bound(),
+            bound: ScopedConfig::new(ttl).command_bound().max(QUICKEST),
         }
     }
 
@@ -41,12 +42,11 @@ impl Fence {
         &self.lease
     }
 
-    /// Asks once for what is left of the lease at most, beginning with the call. `done` hears the answer
-    /// from the background thread.
+    /// Asks once, beginning with the call. `done` hears the answer from the thread of the commands.
     ///
     /// # Errors
     ///
-    /// When the background thread cannot be started; nothing was sent.
+    /// When that thread cannot be started; nothing was sent.
     pub fn ask(
         &self,
         cell: &LeaseCell,
@@ -54,8 +54,10 @@ impl Fence {
         command: Option<Vec<Vec<u8>>>,
         done: impl FnOnce(Result<FenceOutcome, Failure>) + Send + 'static,
     ) -> io::Result<()> {
-        let runtime = runtime()?;
-        let answering = self.store.fence(&FenceRequest {
+        let runtime = command_runtime()?;
+        // Where the store's connection for commands is to live.
+        let _entered = runtime.enter();
+        let answering = self.store.fence(FenceRequest {
             resource: resource.into(),
             lease: self.lease.clone(),
             token: cell.token(),
@@ -66,6 +68,9 @@ impl Fence {
         Ok(())
     }
 }
+
+/// A large value takes Redis some time, however short the ttl is: 40 MB about 0.2 s.
+const QUICKEST: Duration = Duration::from_secs(1);
 
 impl fmt::Debug for Fence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,6 +12,12 @@ export declare class ExternalObject<T> {
 export declare function abandonRun(run: number): void
 
 /**
+ * Appends a piece of an argument; of a new one where its `size` is given, in bytes. Returns how many bytes the piece
+ * is.
+ */
+export declare function appendToCommand(command: ExternalObject<unknown>, piece: string | Uint8Array, size?: number): number
+
+/**
  * Brings events to `deliver(count, extras)`: it finds the numbers of `count` events in `events`. Returns the
  * number of this layer; `numbers` is where it puts the lists of numbers that verbs read.
  */
@@ -100,6 +106,9 @@ export declare function failWork(campaign: number, token: number, othersWork: bo
  */
 export declare function fence(owner: number, lease: number, of: string, resource: string, command?: (string | Uint8Array)[]): Promise<unknown>
 
+/** The same with a command that was copied piece by piece. */
+export declare function fenceWith(owner: number, lease: number, of: string, resource: string, command: ExternalObject<unknown>): Promise<unknown>
+
 /** A lease that was granted, as plain data. `isHeld(id)` says whether it is held. */
 export interface GrantedLease {
   id: number
@@ -150,8 +159,20 @@ export interface Line {
 /** Sends the lines of the log to a layer, from this level on: `debug` or `warn`; `undefined` for none. */
 export declare function log(layer: number, level?: string | undefined | null): void
 
+/** How many bytes an argument may have, */
+export declare const MAX_BYTES_OF_ARGUMENT: number
+
+/** and all together. */
+export declare const MAX_BYTES_OF_COMMAND: number
+
+/** How many arguments a command may have, its name among them. */
+export declare const MAX_COMMAND_ARGUMENTS: number
+
 /** No run has begun, because the grant had run out when it was noticed: it is asked for again. */
 export declare function missRun(run: number): void
+
+/** To be filled with `appendToCommand`. */
+export declare function newCommand(): ExternalObject<unknown>
 
 /** This occurrence of a schedule, or the one before it where it does not follow from that. */
 export declare function notRepeated(found: number, next: (after: number) => number | null): number

@@ -70,6 +70,7 @@ const invalid = (message) => new PrimaryLeaseError('ERR_INVALID_CONFIG', message
  * @param {unknown} thrown
  */
 function ofBinary(thrown) {
+  if (thrown instanceof PrimaryLeaseError) return thrown
   const {code, message, token, highest} = /** @type {PrimaryLeaseError} */ (thrown)
   if (/** @type {string} */ (code) === 'REPLY') return new ReplyError(message)
   return new PrimaryLeaseError(code, message, {token, highest})

@@ -1,14 +1,23 @@
 'use strict'
 
 const {addon} = require('./binary.js')
-const {invalid, leaseLost, ofBinary} = require('./errors.js')
-const {describe, reading, text} = require('./options.js')
+const {Arguments} = require('./arguments.js')
+const {keepAlive} = require('./core.js')
+const {leaseLost, ofBinary} = require('./errors.js')
+const {reading, text} = require('./options.js')
 
 /**
- * A lease that asks a resource.
+ * A lease that asks.
  *
- * @typedef {{owner: number, id: number, of: string, token: number, isHeld: boolean}} Asker
+ * @typedef {{owner: number, id: number, of: string, token: number, isHeld: () => boolean}} Asker
  */
+
+/**
+ * Resolves when all that was asked before has been sent; undefined where it has.
+ *
+ * @type {Promise<void> | undefined}
+ */
+let sent
 
 /**
  * Asks a resource whether it has seen a newer token.
@@ -28,42 +37,60 @@ async function fence(lease, resource) {
  * @param {unknown} args
  */
 async function command(lease, resource, args) {
+  const name = text('resource', resource)
   return await ask(
     lease,
-    text('resource', resource),
-    reading(() => readCommand(args)),
+    name,
+    reading(() => new Arguments(args)),
   )
 }
 
 /**
+ * What is asked for is sent in the order of the calls, though a large command takes some turns of the event loop to
+ * be copied.
+ *
  * @param {Asker} lease
  * @param {string} resource
- * @param {(string | Uint8Array)[] | undefined} command
+ * @param {Arguments | undefined} args
  */
-async function ask({owner, id, of, token, isHeld}, resource, command) {
-  if (!isHeld) throw leaseLost(of, token)
+async function ask(lease, resource, args) {
+  if (!lease.isHeld()) throw leaseLost(lease.of, lease.token)
   try {
-    return await addon.fence(owner, id, of, resource, command)
+    if (sent || args?.isLarge) await queue(args)
+    const {owner, id, of} = lease
+    if (!lease.isHeld()) throw leaseLost(of, lease.token)
+    return await (args?.isLarge
+      ? addon.fenceWith(owner, id, of, resource, args.copied)
+      : addon.fence(owner, id, of, resource, args?.parts))
   } catch (error) {
     throw ofBinary(error)
   }
 }
 
 /**
- * @param {unknown} args
- * @returns {(string | Uint8Array)[]}
+ * Waits until it is the turn of this call, whose arguments are copied by then. Those behind it wait for that
+ * too, however it ends.
+ *
+ * @param {Arguments | undefined} args
  */
-function readCommand(args) {
-  if (!Array.isArray(args)) {
-    throw invalid(`args must be an array of strings and Buffers, got ${describe(args)}`)
+function queue(args) {
+  const before = sent
+  keepAlive(true)
+  const ready = (async () => {
+    await before
+    if (args?.isLarge) await args.copy()
+  })()
+  const done = () => {
+    keepAlive(false)
+    if (sent === mine) sent = undefined
   }
-  return args.map((argument, index) => {
-    // Of whatever realm.
-    const tag = Object.prototype.toString.call(argument)
-    if (typeof argument === 'string' || tag === '[object Uint8Array]') return argument
-    const got = ArrayBuffer.isView(argument) ? 'an array of another type' : describe(argument)
-    throw invalid(`args[${index}] must be a string or a Buffer, got ${got}`)
-  })
+  // Behind whoever waits for `ready`, who sends before anybody else.
+  const mine = ready.then(
+    () => Promise.resolve().then(done),
+    () => Promise.resolve().then(done),
+  )
+  sent = mine
+  return ready
 }
 
 exports.command = command

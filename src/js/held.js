@@ -84,7 +84,7 @@ class Held {
 
   #asker() {
     const [owner, id, of, token] = [this.#owner, this.#id, this.#of, this.#token]
-    return {owner, id, of, token, isHeld: this.isHeld}
+    return {owner, id, of, token, isHeld: () => this.isHeld}
   }
 
   #lost() {

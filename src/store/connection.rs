@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::RedisSource;
 use super::error::{classify, refused_login, server_words};
 use super::hello::{passes, wants_older_protocol};
-use super::socket::open_socket;
+use super::socket::{LentSocket, Socket, open_socket};
 use crate::election::Failure;
 
 /// A message of a channel, still as the server sent it.
@@ -34,6 +34,7 @@ pub(super) struct Connection {
     pub pushing: bool,
     /// The server is a node of a cluster.
     pub clustered: bool,
+    socket: LentSocket,
 }
 
 /// Why there is no connection.
@@ -68,6 +69,12 @@ impl Connection {
             false => "the server hangs up before it answers: does it want TLS?",
         };
         Err(Unopened::BrokenOff(unknown(cause)))
+    }
+
+    /// The socket alone, logged in, for who speaks over it himself. Only before anything was asked.
+    pub fn into_socket(self) -> Option<Socket> {
+        self.driver.abort();
+        self.socket.take_back()
     }
 }
 
@@ -169,6 +176,7 @@ async fn greet(
 ) -> Result<Connection, Setback> {
     let socket = open_socket(source, deadline).await;
     let socket = socket.map_err(|cause| Setback::Failed(unknown(&cause)))?;
+    let socket = LentSocket::new(socket);
     let protocol = match pushing {
         true => ProtocolVersion::RESP3,
         false => ProtocolVersion::RESP2,
@@ -197,13 +205,14 @@ async fn greet(
             Ok::<(), ()>(())
         });
     }
-    match MultiplexedConnection::new_with_config(&info, socket, config).await {
+    match MultiplexedConnection::new_with_config(&info, socket.clone(), config).await {
         Ok((handle, driver)) => Ok(Connection {
             handle,
             driver: tokio::spawn(driver),
             pushes,
             pushing,
             clustered: false,
+            socket,
         }),
         Err(error) if error.is_connection_dropped() => Err(Setback::HungUp { answered: false }),
         Err(error) if wants_older_protocol(&error, source.password.is_some()) => {

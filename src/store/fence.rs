@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::keys::fence_key;
-use super::script::{Invocation, Script};
 use super::words::escaped;
 use crate::election::{Failure, Token};
 
@@ -20,7 +18,7 @@ pub struct FenceRequest {
     pub token: Token,
     /// Applied in the same step if the token passes: the command's name and its arguments.
     pub command: Option<Vec<Vec<u8>>>,
-    /// How long the answer may take.
+    /// How long nothing may move on the connection while the answer is waited for.
     pub bound: Duration,
 }
 
@@ -37,15 +35,27 @@ impl fmt::Debug for FenceRequest {
 
 /// How the store answers a [`FenceRequest`].
 #[derive(Clone, Debug, PartialEq)]
-pub enum FenceOutcome {
+pub enum FenceOutcome<A = Answer> {
     /// No newer token has been seen, and this one now has; with what the command returned.
-    Passed(Answer),
+    Passed(A),
     /// Nothing was applied.
     Stale { highest: Token },
     /// The token passed, and the command failed by itself, in these words.
     Failed { words: Arc<str> },
     /// The command can never be applied here; nothing was sent.
     Unfit { why: Arc<str> },
+}
+
+impl<A> FenceOutcome<A> {
+    /// The same, with the answer as `to` has it.
+    pub fn map<B>(self, to: impl FnOnce(A) -> B) -> FenceOutcome<B> {
+        match self {
+            FenceOutcome::Passed(answer) => FenceOutcome::Passed(to(answer)),
+            FenceOutcome::Stale { highest } => FenceOutcome::Stale { highest },
+            FenceOutcome::Failed { words } => FenceOutcome::Failed { words },
+            FenceOutcome::Unfit { why } => FenceOutcome::Unfit { why },
+        }
+    }
 }
 
 /// What a command of the caller's returned.
@@ -60,14 +70,30 @@ pub enum Answer {
 /// The most arguments of a command, its name among them. Lua unpacks less than 8,000.
 pub const MAX_ARGUMENTS: usize = 7_000;
 
-pub(super) fn invocation(key_prefix: &str, request: &FenceRequest) -> Invocation {
-    let arguments = [request.lease.to_string(), request.token.to_string()];
-    let keys = vec![fence_key(key_prefix, &request.resource)];
-    let command = request.command.as_deref().unwrap_or_default();
-    Invocation::new(&FENCE, keys, arguments).with_own_command(command)
+/// The most bytes of one argument: Redis closes the connection at more (`proto-max-bulk-len`).
+pub const MAX_ARGUMENT_BYTES: usize = 512 << 20;
+
+/// The most bytes of all arguments together, a little below what Redis takes in unread
+/// (`client-query-buffer-limit`, 1 GB).
+pub const MAX_COMMAND_BYTES: usize = (1 << 30) - (1 << 20);
+
+/// The arguments of the EVAL that asks, but the caller's command, which comes behind them.
+pub(super) fn script_arguments(key: &str, request: &FenceRequest, connection: u64) -> [String; 7] {
+    [
+        "EVAL".into(),
+        FENCE.clone(),
+        "1".into(),
+        key.into(),
+        request.lease.to_string(),
+        request.token.to_string(),
+        match connection {
+            0 => String::new(),
+            number => format!("{}:{number}", request.token),
+        },
+    ]
 }
 
-pub(super) fn decode_outcome(value: &Value) -> Result<FenceOutcome, Failure> {
+pub(super) fn decode_outcome(value: Value) -> Result<FenceOutcome, Failure> {
     parse_outcome(value).unwrap_or_else(|| {
         Err(Failure::Unknown {
             cause: "the answer is not one of this package's scripts".into(),
@@ -75,52 +101,76 @@ pub(super) fn decode_outcome(value: &Value) -> Result<FenceOutcome, Failure> {
     })
 }
 
-fn parse_outcome(value: &Value) -> Option<Result<FenceOutcome, Failure>> {
+fn parse_outcome(value: Value) -> Option<Result<FenceOutcome, Failure>> {
     let Value::Array(fields) = value else {
         return None;
     };
-    let [Value::BulkString(outcome), rest] = &fields[..] else {
+    let [Value::BulkString(outcome), rest] = <[Value; 2]>::try_from(fields).ok()? else {
         return None;
     };
     if outcome == b"passed" {
-        return Some(Ok(FenceOutcome::Passed(answer(rest)?)));
+        return Some(Ok(match answer(rest)? {
+            answer if is_exact(&answer) => FenceOutcome::Passed(answer),
+            _ => FenceOutcome::Failed {
+                words: ROUNDED.into(),
+            },
+        }));
     }
     let Value::BulkString(said) = rest else {
         return None;
     };
-    let said = String::from_utf8_lossy(said);
+    let said = String::from_utf8_lossy(&said);
     Some(match &outcome[..] {
+        b"integer" => Ok(FenceOutcome::Passed(Answer::Integer(said.parse().ok()?))),
         b"stale" => Ok(FenceOutcome::Stale {
-            // One beyond 64 bits is above all others too.
-            highest: Token::new(said.parse().unwrap_or(u64::MAX)),
+            highest: Token::new(said.parse().ok()?),
         }),
         b"failed" => Ok(FenceOutcome::Failed {
             words: escaped(said.trim_end()).into(),
         }),
-        b"unfit" => Ok(FenceOutcome::Unfit {
-            why: said.as_ref().into(),
-        }),
         b"denied" => Err(Failure::Denied {
             cause: said.as_ref().into(),
+        }),
+        b"late" => Err(Failure::Refused {
+            cause: "a command of a later connection came first".into(),
         }),
         _ => return None,
     })
 }
 
 /// Within a script every reply is one of RESP2.
-fn answer(value: &Value) -> Option<Answer> {
+fn answer(value: Value) -> Option<Answer> {
     Some(match value {
         Value::Nil => Answer::Nothing,
-        Value::Int(integer) => Answer::Integer(*integer),
-        Value::BulkString(bytes) => Answer::Bytes(bytes.clone()),
-        Value::SimpleString(text) => Answer::Bytes(text.clone().into_bytes()),
+        Value::Int(integer) => Answer::Integer(integer),
+        Value::BulkString(bytes) => Answer::Bytes(bytes),
+        Value::SimpleString(text) => Answer::Bytes(text.into_bytes()),
         Value::Okay => Answer::Bytes(b"OK".to_vec()),
-        Value::Array(values) => Answer::List(values.iter().map(answer).collect::<Option<_>>()?),
+        Value::Array(values) => {
+            Answer::List(values.into_iter().map(answer).collect::<Option<_>>()?)
+        }
         _ => return None,
     })
 }
 
-static FENCE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/fence.lua")));
+/// Lua has no integers: those beyond 2^53 - 1 may have been rounded on their way through the script.
+fn is_exact(answer: &Answer) -> bool {
+    match answer {
+        Answer::Integer(integer) => integer.unsigned_abs() <= Token::MAX.get(),
+        Answer::List(answers) => answers.iter().all(is_exact),
+        Answer::Nothing | Answer::Bytes(_) => true,
+    }
+}
+
+const ROUNDED: &str = "ERR the command was applied, but its reply has an integer beyond 2^53 - 1, \
+                       which a script of Redis rounds";
+
+/// Without comments and indentation: it is sent with every call.
+static FENCE: LazyLock<String> = LazyLock::new(|| {
+    let lines = include_str!("scripts/fence.lua").lines().map(str::trim);
+    let code = lines.filter(|line| !line.is_empty() && !line.starts_with("--"));
+    code.collect::<Vec<_>>().join("\n")
+});
 
 #[cfg(test)]
 mod tests {
@@ -154,7 +204,7 @@ mod tests {
             Answer::Bytes(b"OK".to_vec()),
         ]);
         assert_eq!(
-            decode_outcome(&pair("passed", nested)),
+            decode_outcome(pair("passed", nested)),
             Ok(FenceOutcome::Passed(expected))
         );
     }
@@ -163,7 +213,7 @@ mod tests {
     fn the_commands_own_error_is_no_failure_of_the_store() {
         let words = "READONLY of the command's own\r\n";
         assert_eq!(
-            decode_outcome(&pair("failed", bytes(words))),
+            decode_outcome(pair("failed", bytes(words))),
             Ok(FenceOutcome::Failed {
                 words: "READONLY of the command's own".into()
             })
@@ -171,10 +221,26 @@ mod tests {
     }
 
     #[test]
-    fn a_token_beyond_64_bits_is_above_all_others() {
-        let stale = decode_outcome(&pair("stale", bytes("99999999999999999999999")));
-        let highest = Token::new(u64::MAX);
-        assert_eq!(stale, Ok(FenceOutcome::Stale { highest }));
+    fn an_integer_is_passed_on_exactly_or_not_at_all() {
+        let exact = decode_outcome(pair("integer", bytes("-9223372036854775808")));
+        let smallest = Answer::Integer(i64::MIN);
+        assert_eq!(exact, Ok(FenceOutcome::Passed(smallest)));
+        let max = Token::MAX.get().cast_signed();
+        for (integer, passes) in [
+            (max, true),
+            (-max, true),
+            (max + 1, false),
+            (i64::MIN, false),
+        ] {
+            for reply in [
+                Value::Int(integer),
+                Value::Array(vec![Value::Array(vec![Value::Int(integer)])]),
+            ] {
+                let outcome = decode_outcome(pair("passed", reply)).unwrap();
+                let passed = matches!(outcome, FenceOutcome::Passed(_));
+                assert_eq!(passed, passes, "{integer}: {outcome:?}");
+            }
+        }
     }
 
     #[test]
@@ -186,10 +252,12 @@ mod tests {
             Value::Array(vec![bytes("passed")]),
             pair("granted", bytes("1")),
             pair("stale", Value::Int(1)),
+            pair("stale", bytes("99999999999999999999999")),
+            pair("integer", bytes("9223372036854775808")),
             pair("passed", Value::Double(1.5)),
             pair("passed", Value::Array(vec![Value::Boolean(true)])),
         ] {
-            let outcome = decode_outcome(&odd);
+            let outcome = decode_outcome(odd.clone());
             assert!(matches!(outcome, Err(Failure::Unknown { .. })), "{odd:?}");
         }
     }

@@ -14,7 +14,6 @@ use super::RedisSource;
 use super::connection::{Connection, Push, Unopened, ask};
 use super::error::refuses_evalsha;
 use super::script::Invocation;
-use super::slots;
 
 /// Where a supervisor is with its connection.
 pub(super) enum Link {
@@ -146,17 +145,7 @@ impl Open {
         let handle = self.connection.handle.clone();
         let known = !self.known.insert(invocation.script.sha1());
         let by_text_only = self.by_text_only.clone();
-        let question = match self.connection.clustered {
-            true => slots::question(&invocation),
-            false => None,
-        };
         self.sent.push(Box::pin(async move {
-            if let Some(question) = question {
-                let answer = ask(handle.clone(), question).await;
-                if let Some(refusal) = slots::refusal(&invocation, answer) {
-                    return Done::Asked(number, refusal);
-                }
-            }
             if known && !by_text_only.load(Ordering::Relaxed) {
                 match ask(handle.clone(), invocation.by_hash()).await {
                     // SCRIPT FLUSH.

@@ -1,13 +1,16 @@
 //! Asks Redis: the record's four operations, and the messages of its changes channel.
 
 mod backoff;
+mod commands;
 mod connection;
 mod error;
+mod exchange;
 mod fence;
 mod hello;
 mod keys;
 mod link;
 mod memory;
+mod outgoing;
 mod patience;
 mod redis_source;
 mod redis_store;
@@ -33,7 +36,9 @@ use tokio::sync::mpsc;
 use crate::election::scoped::{ScopedOutcome, ScopedRequest};
 use crate::election::{Failure, Message, Reply, Request};
 
-pub use fence::{Answer, FenceOutcome, FenceRequest, MAX_ARGUMENTS};
+pub use fence::{
+    Answer, FenceOutcome, FenceRequest, MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_COMMAND_BYTES,
+};
 pub use keys::{check_key_prefix, fenced_election, fenced_lease};
 pub use memory::{Applied, Field, MemoryStore, Register, ScopedApplied, ScopedRegister, Server};
 pub use redis_source::{IpFamily, RedisSource};
@@ -78,9 +83,14 @@ pub trait ScopedStore: Send + Sync + fmt::Debug + 'static {
 
 /// The highest tokens that resources have seen, and the commands that depend on them.
 pub trait FenceStore: Send + Sync + fmt::Debug + 'static {
-    /// Asks once, and answers within the `bound`, come what may. An unknown outcome is not asked for
-    /// again: the command may have been applied.
-    fn fence(&self, request: &FenceRequest) -> Answering<FenceOutcome>;
+    /// Asks once. Answers at the latest when nothing has moved on the connection for the `bound`; while
+    /// a large request is sent or a large reply arrives, it waits.
+    ///
+    /// Requests of one caller are applied in the order of the calls, or not at all. An unknown outcome
+    /// is not asked for again: the command may have been applied.
+    ///
+    /// To be called in the runtime that is to send: large requests and replies keep it busy.
+    fn fence(&self, request: FenceRequest) -> Answering<FenceOutcome>;
 }
 
 /// All that is asked of one Redis, or of the memory that stands in for it.

@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+use super::commands::Commands;
 use super::error::no_answer;
 use super::keys::{Keys, Place, ScopedKeys};
 use super::patience::ttl_of_bound;
@@ -18,18 +19,19 @@ use super::trouble::Trouble;
 use super::words::told;
 use super::{
     Answering, FenceOutcome, FenceRequest, FenceStore, RedisSource, ScopedStore, Store, Target,
-    fence, scoped,
+    scoped,
 };
 use crate::election::scoped::{ScopedCommand, ScopedOutcome, ScopedRequest};
 use crate::election::{Command, Failure, Message, Random, Reply, Request};
 
-/// One Redis server, over one connection of its own.
+/// One Redis server, over one connection of its own, and another one for the commands of callers.
 ///
 /// The connection is opened with the first use, closed when nobody has used it for 10 to 20 seconds, and
 /// opened again with the next use. It is closed too once the store was dropped and every command
 /// that was sent before has been answered or has come to its bound.
 pub struct RedisStore {
     source: Arc<RedisSource>,
+    commands: Commands,
     trouble: Arc<Mutex<Trouble>>,
     orders: mpsc::UnboundedSender<Order>,
 }
@@ -43,6 +45,7 @@ impl RedisStore {
         let supervisor = Supervisor::new(source.clone(), trouble.clone(), received, random());
         runtime.spawn(supervisor.run());
         RedisStore {
+            commands: Commands::new(source.clone()),
             source,
             trouble,
             orders,
@@ -170,11 +173,8 @@ impl ScopedStore for RedisStore {
 }
 
 impl FenceStore for RedisStore {
-    fn fence(&self, request: &FenceRequest) -> Answering<FenceOutcome> {
-        let invocation = fence::invocation(&self.source.key_prefix, request);
-        self.ask(invocation, None, None, request.bound, |value, _| {
-            fence::decode_outcome(value)
-        })
+    fn fence(&self, request: FenceRequest) -> Answering<FenceOutcome> {
+        self.commands.send(request)
     }
 }
 
@@ -190,7 +190,7 @@ impl fmt::Debug for RedisStore {
 const MARGIN: Duration = Duration::from_millis(5);
 
 /// Only for jitter: without the system's randomness the hasher's, seeded once, does.
-fn random() -> Random {
+pub(super) fn random() -> Random {
     use std::hash::{BuildHasher, RandomState};
     let mut seed = [0; 16];
     match getrandom::fill(&mut seed) {

@@ -19,8 +19,6 @@ pub(super) struct Invocation {
     pub script: &'static Script,
     pub keys: Vec<Arc<str>>,
     arguments: Vec<Vec<u8>>,
-    /// The last of the arguments, which are a command of the caller's.
-    own_command: usize,
 }
 
 impl Script {
@@ -68,20 +66,7 @@ impl Invocation {
             script,
             keys,
             arguments: arguments.into_iter().map(Into::into).collect(),
-            own_command: 0,
         }
-    }
-
-    /// Adds a command of the caller's, with keys that the script does not declare.
-    pub fn with_own_command(mut self, command: &[Vec<u8>]) -> Self {
-        self.arguments.extend_from_slice(command);
-        self.own_command = command.len();
-        self
-    }
-
-    pub fn own_command(&self) -> Option<&[Vec<u8>]> {
-        let from = self.arguments.len() - self.own_command;
-        (self.own_command > 0).then(|| &self.arguments[from..])
     }
 
     /// What an election asks about its record.

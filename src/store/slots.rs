@@ -1,64 +1,52 @@
 //! Where the keys of a cluster lie, and which commands would need more than one of its slots.
 
 use crc::{CRC_16_XMODEM, Crc};
-use redis::{Cmd, RedisError, Value, cmd};
+use redis::{RedisError, Value};
 
+use super::FenceOutcome;
 use super::error::classify;
-use super::script::Invocation;
 use crate::election::Failure;
 
-/// Asks for the keys of the caller's own command, which a script does not declare.
-pub(super) fn question(invocation: &Invocation) -> Option<Cmd> {
-    let mut question = cmd("COMMAND");
-    question.arg("GETKEYS").arg(invocation.own_command()?);
-    Some(question)
-}
-
-/// What is answered in the place of the script, if the answer to the [`question`] forbids to send it.
+/// What is answered in the place of the script, if the answer to COMMAND GETKEYS forbids to send it.
+/// `own` is the key that the script declares.
 ///
 /// A command without keys crosses no slot, and one that the server cannot read it refuses itself.
 pub(super) fn refusal(
-    invocation: &Invocation,
+    own: &str,
     answer: Result<Value, RedisError>,
-) -> Option<Result<Value, RedisError>> {
-    let say = |outcome: &str, why: String| {
-        let texts = [outcome.to_owned(), why];
-        let texts = texts.map(|text| Value::BulkString(text.into_bytes()));
-        Some(Ok(Value::Array(texts.into())))
-    };
+) -> Option<Result<FenceOutcome, Failure>> {
     let keys = match answer {
         Ok(Value::Array(keys)) => keys,
         Ok(_) => return None,
         Err(error) => {
             let verdict = classify(&error);
             return match verdict.failure {
-                Failure::Denied { cause } if !verdict.reconnect => say(
-                    "denied",
-                    format!(
+                Failure::Denied { cause } if !verdict.reconnect => Some(Err(Failure::Denied {
+                    cause: format!(
                         "COMMAND GETKEYS, which a command in a cluster needs, is refused: {cause}"
-                    ),
-                ),
+                    )
+                    .into(),
+                })),
                 Failure::Refused { cause } if cause.starts_with("ERR ") => None,
-                _ => Some(Err(error)),
+                failure => Some(Err(failure)),
             };
         }
     };
-    let own = invocation.keys.first()?;
     let crossing = keys.iter().find_map(|key| match key {
         Value::BulkString(key) if slot(key) != slot(own.as_bytes()) => Some(key),
         _ => None,
     })?;
     let shown: String = String::from_utf8_lossy(crossing).chars().take(80).collect();
     let tag = String::from_utf8_lossy(hashed_part(own.as_bytes()));
-    say(
-        "unfit",
-        format!(
+    Some(Ok(FenceOutcome::Unfit {
+        why: format!(
             "the key {shown:?} is in slot {} of the cluster and {own:?} in slot {}: write {:?} into the key",
             slot(crossing),
             slot(own.as_bytes()),
             format!("{{{tag}}}"),
-        ),
-    )
+        )
+        .into(),
+    }))
 }
 
 fn slot(key: &[u8]) -> u16 {

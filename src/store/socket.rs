@@ -1,10 +1,12 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
@@ -16,6 +18,62 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 pub(super) type Socket = Pin<Box<dyn Stream>>;
+
+/// A socket that can be taken back from whoever was given a clone. Closed for them after that.
+#[derive(Clone)]
+pub(super) struct LentSocket(Arc<Mutex<Option<Socket>>>);
+
+impl LentSocket {
+    pub fn new(socket: Socket) -> Self {
+        LentSocket(Arc::new(Mutex::new(Some(socket))))
+    }
+
+    pub fn take_back(&self) -> Option<Socket> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Socket>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn poll<T>(
+        &self,
+        poll: impl FnOnce(Pin<&mut dyn Stream>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match &mut *self.lock() {
+            Some(socket) => poll(socket.as_mut()),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
+impl AsyncRead for LentSocket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll(|socket| socket.poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for LentSocket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll(|socket| socket.poll_write(context, bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll(|socket| socket.poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll(|socket| socket.poll_shutdown(context))
+    }
+}
 
 /// Opens a socket, or says in plain words why there is none. Nobody waits for it past `deadline`.
 pub(super) async fn open_socket(source: &RedisSource, deadline: Instant) -> Result<Socket, String> {

@@ -128,12 +128,12 @@ impl ScopedStore for MemoryStore {
 }
 
 impl FenceStore for MemoryStore {
-    fn fence(&self, request: &FenceRequest) -> Answering<FenceOutcome> {
+    fn fence(&self, request: FenceRequest) -> Answering<FenceOutcome> {
         let outcome = match &request.command {
             Some(_) => FenceOutcome::Unfit {
                 why: format!("memory://{} has no commands", self.name).into(),
             },
-            None => self.see(request),
+            None => self.see(&request),
         };
         Box::pin(std::future::ready(Ok(outcome)))
     }
