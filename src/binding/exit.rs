@@ -33,8 +33,8 @@ fn watch(env: &Env) -> napi::Result<()> {
             Ok(())
         })?;
     let process: Object = env.get_global()?.get_named_property("process")?;
-    let once: Function<'_, FnArgs<(&str, Function<'_, (), ()>)>, UnknownReturnValue> =
-        process.get_named_property("once")?;
+    type Once<'a> = Function<'a, FnArgs<(&'a str, Function<'a, (), ()>)>, UnknownReturnValue>;
+    let once: Once = process.get_named_property("once")?;
     once.apply(process, FnArgs::from(("exit", released)))?;
     env.add_env_cleanup_hook((), |()| {
         leave();

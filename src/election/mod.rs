@@ -17,6 +17,7 @@ mod hints;
 mod identity;
 mod lease;
 mod message;
+mod messages;
 mod name;
 mod nonce;
 pub(crate) mod planted;

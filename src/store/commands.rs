@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use super::backoff::Backoff;
 use super::connection::{Connection, Unopened};
 use super::exchange::{Exchange, Job, replies};
-use super::redis_store::random;
+use super::jitter::random;
 use super::trouble::Trouble;
 use super::words::told;
 use super::{Answering, FenceOutcome, FenceRequest, RedisSource};

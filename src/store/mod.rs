@@ -7,6 +7,7 @@ mod error;
 mod exchange;
 mod fence;
 mod hello;
+mod jitter;
 mod keys;
 mod link;
 mod memory;

@@ -3,6 +3,7 @@ use std::cell::Cell;
 use super::*;
 use crate::election::scoped::{Tick, TickName};
 use crate::election::{Identity, Nonce, Outcome};
+use crate::store::memory::stores;
 
 const TTL: Duration = Duration::from_secs(5);
 const NAMES: u64 = 10_000;
