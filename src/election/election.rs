@@ -185,7 +185,7 @@ impl Election {
             self.failures += 1;
             self.timers.set(Timer::Rest, until);
             let reason = Reason::Failed;
-            if others_work {
+            if others_work && !planted!(FailureForgetsOthers) {
                 self.lose(now, reason);
             } else {
                 self.leave(now);

@@ -26,6 +26,9 @@ pub enum Cause {
     Resign,
     Suspend,
     Resume,
+    FailWork {
+        others_work: bool,
+    },
     /// A user was told that the lease is not held.
     Told,
 }
@@ -51,6 +54,7 @@ impl Cause {
             Cause::Resign => "resign",
             Cause::Suspend => "suspend",
             Cause::Resume => "resume",
+            Cause::FailWork { .. } => "fail work",
             Cause::Told => "told",
         }
     }

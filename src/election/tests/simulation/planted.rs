@@ -10,7 +10,7 @@ use crate::election::planted::Planted;
 ///
 /// The step-down margin hides some mistakes from R1, since a term ends before its window does: a
 /// late reply that revives one, say. The checkers of R4 and R5 see those directly.
-const MISTAKES: [(Planted, Family, Rule, u64); 32] = [
+const MISTAKES: [(Planted, Family, Rule, u64); 33] = [
     (Planted::WindowFromReply, Family::Network, Rule::R5, 20),
     (Planted::WindowFromReply, Family::Network, Rule::R1, 300),
     (Planted::NoDriftMargins, Family::Network, Rule::R1, 300),
@@ -73,6 +73,12 @@ const MISTAKES: [(Planted, Family, Rule, u64); 32] = [
         100,
     ),
     (Planted::ResignAwaitsRelease, Family::Network, Rule::R7, 300),
+    (
+        Planted::FailureForgetsOthers,
+        Family::Network,
+        Rule::R1,
+        1_500,
+    ),
 ];
 
 #[test]
