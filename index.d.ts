@@ -43,13 +43,21 @@ export interface RefusedOptions {
 
 /** A connection in ioredis's words. `null`, `''` and `false` count as not given. */
 export interface RedisOptions extends RefusedOptions {
-  /** Default `'localhost'`. */
+  /** @default 'localhost' */
   host?: string | null
-  /** From 1 to 65535, default 6379. */
+  /**
+   * From 1 to 65535.
+   *
+   * @default 6379
+   */
   port?: number | string | null
   /** A Unix socket; where given, `host` and `port` are ignored. */
   path?: string | null
-  /** The number of the database, default 0. */
+  /**
+   * The number of the database.
+   *
+   * @default 0
+   */
   db?: number | string | null
   username?: string | null
   password?: string | null
@@ -72,32 +80,42 @@ export interface RedisOptions extends RefusedOptions {
 /** The same on every server of an election. An option that is not known is refused. */
 export interface ElectionOptions {
   /**
-   * How long a grant lasts without a renewal, in ms: from 500 to 86,400,000, default 5,000. A crashed
+   * How long a grant lasts without a renewal, in ms: from 500 to 86,400,000. A crashed
    * primary is replaced a little later than this after its last renewal.
+   *
+   * @default 5000
    */
   ttl?: number
   /**
-   * From one confirmed renewal to the next, in ms: default `ttl / 3`, at least 50, and early
+   * From one confirmed renewal to the next, in ms: at least 50, and early
    * enough for two unanswered commands before the lease ends.
+   *
+   * @default ttl / 3
    */
   renewInterval?: number
   /**
    * How long `establishPrimaryServer` waits for a Redis that does not answer, in ms: from 100 to
-   * 3,600,000, default 10,000.
+   * 3,600,000.
+   *
+   * @default 10000
    */
   establishTimeout?: number
   /**
    * How long the end of the process may wait for its releases, in ms, once for all of them: from 0
-   * to 10,000, default 500.
+   * to 10,000.
+   *
+   * @default 500
    */
   exitTimeout?: number
   /**
    * How long the event loop may stand still before this server counts as hung, in ms: from
-   * `2 * ttl` to 1,036,800,000, default 60,000 or `12 * ttl`, whichever is longer; `false` for ever. A hung
+   * `2 * ttl` to 1,036,800,000; `false` for ever. A hung
    * primary gives its place up (`lost`, reason `stalled`), a hung standby takes none, and both
    * stand again when the loop turns. It is noticed at most an eighth late. A process that is frozen
    * as a whole does not hang, and neither does one whose inspector is open (for a worker, or before
    * Node 20.16: one that was started with `--inspect`).
+   *
+   * @default max(60000, 12 * ttl)
    */
   stallTimeout?: number | false
   /**
@@ -108,6 +126,8 @@ export interface ElectionOptions {
   /**
    * The name of this server, for people: 1 to 200 characters. Default: the environment variable
    * `SERVER_ID`, else `host:pid`.
+   *
+   * @default process.env.SERVER_ID, else `host:pid`
    */
   serverId?: string
   /**
@@ -115,6 +135,8 @@ export interface ElectionOptions {
    * been up for longer than a `ttl`, instead of waiting one: spares the wait at a first boot. At the
    * price of two primaries for at most one `ttl` after a FLUSHALL just before the start. Default
    * `false`.
+   *
+   * @default false
    */
   eagerStart?: boolean
 }
@@ -204,18 +226,24 @@ export interface PrimaryLogger {
 /** What one call of `withLease` is asked for with. An option that is not known is refused. */
 export interface LeaseOptions extends RunOptions {
   /**
-   * How long the lease of a crashed server lasts, in ms: from 100 to 86,400,000, default 5,000. A run
+   * How long the lease of a crashed server lasts, in ms: from 100 to 86,400,000. A run
    * may take longer: the lease is renewed.
+   *
+   * @default 5000
    */
   ttl?: number
   /**
    * How long it is remembered that a tick which `tick` names was run, in ms: from `ttl` to 30 days,
    * default 24 hours.
+   *
+   * @default 86400000
    */
   tickMemory?: number
   /**
    * How long a lease that another holds is waited for, in ms: default 0, at most a day. Those who wait
    * in one process are served in the order in which they came.
+   *
+   * @default 0
    */
   wait?: number
   /**
@@ -223,16 +251,24 @@ export interface LeaseOptions extends RunOptions {
    * 5,000, whichever is shorter. No question takes more than a third of it, or 100 where that is longer.
    * A little longer than this another server is waited for, too, that was granted this tick and has not
    * begun to run it.
+   *
+   * @default min(ttl / 2, 5000)
    */
   acquireTimeout?: number
   /** Ends the wait for the lease, and rejects with its reason. It does nothing once `run` has begun. */
   signal?: AbortSignal
   /**
    * How long the event loop may stand still before this server counts as hung and the lease is given
-   * up, in ms: from `2 * ttl`, default 60,000 or `12 * ttl`, whichever is longer; `false` for ever.
+   * up, in ms: from `2 * ttl`; `false` for ever.
+   *
+   * @default max(60000, 12 * ttl)
    */
   stallTimeout?: number | false
-  /** How long the end of the process may wait for the release, in ms: from 0 to 10,000, default 500. */
+  /**
+   * How long the end of the process may wait for the release, in ms: from 0 to 10,000.
+   *
+   * @default 500
+   */
   exitTimeout?: number
 }
 
@@ -243,6 +279,8 @@ export interface LeaderRunnerOptions {
    * `lockTTL`, whichever is shorter. It keeps a server that is late by less from running a short job
    * again. Measured on Redis's clock. The default is 0 for a run that `tickEvery` or a scheduler's own
    * job names, which needs no such time.
+   *
+   * @default min(500, lockTTL)
    */
   minHold?: number
   /** As in `LeaseOptions`. */
@@ -364,7 +402,7 @@ export declare class LeaderRunner {
    * `lockTTL` is how long the lease of a crashed server keeps its job from being run, in ms: from 100
    * to 86,400,000.
    *
-   * Throws `ERR_INVALID_CONFIG` and `ERR_CLOSED` (the process is ending).
+   * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG` and `ERR_CLOSED` (the process is ending).
    */
   constructor(redis: RedisSource, prefix: string, lockTTL: number, options?: LeaderRunnerOptions)
   /**
@@ -424,7 +462,7 @@ export declare class Lease {
    * that; `isHeld` does not need it.
    */
   get signal(): AbortSignal
-  /** Throws `ERR_LEASE_LOST` unless the lease is held at this moment. */
+  /** @throws {PrimaryLeaseError} `ERR_LEASE_LOST` unless the lease is held at this moment. */
   assertHeld(): void
   /**
    * Asks a resource in Redis whether it has seen a newer token of this lease, and shows it this one:
@@ -475,7 +513,7 @@ export declare class PrimaryLease {
    * loss; `isHeld` does not need it.
    */
   get signal(): AbortSignal
-  /** Throws `ERR_LEASE_LOST` unless the lease is held at this moment. */
+  /** @throws {PrimaryLeaseError} `ERR_LEASE_LOST` unless the lease is held at this moment. */
   assertHeld(): void
   /**
    * Asks a resource in Redis whether it has seen a newer token of this election, and shows it this
@@ -483,7 +521,7 @@ export declare class PrimaryLease {
    * without control characters or braces. Its record, the hash `fence:{<resource>}`, has no expiry.
    * Redis must not evict such keys: set `maxmemory-policy` to `noeviction` or one of `volatile-*`.
    *
-   * Rejects with `ERR_STALE_TOKEN` when a newer token has been seen (`token` and `highest` are in the
+   * @throws {PrimaryLeaseError} `ERR_STALE_TOKEN` when a newer token has been seen (`token` and `highest` are in the
    * error, both safe integers), `ERR_LEASE_LOST` when the lease is not held any more (nothing is
    * sent), `ERR_STORE_UNAVAILABLE` without an answer in `ttl / 6`, at least 1,000 ms, or in what is
    * left of the lease, `ERR_STORE_DENIED` and `ERR_INVALID_CONFIG`. What is no token in the record, as
@@ -542,10 +580,14 @@ export declare class PrimaryLease {
  * An unreachable Redis does not reject: after `establishTimeout` without an answer it resolves
  * `undefined`, and the campaign keeps trying.
  *
- * Rejects with `ERR_INVALID_CONFIG` (an argument; also when a campaign of this prefix is under way
+ * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG` (an argument; also when a campaign of this prefix is under way
  * with another configuration), `ERR_STORE_DENIED` (credentials, permissions, or a key of another
  * type under our name) and `ERR_CLOSED` (the process is ending, or the lease could not be handed over,
  * in which case it was given up).
+ *
+ * @example
+ * const lease = await establishPrimaryServer(process.env.REDIS_URL, 'migrations')
+ * if (lease) await migrate(lease)
  */
 export declare function establishPrimaryServer(redis: RedisSource, prefix: string, options?: ElectionOptions): Promise<PrimaryLease | undefined>
 
@@ -559,14 +601,14 @@ export declare function establishPrimaryServer(redis: RedisSource, prefix: strin
  * its campaign takes over when the primary goes. A listener that throws, or returns a promise
  * that rejects, is logged and harms nobody. It keeps nothing alive.
  *
- * Throws `ERR_INVALID_CONFIG`.
+ * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG`.
  */
 export declare function onPrimaryChange(prefix: string, listener: (change: PrimaryChange) => void): () => void
 
 /**
  * How the campaign of this process for `prefix` stands; `undefined` when there is none.
  *
- * Throws `ERR_INVALID_CONFIG`.
+ * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG`.
  */
 export declare function primaryStatus(prefix: string): PrimaryStatus | undefined
 
@@ -583,7 +625,7 @@ export declare function primaryStatus(prefix: string): PrimaryStatus | undefined
  * changes nothing. A call of `establishPrimaryServer` meanwhile stands again after it.
  * The end of the process waits for no work.
  *
- * Rejects with `ERR_INVALID_CONFIG`.
+ * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG`.
  */
 export declare function resignPrimaryServer(prefix?: string, options?: {drain?: number}): Promise<void>
 
@@ -592,7 +634,7 @@ export declare function resignPrimaryServer(prefix?: string, options?: {drain?: 
  * a call warnings and errors go to `console`; `null` silences. A logger that throws, or whose method
  * rejects, harms nobody.
  *
- * Throws `ERR_INVALID_CONFIG`.
+ * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG`.
  */
 export declare function setLogger(logger: PrimaryLogger | null): void
 
@@ -619,7 +661,13 @@ export declare function setLogger(logger: PrimaryLogger | null): void
  * waited for by a drain: its signal is the lease's, which this server still has. Work that is to end
  * sooner takes `AbortSignal.any([lease.signal, another])`.
  *
- * Throws `ERR_INVALID_CONFIG`.
+ * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG`.
+ *
+ * @example
+ * whilePrimary('jobs', ({signal}) => {
+ *   const timer = setInterval(resetStalledJobs, 60_000)
+ *   signal.addEventListener('abort', () => clearInterval(timer))
+ * })
  */
 export declare function whilePrimary(
   prefix: string,
@@ -633,12 +681,17 @@ export declare function whilePrimary(
  * The lease is renewed in the background while `run` is pending, also while it blocks the event loop,
  * and released when it has settled. It is for one run: nobody waits for it between two of them.
  *
- * Rejects with the error of `run`, or with `ERR_LEASE_HELD` (another holds it, has held it less than
+ * @throws the error of `run`, or a {@link PrimaryLeaseError}: `ERR_LEASE_HELD` (another holds it, has held it less than
  * `minHold` ago, or has run this tick), `ERR_STORE_UNAVAILABLE` (no answer from Redis for
  * `acquireTimeout`), `ERR_STORE_DENIED`, `ERR_LEASE_LOST` (it was lost during the run, or the run
  * took longer than `maxRun`; with the `result` of the run if it finished, or its error as the
  * `cause`), `ERR_INVALID_CONFIG` (an argument) and `ERR_CLOSED` (the process is ending, or the lease
  * could not be handed over, in which case it was given up).
+ *
+ * @example
+ * const report = await withLease(redis, 'report', {wait: 5_000}, async (lease) => {
+ *   return await write(lease.token, lease.signal)
+ * })
  */
 export declare function withLease<T>(redis: RedisSource, resource: string, options: LeaseOptions, run: (lease: Lease) => T | Promise<T>): Promise<T>
 
