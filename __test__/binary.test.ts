@@ -12,7 +12,7 @@ beforeAll(() => setLogger(null))
 
 test('an election is held with nothing but the .node file', async () => {
   const prefix = newPrefix()
-  const heard: import('../src/js/addon').Change[] = []
+  const heard: import('../src/js/addon').PlainChange[] = []
   const listener = binary.onPrimaryChange(prefix, (change) => heard.push(change))
   const lease = await binary.establishPrimaryServer('memory://binary', prefix, {serverId: 'mine'})
   expect(lease).toMatchObject({serverId: 'mine', token: expect.any(Number)})

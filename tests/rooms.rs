@@ -3,6 +3,7 @@
 //! election ◄ store ◄ driver ◄ binding: a room imports those to its left and itself, its files not each other in
 //! a circle. Unsafe code has its place too.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -209,6 +210,43 @@ fn a_circle_is_found_also_through_a_re_export() {
         ("src/store/b.rs", "use super::{A, T};"),
     ];
     assert_eq!(circle(&none), [""; 0]);
+}
+
+#[test]
+fn every_type_has_a_name_of_its_own() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    collect(&root.join("src"), &mut files);
+    let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in files {
+        let path = file.strip_prefix(root).unwrap().to_string_lossy();
+        if !path.contains("/tests") {
+            for name in types(&fs::read_to_string(&file).unwrap()) {
+                owners.entry(name).or_default().push(path.to_string());
+            }
+        }
+    }
+    owners.retain(|_, files| files.len() > 1);
+    assert!(owners.is_empty(), "{owners:#?}");
+    assert_eq!(
+        types("pub struct A; enum B {} trait C {} type D = A;"),
+        ["A", "B", "C"]
+    );
+    assert_eq!(
+        types("// struct A;\n#[cfg(test)] mod tests { struct B; }"),
+        [""; 0]
+    );
+}
+
+/// The types that a source defines, beside those of its tests and its aliases.
+fn types(source: &str) -> Vec<String> {
+    let code = source.split("mod tests {").next();
+    let tokens = tokens(code.unwrap_or_default());
+    tokens
+        .windows(2)
+        .filter(|pair| ["struct", "enum", "trait"].contains(&pair[0].0.as_str()))
+        .map(|pair| pair[1].0.clone())
+        .collect()
 }
 
 /// `a <-> b` for all files that reach each other by their imports.

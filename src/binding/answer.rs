@@ -4,7 +4,7 @@ use napi::Env;
 use napi::bindgen_prelude::{BigInt, BufferSlice, Null, Unknown};
 
 use super::node::value;
-use crate::store::Answer;
+use crate::store::CommandReply;
 
 /// Read off the event loop as far as that is possible.
 #[derive(Debug, PartialEq)]
@@ -16,18 +16,20 @@ pub enum Told {
     List(Vec<Told>),
 }
 
-impl From<Answer> for Told {
+impl From<CommandReply> for Told {
     /// Bytes that are text are a string, where one can be so long.
-    fn from(answer: Answer) -> Self {
+    fn from(answer: CommandReply) -> Self {
         match answer {
-            Answer::Nothing => Told::Nothing,
-            Answer::Integer(integer) => Told::Integer(integer),
-            Answer::Bytes(bytes) if bytes.len() > LONGEST_TEXT => Told::Bytes(bytes),
-            Answer::Bytes(bytes) => match String::from_utf8(bytes) {
+            CommandReply::Nothing => Told::Nothing,
+            CommandReply::Integer(integer) => Told::Integer(integer),
+            CommandReply::Bytes(bytes) if bytes.len() > LONGEST_TEXT => Told::Bytes(bytes),
+            CommandReply::Bytes(bytes) => match String::from_utf8(bytes) {
                 Ok(text) => Told::Text(text),
                 Err(error) => Told::Bytes(error.into_bytes()),
             },
-            Answer::List(answers) => Told::List(answers.into_iter().map(Told::from).collect()),
+            CommandReply::List(answers) => {
+                Told::List(answers.into_iter().map(Told::from).collect())
+            }
         }
     }
 }
@@ -70,14 +72,14 @@ mod tests {
     #[test]
     fn bytes_that_are_text_are_a_string_where_one_can_be_so_long() {
         assert_eq!(
-            Told::from(Answer::Bytes(b"text".to_vec())),
+            Told::from(CommandReply::Bytes(b"text".to_vec())),
             Told::Text("text".into())
         );
         assert_eq!(
-            Told::from(Answer::Bytes(vec![0xff])),
+            Told::from(CommandReply::Bytes(vec![0xff])),
             Told::Bytes(vec![0xff])
         );
-        let long = Told::from(Answer::Bytes(vec![0; LONGEST_TEXT + 1]));
+        let long = Told::from(CommandReply::Bytes(vec![0; LONGEST_TEXT + 1]));
         assert!(matches!(long, Told::Bytes(bytes) if bytes.len() == LONGEST_TEXT + 1));
     }
 }

@@ -10,7 +10,7 @@ use napi_derive::napi;
 use super::ends::{Ends, Put};
 use super::environment::{Environment, Feature, Leaving, Member};
 use super::error::{Code, denied, new};
-use super::listener::{Audience, Change, GrantedLease, PlainPrimary, number};
+use super::listener::{Audience, GrantedLease, PlainChange, PlainPrimary, number};
 use super::promise::Deferred;
 use crate::driver::{self, CampaignSettings, Fence, Handle, LeaseCell, now, reason_word};
 use crate::election::{Answer, Primary, Reason, Token};
@@ -145,7 +145,7 @@ impl Campaign {
     }
 
     /// What a late listener is told first.
-    pub fn present(&self) -> Vec<Change> {
+    pub fn present(&self) -> Vec<PlainChange> {
         let mut present = Vec::new();
         if let Some(cause) = &*self.unavailable.borrow() {
             present.push(self.unavailable(cause));
@@ -166,56 +166,56 @@ impl Campaign {
         present
     }
 
-    pub fn hear(&self, env: &Env, environment: &Rc<Environment>, change: driver::Change) {
+    pub fn hear(&self, env: &Env, environment: &Rc<Environment>, change: driver::CampaignChange) {
         let telling = match change {
-            driver::Change::Elected(cell) => {
+            driver::CampaignChange::Elected(cell) => {
                 *self.primary.borrow_mut() = None;
                 Some(self.elected(&self.begin_term(environment, cell)))
             }
-            driver::Change::Lost { token, reason } => {
+            driver::CampaignChange::Lost { token, reason } => {
                 self.end_term(environment);
                 Some(self.ended("lost", Some(token), reason_word(reason)))
             }
-            driver::Change::Resigned { token, reason } => {
+            driver::CampaignChange::Resigned { token, reason } => {
                 self.end_term(environment);
                 *self.primary.borrow_mut() = None;
                 *self.unavailable.borrow_mut() = None;
                 Some(self.ended("resigned", token, reason_word(reason)))
             }
-            driver::Change::PrimaryChanged(primary) => {
+            driver::CampaignChange::PrimaryChanged(primary) => {
                 let change = self.changed(primary.as_ref());
                 *self.primary.borrow_mut() = Some(primary);
                 Some(change)
             }
-            driver::Change::Unavailable { cause } => {
+            driver::CampaignChange::Unavailable { cause } => {
                 let change = self.unavailable(&cause);
                 *self.unavailable.borrow_mut() = Some(cause);
                 Some(change)
             }
-            driver::Change::Available => {
+            driver::CampaignChange::Available => {
                 *self.unavailable.borrow_mut() = None;
                 Some(self.change("available"))
             }
-            driver::Change::Answer { establish, answer } => {
+            driver::CampaignChange::Answer { establish, answer } => {
                 self.answer(establish, &answer);
                 None
             }
-            driver::Change::Undrained { resign } => {
+            driver::CampaignChange::Undrained { resign } => {
                 if self.ends.is_draining() {
                     self.tell(env, environment, "undrained");
                     self.resigned(resign);
                 }
                 None
             }
-            driver::Change::Unconfirmed { resign } => {
+            driver::CampaignChange::Unconfirmed { resign } => {
                 self.ends.answer(resign);
                 None
             }
-            driver::Change::Ended { resign } => {
+            driver::CampaignChange::Ended { resign } => {
                 self.ends.end(resign);
                 None
             }
-            driver::Change::Failed { token } => {
+            driver::CampaignChange::Failed { token } => {
                 self.fail(environment);
                 token.map(|token| self.ended("lost", Some(token), "internal"))
             }
@@ -469,33 +469,33 @@ impl Campaign {
         }
     }
 
-    fn change(&self, kind: &'static str) -> Change {
-        Change::new(kind, &self.prefix)
+    fn change(&self, kind: &'static str) -> PlainChange {
+        PlainChange::new(kind, &self.prefix)
     }
 
-    fn elected(&self, lease: &GrantedLease) -> Change {
+    fn elected(&self, lease: &GrantedLease) -> PlainChange {
         let lease = Some(lease.clone());
         let change = self.change("elected");
-        Change { lease, ..change }
+        PlainChange { lease, ..change }
     }
 
-    fn ended(&self, kind: &'static str, token: Option<Token>, reason: &str) -> Change {
-        Change {
+    fn ended(&self, kind: &'static str, token: Option<Token>, reason: &str) -> PlainChange {
+        PlainChange {
             token: token.map(number),
             reason: Some(reason.into()),
             ..self.change(kind)
         }
     }
 
-    fn changed(&self, primary: Option<&Primary>) -> Change {
+    fn changed(&self, primary: Option<&Primary>) -> PlainChange {
         let primary = primary.map(Into::into);
         let change = self.change("primary-changed");
-        Change { primary, ..change }
+        PlainChange { primary, ..change }
     }
 
-    fn unavailable(&self, cause: &str) -> Change {
+    fn unavailable(&self, cause: &str) -> PlainChange {
         let cause = Some(cause.into());
         let change = self.change("unavailable");
-        Change { cause, ..change }
+        PlainChange { cause, ..change }
     }
 }

@@ -34,7 +34,7 @@ struct Question {
 
 /// A command whose arguments are copied piece by piece, so that the event loop goes on turning.
 #[derive(Default)]
-pub struct Command(RefCell<Vec<Vec<u8>>>);
+pub struct CopiedCommand(RefCell<Vec<Vec<u8>>>);
 
 /// How many arguments a command may have, its name among them.
 #[napi]
@@ -48,8 +48,8 @@ pub const MAX_BYTES_OF_COMMAND: f64 = MAX_COMMAND_BYTES as f64;
 
 /// To be filled with `appendToCommand`.
 #[napi(catch_unwind, ts_return_type = "ExternalObject<unknown>")]
-pub fn new_command() -> External<Command> {
-    External::new(Command::default())
+pub fn new_command() -> External<CopiedCommand> {
+    External::new(CopiedCommand::default())
 }
 
 /// Appends a piece of an argument; of a new one where its `size` is given, in bytes. Returns how many bytes the piece
@@ -59,7 +59,7 @@ pub fn new_command() -> External<Command> {
     ts_args_type = "command: ExternalObject<unknown>, piece: string | Uint8Array, size?: number"
 )]
 pub fn append_to_command(
-    command: &External<Command>,
+    command: &External<CopiedCommand>,
     piece: Either<String, Uint8Array>,
     size: Option<f64>,
 ) -> Result<f64> {
@@ -111,7 +111,7 @@ pub fn fence_with(
     lease: f64,
     of: String,
     resource: String,
-    command: &External<Command>,
+    command: &External<CopiedCommand>,
 ) -> Result<Object<'static>> {
     ask(env, (owner, lease), of, resource, Some(command.0.take()))
 }

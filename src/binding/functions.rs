@@ -118,7 +118,7 @@ fn start(
 /// Returns a number for `offPrimaryChange`.
 #[napi(
     catch_unwind,
-    ts_args_type = "prefix: string, listener: (change: Change) => void, stands?: boolean"
+    ts_args_type = "prefix: string, listener: (change: PlainChange) => void, stands?: boolean"
 )]
 pub fn on_primary_change(
     env: &Env,

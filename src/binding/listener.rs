@@ -41,7 +41,7 @@ pub struct PlainPrimary {
 /// work under it has had its time).
 #[napi(object, object_from_js = false)]
 #[derive(Clone)]
-pub struct Change {
+pub struct PlainChange {
     #[napi(
         js_name = "type",
         ts_type = "'elected' | 'lost' | 'resigned' | 'primary-changed' | 'unavailable' | 'available' | 'leaving' | 'undrained'"
@@ -137,7 +137,7 @@ impl Audience {
     /// # Errors
     ///
     /// Where it could not be told to somebody: then to nobody after that either.
-    pub fn tell(&self, env: &Env, change: &Change) -> napi::Result<()> {
+    pub fn tell(&self, env: &Env, change: &PlainChange) -> napi::Result<()> {
         let own = matches!(change.kind, "leaving" | "undrained");
         let mut listeners = self.of(&change.prefix).into_iter();
         listeners.try_for_each(
@@ -169,7 +169,7 @@ impl Listener {
     /// # Errors
     ///
     /// Where it could not be called, for a reason of ours.
-    pub fn tell(&self, env: &Env, change: Change) -> napi::Result<()> {
+    pub fn tell(&self, env: &Env, change: PlainChange) -> napi::Result<()> {
         let prefix = change.prefix.clone();
         let change = node::value(env, change)?;
         let function = self.function.borrow_back(env)?;
@@ -181,9 +181,9 @@ impl Listener {
     }
 }
 
-impl Change {
+impl PlainChange {
     pub fn new(kind: &'static str, prefix: &str) -> Self {
-        Change {
+        PlainChange {
             kind,
             prefix: prefix.into(),
             lease: None,

@@ -8,19 +8,19 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep;
 
-use super::change::{Change, reason_word};
-use super::shared::{Input, Shared};
+use super::change::{CampaignChange, reason_word};
+use super::shared::{CampaignInput, Shared};
 use crate::election::{
     Answer, Election, Event, Failure, Message, Notice, Output, Reason, Reply, Request, Time,
 };
 use crate::store::{Store, Target, escaped};
 
 /// The loop around one election.
-pub(super) struct Campaign {
+pub(super) struct CampaignLoop {
     election: Election,
     store: Arc<dyn Store>,
     target: Target,
-    inputs: UnboundedReceiver<Input>,
+    inputs: UnboundedReceiver<CampaignInput>,
     /// The last handle is gone.
     abandoned: bool,
     replies: FuturesUnordered<BoxFuture<'static, (Request, Result<Reply, Failure>)>>,
@@ -36,28 +36,28 @@ pub(super) struct Campaign {
     /// The numbers of the resigns without an answer.
     leaving: VecDeque<u64>,
     shared: Arc<Shared>,
-    sink: Arc<dyn Fn(Change) + Send + Sync>,
+    sink: Arc<dyn Fn(CampaignChange) + Send + Sync>,
     clock: fn() -> Time,
 }
 
-enum Happening {
-    Input(Option<Input>),
+enum CampaignHappening {
+    CampaignInput(Option<CampaignInput>),
     Reply(Request, Result<Reply, Failure>),
     Message(Option<Message>),
     Timeout,
 }
 
-impl Campaign {
+impl CampaignLoop {
     pub fn new(
         election: Election,
         store: Arc<dyn Store>,
         target: Target,
-        inputs: UnboundedReceiver<Input>,
+        inputs: UnboundedReceiver<CampaignInput>,
         shared: Arc<Shared>,
-        sink: Arc<dyn Fn(Change) + Send + Sync>,
+        sink: Arc<dyn Fn(CampaignChange) + Send + Sync>,
         clock: fn() -> Time,
     ) -> Self {
-        Campaign {
+        CampaignLoop {
             election,
             store,
             target,
@@ -97,7 +97,7 @@ impl Campaign {
         }
     }
 
-    async fn wait(&mut self) -> Happening {
+    async fn wait(&mut self) -> CampaignHappening {
         let now = (self.clock)();
         let timeouts = [self.election.poll_timeout(), self.drain_until];
         let wake_at = timeouts.into_iter().flatten().min();
@@ -117,16 +117,16 @@ impl Campaign {
         // here must not be overtaken by a grant.
         tokio::select! {
             biased;
-            input = self.inputs.recv(), if !self.abandoned => Happening::Input(input),
-            () = timeout => Happening::Timeout,
-            Some((request, reply)) = self.replies.next() => Happening::Reply(request, reply),
-            message = messages => Happening::Message(message),
+            input = self.inputs.recv(), if !self.abandoned => CampaignHappening::CampaignInput(input),
+            () = timeout => CampaignHappening::Timeout,
+            Some((request, reply)) = self.replies.next() => CampaignHappening::Reply(request, reply),
+            message = messages => CampaignHappening::Message(message),
         }
     }
 
-    fn hear(&mut self, now: Time, happening: Happening) {
+    fn hear(&mut self, now: Time, happening: CampaignHappening) {
         match happening {
-            Happening::Input(Some(Input::Establish { number })) => {
+            CampaignHappening::CampaignInput(Some(CampaignInput::Establish { number })) => {
                 self.established = number;
                 self.campaigning = true;
                 if self.messages.is_none() {
@@ -134,44 +134,48 @@ impl Campaign {
                 }
                 self.election.campaign(now);
             }
-            Happening::Input(Some(Input::Listen(listening))) => {
+            CampaignHappening::CampaignInput(Some(CampaignInput::Listen(listening))) => {
                 self.election.listen(now, listening);
             }
-            Happening::Input(Some(Input::Fail { token, others_work })) => {
+            CampaignHappening::CampaignInput(Some(CampaignInput::Fail { token, others_work })) => {
                 self.election.fail(now, token, others_work);
             }
-            Happening::Input(Some(Input::Drain { until })) if self.campaigning => {
+            CampaignHappening::CampaignInput(Some(CampaignInput::Drain { until }))
+                if self.campaigning =>
+            {
                 let before = self.drain_until.unwrap_or(until);
                 self.drain_until = Some(until.min(before));
             }
-            Happening::Input(Some(Input::Drain { .. })) => {}
-            Happening::Input(Some(Input::Resign { reason, number })) => {
+            CampaignHappening::CampaignInput(Some(CampaignInput::Drain { .. })) => {}
+            CampaignHappening::CampaignInput(Some(CampaignInput::Resign { reason, number })) => {
                 self.resigned = number;
                 self.resign(now, reason);
             }
-            Happening::Input(Some(Input::Suspend)) => {
+            CampaignHappening::CampaignInput(Some(CampaignInput::Suspend)) => {
                 tracing::debug!("the event loop hangs: standing no more until it turns");
                 self.election.suspend(now);
             }
-            Happening::Input(Some(Input::Resume)) => {
+            CampaignHappening::CampaignInput(Some(CampaignInput::Resume)) => {
                 tracing::debug!("the event loop turns again");
                 self.election.resume(now);
             }
-            Happening::Input(None) => {
+            CampaignHappening::CampaignInput(None) => {
                 self.abandoned = true;
                 self.resign(now, Reason::Exit);
             }
-            Happening::Reply(request, reply) => self.election.handle_reply(now, request, reply),
-            Happening::Message(Some(message)) => self.election.handle_message(now, message),
-            Happening::Message(None) => self.messages = None,
-            Happening::Timeout => {}
+            CampaignHappening::Reply(request, reply) => {
+                self.election.handle_reply(now, request, reply)
+            }
+            CampaignHappening::Message(Some(message)) => self.election.handle_message(now, message),
+            CampaignHappening::Message(None) => self.messages = None,
+            CampaignHappening::Timeout => {}
         }
     }
 
     /// The work under the lease has had its time, or has none left.
     fn end_drain(&mut self, now: Time) {
         self.resigned = self.shared.begin_resign();
-        (self.sink)(Change::Undrained {
+        (self.sink)(CampaignChange::Undrained {
             resign: self.resigned,
         });
         self.resign(now, Reason::Resigned);
@@ -202,7 +206,7 @@ impl Campaign {
                         Answer::Denied { .. } => self.campaigning = false,
                         _ => {}
                     }
-                    (self.sink)(Change::Answer {
+                    (self.sink)(CampaignChange::Answer {
                         establish: self.established,
                         answer,
                     });
@@ -222,7 +226,7 @@ impl Campaign {
                 Output::Unconfirmed => {
                     tracing::warn!("no answer from redis to a resign, still releasing");
                     if let Some(resign) = self.leaving.pop_front() {
-                        (self.sink)(Change::Unconfirmed { resign });
+                        (self.sink)(CampaignChange::Unconfirmed { resign });
                     }
                 }
                 Output::Ended => {
@@ -231,7 +235,7 @@ impl Campaign {
                         self.messages = None;
                     }
                     self.shared.end_resign(self.resigned);
-                    (self.sink)(Change::Ended {
+                    (self.sink)(CampaignChange::Ended {
                         resign: self.resigned,
                     });
                 }
@@ -243,7 +247,7 @@ impl Campaign {
         let change = match event {
             Event::Elected(grant) => {
                 tracing::info!(token = grant.token.get(), "elected");
-                Change::Elected(self.shared.begin_term(grant, self.resigned))
+                CampaignChange::Elected(self.shared.begin_term(grant, self.resigned))
             }
             Event::Lost { token, reason } => {
                 self.shared.end_term();
@@ -252,7 +256,7 @@ impl Campaign {
                     reason = reason_word(reason),
                     "lost the lease"
                 );
-                Change::Lost { token, reason }
+                CampaignChange::Lost { token, reason }
             }
             Event::Resigned { token, reason } => {
                 self.shared.end_term();
@@ -261,7 +265,7 @@ impl Campaign {
                     reason = reason_word(reason),
                     "resigned"
                 );
-                Change::Resigned { token, reason }
+                CampaignChange::Resigned { token, reason }
             }
             Event::PrimaryChanged(primary) => {
                 match &primary {
@@ -272,18 +276,18 @@ impl Campaign {
                     ),
                     None => tracing::info!("no server is primary"),
                 }
-                Change::PrimaryChanged(primary)
+                CampaignChange::PrimaryChanged(primary)
             }
             Event::Unavailable { cause } => {
                 tracing::warn!(%cause, "redis is unavailable");
-                Change::Unavailable { cause }
+                CampaignChange::Unavailable { cause }
             }
             Event::Available => {
                 tracing::info!("redis is available again");
-                Change::Available
+                CampaignChange::Available
             }
         };
-        let lost = matches!(change, Change::Lost { .. });
+        let lost = matches!(change, CampaignChange::Lost { .. });
         (self.sink)(change);
         if lost && self.drain_until.is_some() {
             self.end_drain((self.clock)());

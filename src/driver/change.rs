@@ -5,7 +5,7 @@ use crate::election::{Answer, Primary, Reason, Token};
 
 /// What a campaign tells the outside, in order.
 #[derive(Clone, Debug)]
-pub enum Change {
+pub enum CampaignChange {
     Elected(Arc<LeaseCell>),
     Lost {
         token: Token,
@@ -63,4 +63,4 @@ pub fn reason_word(reason: Reason) -> &'static str {
 }
 
 /// Where the changes go: called from one task only, in order. It must not block.
-pub type Sink = Box<dyn Fn(Change) + Send + Sync>;
+pub type Sink = Box<dyn Fn(CampaignChange) + Send + Sync>;

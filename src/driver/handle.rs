@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 use tracing::{Instrument, Span};
 
-use super::campaign::Campaign;
-use super::change::{Change, Sink};
-use super::shared::{Input, Shared};
+use super::campaign::CampaignLoop;
+use super::change::{CampaignChange, Sink};
+use super::shared::{CampaignInput, Shared};
 use super::{Heartbeat, now, runtime};
 use crate::election::{Config, Election, Random, Reason, Time, Token};
 use crate::store::{Store, Target};
@@ -27,7 +27,7 @@ pub struct Start {
 /// The outside's end of one candidate. It can campaign and resign any number of times.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    inputs: mpsc::UnboundedSender<Input>,
+    inputs: mpsc::UnboundedSender<CampaignInput>,
     shared: Arc<Shared>,
 }
 
@@ -44,11 +44,11 @@ impl Handle {
         let random = Random::from_seed(u128::from_ne_bytes(seed));
         let (inputs, receiver) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::default());
-        let sink: Arc<dyn Fn(Change) + Send + Sync> = Arc::from(start.sink);
+        let sink: Arc<dyn Fn(CampaignChange) + Send + Sync> = Arc::from(start.sink);
         if let Some(timeout) = start.config.stall_timeout {
             start.heartbeat.watch(timeout, inputs.downgrade());
         }
-        let campaign = Campaign::new(
+        let campaign = CampaignLoop::new(
             Election::new(start.config, random),
             start.store,
             start.target,
@@ -62,7 +62,7 @@ impl Handle {
         let supervisor = async move {
             if let Err(error) = task.await {
                 tracing::error!(%error, "the campaign broke");
-                sink(Change::Failed {
+                sink(CampaignChange::Failed {
                     token: supervised.fail(),
                 });
             }
@@ -71,16 +71,16 @@ impl Handle {
         Ok(Handle { inputs, shared })
     }
 
-    /// A caller waits for an answer: [`Change::Answer`] with at least the returned number follows.
+    /// A caller waits for an answer: [`CampaignChange::Answer`] with at least the returned number follows.
     pub fn establish(&self) -> u64 {
         let number = self.shared.establishes.fetch_add(1, Ordering::AcqRel) + 1;
-        self.send(Input::Establish { number });
+        self.send(CampaignInput::Establish { number });
         number
     }
 
     /// Whether somebody listens for an election.
     pub fn listen(&self, listening: bool) {
-        self.send(Input::Listen(listening));
+        self.send(CampaignInput::Listen(listening));
     }
 
     /// The lease is not held from here on; to be followed by [`Handle::resign`].
@@ -91,21 +91,21 @@ impl Handle {
     /// The work under the lease with this token failed: the lease is given back, where other work is
     /// going on under it when that has had time to stop, and taken again after a pause.
     pub fn fail(&self, token: Token, others_work: bool) {
-        self.send(Input::Fail { token, others_work });
+        self.send(CampaignInput::Fail { token, others_work });
     }
 
     /// Lets the lease go at this time, as [`Handle::resign`] would, if that has not been called before:
-    /// [`Change::Undrained`] comes first. The earliest of several times counts.
+    /// [`CampaignChange::Undrained`] comes first. The earliest of several times counts.
     pub fn drain(&self, until: Time) {
-        self.send(Input::Drain { until });
+        self.send(CampaignInput::Drain { until });
     }
 
-    /// Ends the campaign: the lease is not held from here on, [`Change::Resigned`] follows if
-    /// there was a campaign, and [`Change::Ended`] with at least the returned number when nothing
-    /// is on its way any more; before that [`Change::Unconfirmed`] where the store is silent.
+    /// Ends the campaign: the lease is not held from here on, [`CampaignChange::Resigned`] follows if
+    /// there was a campaign, and [`CampaignChange::Ended`] with at least the returned number when nothing
+    /// is on its way any more; before that [`CampaignChange::Unconfirmed`] where the store is silent.
     pub fn resign(&self, reason: Reason) -> u64 {
         let number = self.shared.begin_resign();
-        self.send(Input::Resign { reason, number });
+        self.send(CampaignInput::Resign { reason, number });
         number
     }
 
@@ -114,7 +114,7 @@ impl Handle {
         self.shared.wait_ended(resign, until)
     }
 
-    fn send(&self, input: Input) {
+    fn send(&self, input: CampaignInput) {
         // A broken loop has said `Failed`, and answers nobody any more.
         let _ = self.inputs.send(input);
     }

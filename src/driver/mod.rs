@@ -18,7 +18,7 @@ mod shared;
 mod stores;
 mod waiters;
 
-pub use change::{Change, Sink, reason_word};
+pub use change::{CampaignChange, Sink, reason_word};
 pub use clock::now;
 pub use fence::Fence;
 pub use handle::{Handle, Start};

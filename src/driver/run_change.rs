@@ -41,7 +41,7 @@ pub struct RunStart {
 }
 
 #[derive(Debug)]
-pub(super) enum Input {
+pub(super) enum RunInput {
     Release,
     /// The run may go on until then, and its lease is released all the same.
     ReleaseAt(Time),
@@ -53,7 +53,7 @@ pub(super) enum Input {
     Tell(blocking::Sender<()>),
 }
 
-impl Served for Weak<Mailbox<Input>> {
+impl Served for Weak<Mailbox<RunInput>> {
     fn has_ended(&self) -> bool {
         self.strong_count() == 0
     }
@@ -61,7 +61,7 @@ impl Served for Weak<Mailbox<Input>> {
     fn tell(&self, hangs: bool) {
         // Once it is given up, a loop that turns again finds it lost.
         if hangs && let Some(inputs) = self.upgrade() {
-            inputs.put(Input::Stall);
+            inputs.put(RunInput::Stall);
         }
     }
 }
@@ -70,5 +70,5 @@ impl Served for Weak<Mailbox<Input>> {
 pub(super) struct Beginning {
     pub start: RunStart,
     pub random: Random,
-    pub inputs: Arc<Mailbox<Input>>,
+    pub inputs: Arc<Mailbox<RunInput>>,
 }

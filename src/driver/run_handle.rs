@@ -7,14 +7,14 @@ use once_cell::sync::OnceCell;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::mailbox::{Sender, mailbox};
-use super::run::{Run, live};
-use super::run_change::{Beginning, Input, RunStart};
+use super::run::{RunLoop, live};
+use super::run_change::{Beginning, RunInput, RunStart};
 use super::{now, runtime};
 use crate::election::{Random, Time};
 
 /// The outside's end of the lease of one run.
 #[derive(Clone, Debug)]
-pub struct RunHandle(Sender<Input>);
+pub struct RunHandle(Sender<RunInput>);
 
 impl RunHandle {
     /// Asks for the lease, when the order is handed over: [`RunChange::Granted`](super::RunChange::Granted) or
@@ -26,7 +26,7 @@ impl RunHandle {
     pub fn start(start: RunStart) -> io::Result<(RunHandle, RunOrder)> {
         let random = random()?;
         let (sender, inputs) = mailbox();
-        let order = RunOrder(Order::Begin(Box::new(Beginning {
+        let order = RunOrder(RunOrderKind::Begin(Box::new(Beginning {
             start,
             random,
             inputs,
@@ -36,45 +36,45 @@ impl RunHandle {
 
     /// The run is over, when the order is handed over. [`RunChange::Released`](super::RunChange::Released) follows.
     pub fn releasing(&self) -> RunOrder {
-        RunOrder(Order::Release(self.clone()))
+        RunOrder(RunOrderKind::Release(self.clone()))
     }
 
     /// The run is over. [`RunChange::Released`](super::RunChange::Released) follows.
     pub fn release(&self) {
-        self.send(Input::Release);
+        self.send(RunInput::Release);
     }
 
     /// The run begins: its tick is used up.
     pub fn begin(&self) {
-        self.send(Input::Begin);
+        self.send(RunInput::Begin);
     }
 
     /// The run may go on until then, and its lease is released all the same:
     /// [`RunChange::Cut`](super::RunChange::Cut) follows, unless the run was over before.
     pub fn release_at(&self, at: Time) {
-        self.send(Input::ReleaseAt(at));
+        self.send(RunInput::ReleaseAt(at));
     }
 
     /// No run has begun, and none will.
     pub fn abandon(&self) {
-        self.send(Input::Abandon);
+        self.send(RunInput::Abandon);
     }
 
     /// No run has begun, because the grant had run out when it was noticed. A second
     /// [`RunChange::Granted`](super::RunChange::Granted) or
     /// [`RunChange::Refused`](super::RunChange::Refused) follows.
     pub fn miss(&self) {
-        self.send(Input::Miss);
+        self.send(RunInput::Miss);
     }
 
     /// The end of the run, to be waited for: nothing is on its way then.
     pub fn end(&self) -> RunEnd {
         let (sender, ended) = blocking::channel();
-        self.send(Input::Tell(sender));
+        self.send(RunInput::Tell(sender));
         RunEnd(ended)
     }
 
-    fn send(&self, input: Input) {
+    fn send(&self, input: RunInput) {
         // A loop that has ended needs to hear nothing any more.
         self.0.send(input);
     }
@@ -95,9 +95,9 @@ impl RunEnd {
 
 /// What is asked of the background about a run, to be handed over together with others: each time that
 /// it has to be woken costs the thread of the event loop as much as all the rest of a run.
-pub struct RunOrder(Order);
+pub struct RunOrder(RunOrderKind);
 
-enum Order {
+enum RunOrderKind {
     Begin(Box<Beginning>),
     Release(RunHandle),
 }
@@ -134,8 +134,8 @@ async fn serve(mut all: UnboundedReceiver<Vec<RunOrder>>) {
                 };
                 for RunOrder(order) in orders {
                     match order {
-                        Order::Begin(beginning) => runs.push(Box::pin(live(Run::new(*beginning)))),
-                        Order::Release(run) => run.release(),
+                        RunOrderKind::Begin(beginning) => runs.push(Box::pin(live(RunLoop::new(*beginning)))),
+                        RunOrderKind::Release(run) => run.release(),
                     }
                 }
             }

@@ -9,7 +9,7 @@ use crate::election::{Grant, Reason, Time, Token};
 
 /// What the outside asks of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Input {
+pub(super) enum CampaignInput {
     Establish {
         number: u64,
     },
@@ -33,7 +33,7 @@ pub(super) enum Input {
     Resume,
 }
 
-impl Served for WeakUnboundedSender<Input> {
+impl Served for WeakUnboundedSender<CampaignInput> {
     fn has_ended(&self) -> bool {
         self.strong_count() == 0
     }
@@ -41,7 +41,11 @@ impl Served for WeakUnboundedSender<Input> {
     fn tell(&self, hangs: bool) {
         if let Some(inputs) = self.upgrade() {
             // A broken loop has said so, and answers nobody any more.
-            let _ = inputs.send(if hangs { Input::Suspend } else { Input::Resume });
+            let _ = inputs.send(if hangs {
+                CampaignInput::Suspend
+            } else {
+                CampaignInput::Resume
+            });
         }
     }
 }

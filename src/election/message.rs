@@ -139,7 +139,7 @@ impl Failure {
 
 /// What a write was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum WriteKind {
     Created,
     Granted,
     Renewed,
@@ -149,9 +149,9 @@ pub enum Change {
 /// A message from the changes channel: a hint, which may be lost, late, repeated or forged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    pub change: Change,
+    pub change: WriteKind,
     pub record: Record,
-    /// With [`Change::Released`]: how many may want the lease now.
+    /// With [`WriteKind::Released`]: how many may want the lease now.
     pub listeners: u32,
 }
 

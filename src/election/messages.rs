@@ -3,7 +3,7 @@
 use super::state::State;
 use super::timer::Timer;
 use super::watch::Sight;
-use super::{Change, Election, Message, Record, Time, Version, planted};
+use super::{Election, Message, Record, Time, Version, WriteKind, planted};
 
 impl Election {
     /// Since when the record that a reply shows has stood as it is.
@@ -47,7 +47,7 @@ impl Election {
         let ghost = record.holder.is_some_and(|holder| self.gave_up(holder));
         let standing = matches!(self.state, State::Standing(_));
         let interval = self.poll_interval();
-        if record.released && change == Change::Released {
+        if record.released && change == WriteKind::Released {
             if standing && self.hints.may_take_over(now, interval, &record.version) {
                 self.take_over_soon(now, listeners);
             }

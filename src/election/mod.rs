@@ -38,8 +38,8 @@ pub use config::{
 pub use election::Election;
 pub use identity::Identity;
 pub use message::{
-    Answer, Change, Command, Event, Failure, Grant, Message, Notice, Outcome, Output, Primary,
-    Reason, Record, Reply, Request, Version,
+    Answer, Command, Event, Failure, Grant, Message, Notice, Outcome, Output, Primary, Reason,
+    Record, Reply, Request, Version, WriteKind,
 };
 pub use name::{check_name, compose};
 pub use nonce::Nonce;

@@ -32,20 +32,6 @@ export declare function beginRun(layer: number, store: ExternalObject<unknown>, 
 /** The campaigns of a prefix, or all of this environment. */
 export declare function campaigns(prefix?: string | undefined | null): Array<number>
 
-/**
- * What a listener is told. The layer alone is told `leaving` (a lease is about to be let go) and `undrained` (the
- * work under it has had its time).
- */
-export interface Change {
-  type: 'elected' | 'lost' | 'resigned' | 'primary-changed' | 'unavailable' | 'available' | 'leaving' | 'undrained'
-  prefix: string
-  lease?: GrantedLease
-  token?: number
-  reason?: string
-  primary?: PlainPrimary
-  cause?: string
-}
-
 /** Throws what `beginRun` would throw for these options: the list that it reads. */
 export declare function checkRun(layer: number): void
 
@@ -185,10 +171,24 @@ export declare function offPrimaryChange(listener: number): void
  * present first. While there is one that `stands` (the default), the campaign takes over when the primary goes.
  * Returns a number for `offPrimaryChange`.
  */
-export declare function onPrimaryChange(prefix: string, listener: (change: Change) => void, stands?: boolean): number
+export declare function onPrimaryChange(prefix: string, listener: (change: PlainChange) => void, stands?: boolean): number
 
 /** Opens what the leases of runs are asked for with. */
 export declare function openStore(redis: PlainSource): ExternalObject<unknown>
+
+/**
+ * What a listener is told. The layer alone is told `leaving` (a lease is about to be let go) and `undrained` (the
+ * work under it has had its time).
+ */
+export interface PlainChange {
+  type: 'elected' | 'lost' | 'resigned' | 'primary-changed' | 'unavailable' | 'available' | 'leaving' | 'undrained'
+  prefix: string
+  lease?: GrantedLease
+  token?: number
+  reason?: string
+  primary?: PlainPrimary
+  cause?: string
+}
 
 /** The options of an election. Times are in ms; `Infinity` is for ever. */
 export interface PlainElectionOptions {

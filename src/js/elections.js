@@ -6,7 +6,7 @@ const {addon} = require('./binary.js')
 const {calling} = require('./errors.js')
 const {PrimaryLease, abort} = require('./primary-lease.js')
 
-/** @typedef {import('./addon').Change} Change */
+/** @typedef {import('./addon').PlainChange} Change */
 /** @typedef {import('./addon').GrantedLease} GrantedLease */
 
 /**

@@ -13,7 +13,7 @@ const {readSource} = require('./source.js')
 const {Guard} = require('./work.js')
 
 /** @typedef {typeof import('../../index.js')} Outside */
-/** @typedef {import('./addon').Change} Change */
+/** @typedef {import('./addon').PlainChange} Change */
 /** @typedef {import('./elections.js').Election} Election */
 
 const OF_ELECTION = [

@@ -345,7 +345,7 @@ pub(super) fn replies(
     reading: ReadHalf<Socket>,
     moved: Moved,
 ) -> impl Stream<Item = Result<Value, RedisError>> {
-    let watched = Watched { reading, moved };
+    let watched = WatchedExchange { reading, moved };
     unfold(
         (Default::default(), watched),
         |(mut decoder, mut watched)| async {
@@ -374,12 +374,12 @@ impl Moved {
 }
 
 /// Notes whatever is received.
-struct Watched {
+struct WatchedExchange {
     reading: ReadHalf<Socket>,
     moved: Moved,
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for WatchedExchange {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

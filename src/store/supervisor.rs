@@ -44,12 +44,12 @@ pub(super) struct Ask {
     pub asked_at: Instant,
     /// When it is answered at the latest.
     pub deadline: Instant,
-    pub answer: Answer,
+    pub answer: Taker,
 }
 
 /// Takes what the server answered, and whether this connection itself hears the messages of the
 /// ask's channel. Hands back the failure where that was not an answer at all.
-pub(super) type Answer = Box<dyn FnOnce(Result<(Value, bool), Failure>) -> Option<Failure> + Send>;
+pub(super) type Taker = Box<dyn FnOnce(Result<(Value, bool), Failure>) -> Option<Failure> + Send>;
 
 impl fmt::Debug for Ask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::config::FIRST_LOOK;
-use super::scoped_lease::{Hold, Run, State};
+use super::scoped_lease::{Hold, RunStage, ScopedState};
 use super::{Refusal, ScopedLease, ScopedOutcome, ScopedOutput, ScopedRequest};
 use crate::election::{Failure, Grant, Reason, Time, planted};
 
@@ -12,12 +12,12 @@ impl ScopedLease {
     pub fn handle_message(&mut self, now: Time, delay: Duration) {
         self.handle_timeout(now);
         match self.state {
-            State::Waiting { .. } | State::Pending { .. } => {
+            ScopedState::Waiting { .. } | ScopedState::Pending { .. } => {
                 self.hear_release(now + delay);
                 self.handle_timeout(now);
             }
             // The answer that is on its way may be from before that release.
-            State::Asking { .. } => self.freed_at = Some(now + delay),
+            ScopedState::Asking { .. } => self.freed_at = Some(now + delay),
             _ => {}
         }
     }
@@ -55,15 +55,15 @@ impl ScopedLease {
             false => request.sent_at,
         };
         match self.state {
-            State::Asking { wait_until } => self.hear_asked(now, wait_until, sent_at, reply),
-            State::Holding(hold) => self.hear_renewed(now, hold, sent_at, reply),
-            State::Leaving { .. } => self.hear_left(now, sent_at, reply),
-            State::Idle
-            | State::Waiting { .. }
-            | State::Pending { .. }
-            | State::Overrun(_)
-            | State::Lost { .. }
-            | State::Ended => {}
+            ScopedState::Asking { wait_until } => self.hear_asked(now, wait_until, sent_at, reply),
+            ScopedState::Holding(hold) => self.hear_renewed(now, hold, sent_at, reply),
+            ScopedState::Leaving { .. } => self.hear_left(now, sent_at, reply),
+            ScopedState::Idle
+            | ScopedState::Waiting { .. }
+            | ScopedState::Pending { .. }
+            | ScopedState::Overrun(_)
+            | ScopedState::Lost { .. }
+            | ScopedState::Ended => {}
         }
     }
 
@@ -82,7 +82,7 @@ impl ScopedLease {
                     return self.ask(now, wait_until);
                 }
                 self.timers.clear();
-                self.run = Run::Granted;
+                self.run = RunStage::Granted;
                 self.pending = None;
                 self.granted_at = now;
                 if !self.config.bounded {
@@ -99,7 +99,7 @@ impl ScopedLease {
                 if now >= wait_until {
                     return self.refuse(now, Refusal::Held);
                 }
-                self.state = State::Waiting { wait_until };
+                self.state = ScopedState::Waiting { wait_until };
                 // Redis tells whole milliseconds, and lets a key go with the next one.
                 let runs_out_at = now + remaining + Duration::from_millis(1);
                 self.timers.again = Some(runs_out_at.min(wait_until));
@@ -125,7 +125,7 @@ impl ScopedLease {
             return self.refuse(now, Refusal::Ran);
         }
         self.pending = Some((until, looked.saturating_add(1)));
-        self.state = State::Pending { wait_until };
+        self.state = ScopedState::Pending { wait_until };
         let factor = 1_u32.checked_shl(looked).unwrap_or(u32::MAX);
         let longest = self.config.longest_look();
         let nominal = FIRST_LOOK.saturating_mul(factor).min(longest);

@@ -9,7 +9,7 @@ use super::names::Names;
 use crate::election::scoped::{ScopedCommand, ScopedOutcome, ScopedRequest};
 use crate::election::{Command, Failure, Message, Reply, Request, Token};
 use crate::store::{
-    Answer, Answering, FenceOutcome, FenceRequest, FenceStore, ScopedStore, Store, Target,
+    Answering, CommandReply, FenceOutcome, FenceRequest, FenceStore, ScopedStore, Store, Target,
 };
 
 /// `memory://name`: elections within one process, for tests.
@@ -72,7 +72,7 @@ impl MemoryStore {
             return FenceOutcome::Stale { highest: *highest };
         }
         *highest = request.token;
-        FenceOutcome::Passed(Answer::Nothing)
+        FenceOutcome::Passed(CommandReply::Nothing)
     }
 
     fn apply_scoped(&self, resource: &str, command: &ScopedCommand) -> ScopedOutcome {

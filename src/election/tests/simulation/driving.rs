@@ -8,8 +8,8 @@ use super::rules::{Rule, Verdict};
 use super::world::World;
 use crate::election::state::State;
 use crate::election::{
-    Answer, Change, Command, Election, Failure, Grant, Identity, Outcome, Output, Reply, Request,
-    Time,
+    Answer, Command, Election, Failure, Grant, Identity, Outcome, Output, Reply, Request, Time,
+    WriteKind,
 };
 
 /// What the machine is told, for the checkers and the trace.
@@ -145,8 +145,8 @@ impl World {
         }) = &answer
         {
             let change = match outcome {
-                Outcome::Released => Change::Released,
-                _ => Change::Renewed,
+                Outcome::Released => WriteKind::Released,
+                _ => WriteKind::Renewed,
             };
             self.see(who, record, change);
         }

@@ -1,5 +1,5 @@
 use super::scene::*;
-use crate::election::{Change, Outcome, Token};
+use crate::election::{Outcome, Token, WriteKind};
 
 /// The work of the present primary fails at this time, and its release is answered.
 fn fail(scene: &mut Scene, now: u64, token: u64, letter: char, request: u64) {
@@ -56,7 +56,7 @@ fn it_stands_again_after_a_ttl_though_it_is_told_of_a_release_before() {
     fail(&mut scene, 1000, 7, 'A', 2);
     let me = scene.identity('A');
     assert_eq!(
-        scene.message(1200, Change::Released, released_by(me, 7, 3)),
+        scene.message(1200, WriteKind::Released, released_by(me, 7, 3)),
         [""; 0]
     );
     let said = scene.run_until(7000);

@@ -1,5 +1,5 @@
 use super::scene::*;
-use crate::election::{Change, Outcome, Reason, Record, Version};
+use crate::election::{Outcome, Reason, Record, Version, WriteKind};
 
 #[test]
 fn a_primary_renews_a_third_of_the_ttl_after_the_send_of_the_last_confirmed_request() {
@@ -96,7 +96,7 @@ fn a_primary_that_hears_of_anothers_write_to_its_record_renews_at_once() {
         ..created(0)
     };
     assert_eq!(
-        scene.message(500, Change::Created, anew),
+        scene.message(500, WriteKind::Created, anew),
         ["renew A 7 #2 within 1000"],
         "the record was flushed and a standby's poll created it"
     );
@@ -107,11 +107,11 @@ fn a_primary_ignores_its_own_messages_and_older_ones() {
     let mut scene = Scene::primary();
     let me = scene.identity('A');
     assert_eq!(
-        scene.message(20, Change::Granted, held_by(me, 7, 2)),
+        scene.message(20, WriteKind::Granted, held_by(me, 7, 2)),
         [] as [&str; 0]
     );
     assert_eq!(
-        scene.message(30, Change::Released, released_by(OTHER, 5, 1)),
+        scene.message(30, WriteKind::Released, released_by(OTHER, 5, 1)),
         [] as [&str; 0]
     );
 }

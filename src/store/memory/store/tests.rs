@@ -232,7 +232,7 @@ fn fences_are_forgotten_with_the_lease_whose_tokens_they_have_seen() {
     for resource in 0..NAMES {
         assert_eq!(
             store.fence(resource, "primary:election 0", 7),
-            FenceOutcome::Passed(Answer::Nothing)
+            FenceOutcome::Passed(CommandReply::Nothing)
         );
     }
     // While somebody holds it, all that its fences have seen counts.
