@@ -10,6 +10,9 @@ pub struct Config {
     pub ttl: Duration,
     /// From the send of one confirmed renewal to the next.
     pub renew_interval: Duration,
+    /// By how much earlier at most the first renewal of a term is sent, and the first after a failure: elections
+    /// that began, or were interrupted, together do not renew in step.
+    pub renew_spread: Duration,
     /// How long an establishing caller waits for a store that does not answer.
     pub establish_timeout: Duration,
     /// Take a missing record at once on a server that has been up long enough.
@@ -50,6 +53,7 @@ impl Config {
         Config {
             ttl,
             renew_interval: ttl / 3,
+            renew_spread: ttl / 3,
             establish_timeout: DEFAULT_ESTABLISH_TIMEOUT,
             eager_start: false,
             stall_timeout: Some(default_stall_timeout(ttl)),
@@ -181,7 +185,7 @@ pub(super) fn step_down_margin(ttl: Duration) -> Duration {
 /// Taken off the window and added to the watch, beside 2 %: scheduling and rounding.
 const DRIFT_CONSTANT: Duration = Duration::from_millis(20);
 const FIRST_RETRY: Duration = Duration::from_millis(50);
-const MIN_RENEW_INTERVAL: Duration = Duration::from_millis(50);
+pub(super) const MIN_RENEW_INTERVAL: Duration = Duration::from_millis(50);
 const MIN_ESTABLISH_TIMEOUT: Duration = Duration::from_millis(100);
 const MAX_ESTABLISH_TIMEOUT: Duration = Duration::from_secs(3600);
 const MIN_DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);

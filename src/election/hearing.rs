@@ -232,13 +232,11 @@ impl Election {
         if !term.lease.confirm(sent_at, &self.config) {
             return;
         }
-        term.failing = false;
+        let recovered = std::mem::take(&mut term.failing);
+        let confirmed_from = term.lease.confirmed_from();
         let step_down_at = term.lease.step_down_at();
         self.timers.set(Timer::StepDown, step_down_at);
-        self.timers.set(
-            Timer::Renew,
-            term.lease.confirmed_from() + self.config.renew_interval,
-        );
+        self.renew_after(confirmed_from, recovered);
         self.timers.clear(Timer::Retry);
         self.outputs.push_back(Output::Extended { step_down_at });
     }
