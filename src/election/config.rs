@@ -10,6 +10,9 @@ pub struct Config {
     pub ttl: Duration,
     /// From the send of one confirmed renewal to the next.
     pub renew_interval: Duration,
+    /// By how much earlier at most the first renewal of a term is sent, and the first after a failure: elections
+    /// that began, or were interrupted, together do not renew in step.
+    pub renew_spread: Duration,
     /// How long an establishing caller waits for a store that does not answer.
     pub establish_timeout: Duration,
     /// Take a missing record at once on a server that has been up long enough.
@@ -50,6 +53,7 @@ impl Config {
         Config {
             ttl,
             renew_interval: ttl / 3,
+            renew_spread: ttl / 3,
             establish_timeout: DEFAULT_ESTABLISH_TIMEOUT,
             eager_start: false,
             stall_timeout: Some(default_stall_timeout(ttl)),
@@ -212,7 +216,7 @@ const DRIFT_CONSTANT: Duration = Duration::from_millis(20);
 /// After a term that was longer, failed work counts as the first.
 pub(super) const LONGEST_REST: Duration = Duration::from_secs(60);
 const FIRST_RETRY: Duration = Duration::from_millis(50);
-const MIN_RENEW_INTERVAL: Duration = Duration::from_millis(50);
+pub(super) const MIN_RENEW_INTERVAL: Duration = Duration::from_millis(50);
 const MIN_ESTABLISH_TIMEOUT: Duration = Duration::from_millis(100);
 const MAX_ESTABLISH_TIMEOUT: Duration = Duration::from_secs(3600);
 const MIN_DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,7 +1,6 @@
 //! What a candidate makes of the store's replies and messages.
 
-use std::time::Duration;
-
+use super::crowd;
 use super::farewell::Step;
 use super::state::{Standing, State};
 use super::timer::Timer;
@@ -10,10 +9,6 @@ use super::{
     Answer, Command, Election, Event, Failure, Identity, Outcome, Output, Primary, Reason, Record,
     Reply, Request, Time, Token, planted,
 };
-
-/// The random delay before a released record is taken, per listener, and at most.
-const DELAY_PER_LISTENER: Duration = Duration::from_micros(100);
-const LONGEST_DELAY: Duration = Duration::from_millis(100);
 
 impl Election {
     pub(super) fn hear_reply(
@@ -237,13 +232,11 @@ impl Election {
         if !term.lease.confirm(sent_at, &self.config) {
             return;
         }
-        term.failing = false;
+        let recovered = std::mem::take(&mut term.failing);
+        let confirmed_from = term.lease.confirmed_from();
         let step_down_at = term.lease.step_down_at();
         self.timers.set(Timer::StepDown, step_down_at);
-        self.timers.set(
-            Timer::Renew,
-            term.lease.confirmed_from() + self.config.renew_interval,
-        );
+        self.renew_after(confirmed_from, recovered);
         self.timers.clear(Timer::Retry);
         self.outputs.push_back(Output::Extended { step_down_at });
     }
@@ -290,12 +283,7 @@ impl Election {
 
     /// A released record is taken after a delay that keeps many listeners from asking at once.
     pub(super) fn take_over_soon(&mut self, now: Time, listeners: u32) {
-        let delay = if listeners > 1 {
-            self.random
-                .up_to((DELAY_PER_LISTENER * listeners).min(LONGEST_DELAY))
-        } else {
-            Duration::ZERO
-        };
+        let delay = crowd::delay(listeners, &mut self.random);
         if delay.is_zero() {
             self.due = true;
         } else if !self.timers.is_set(Timer::Takeover) {

@@ -5,6 +5,7 @@
 //! ships.
 
 mod config;
+mod crowd;
 #[expect(
     clippy::module_inception,
     reason = "the file is named after the type it holds"

@@ -1,5 +1,8 @@
 //! How a candidate moves from one state to the next.
 
+use std::time::Duration;
+
+use super::config::MIN_RENEW_INTERVAL;
 use super::farewell::{Farewell, Step};
 use super::lease::Lease;
 use super::state::{Standing, State, Term};
@@ -82,8 +85,7 @@ impl Election {
         self.timers.clear(Timer::Ripe);
         self.timers.clear(Timer::Retry);
         self.timers.set(Timer::StepDown, lease.step_down_at());
-        self.timers
-            .set(Timer::Renew, sent_at + self.config.renew_interval);
+        self.renew_after(sent_at, true);
         self.due = false;
         self.attempts = 0;
         self.view = None;
@@ -97,6 +99,19 @@ impl Election {
             failing: false,
             listeners,
         });
+    }
+
+    /// Sets when the next renewal is due, after one that was sent at `sent_at`; `anew` where others may have
+    /// been confirmed with it, from which it is to be parted.
+    pub(super) fn renew_after(&mut self, sent_at: Time, anew: bool) {
+        let interval = self.config.renew_interval;
+        let latest = interval.saturating_sub(MIN_RENEW_INTERVAL);
+        let earlier = match anew {
+            true => self.random.up_to(self.config.renew_spread.min(latest)),
+            false => Duration::ZERO,
+        };
+        self.timers
+            .set(Timer::Renew, sent_at + (interval - earlier));
     }
 
     /// Stops being primary, not on purpose.
