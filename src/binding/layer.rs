@@ -1,7 +1,7 @@
 //! How a layer of JavaScript begins.
 
 use napi::Env;
-use napi::bindgen_prelude::{Float64Array, FnArgs, Function};
+use napi::bindgen_prelude::{Float64Array, FnArgs, Function, JsObjectValue, Object, Unknown};
 use napi::threadsafe_function::UnknownReturnValue;
 use napi_derive::napi;
 
@@ -52,6 +52,25 @@ pub fn keep_alive(env: &Env, keep: bool) -> Result<()> {
     let environment = present(env).map_err(Cause::from)?;
     environment.keep_alive(env, keep);
     Ok(())
+}
+
+/// The timers of Node itself: a test runner puts others in their place, where the layer is, that stand still.
+#[napi(
+    catch_unwind,
+    ts_return_type = "{nextTick: typeof process.nextTick, setImmediate: typeof setImmediate, setTimeout: typeof setTimeout}"
+)]
+pub fn timers(env: &Env) -> napi::Result<Object<'_>> {
+    let global = env.get_global()?;
+    let process: Object = global.get_named_property("process")?;
+    let mut timers = Object::new(env)?;
+    timers.set(
+        "nextTick",
+        process.get_named_property::<Unknown>("nextTick")?,
+    )?;
+    for name in ["setImmediate", "setTimeout"] {
+        timers.set(name, global.get_named_property::<Unknown>(name)?)?;
+    }
+    Ok(timers)
 }
 
 /// To a ping: the event loop turns. `excused` where standing still from here on would not be a hang.

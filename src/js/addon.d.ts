@@ -261,6 +261,9 @@ export declare function resign(campaign: number, drain: number): Promise<void>
 /** The run of a tick begins: the tick is used up. */
 export declare function startTick(run: number): void
 
+/** The timers of Node itself: a test runner puts others in their place, where the layer is, that stand still. */
+export declare function timers(): {nextTick: typeof process.nextTick, setImmediate: typeof setImmediate, setTimeout: typeof setTimeout}
+
 /** To a ping: the event loop turns. `excused` where standing still from here on would not be a hang. */
 export declare function turned(excused: boolean): void
 

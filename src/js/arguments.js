@@ -14,8 +14,7 @@ const AT_ONCE = 256 * 1024
 /** About a millisecond. */
 const SLICE = 2 * 1024 * 1024
 
-// As they are now: a test runner replaces them with others.
-const {setImmediate} = globalThis
+const {setImmediate} = addon.timers()
 
 /** @typedef {string | Uint8Array} Argument */
 

@@ -9,6 +9,8 @@ const {log} = require('./log.js')
 /** @typedef {import('./elections.js').Election} Election */
 /** @typedef {import('./primary-lease.js').PrimaryLease} PrimaryLease */
 
+const {setTimeout} = addon.timers()
+
 /** One function, and what it was called for last. */
 class Guard {
   #election
