@@ -1,9 +1,9 @@
 use std::collections::VecDeque;
 
 use super::config::LONGEST_REST;
-use super::farewell::{Farewell, Step};
 use super::health::Health;
 use super::hints::Hints;
+use super::pending_release::{PendingRelease, Step};
 use super::state::State;
 use super::timer::{Timer, Timers};
 use super::watch::Watch;
@@ -29,7 +29,7 @@ pub struct Election {
     /// The event loop hangs: nothing may be won until it turns again.
     pub(super) suspended: bool,
     /// Releases that the store has not answered yet.
-    pub(super) farewells: Vec<Farewell>,
+    pub(super) pending_releases: Vec<PendingRelease>,
     /// Until when the caller of each resign that has not ended waits at most, the earliest first.
     pub(super) leaving: VecDeque<Time>,
     /// Identities given up last, and when the window of the term that they served ends: a late grant for
@@ -74,7 +74,7 @@ impl Election {
             asked: None,
             listening: false,
             suspended: false,
-            farewells: Vec::new(),
+            pending_releases: Vec::new(),
             leaving: VecDeque::new(),
             given_up: VecDeque::new(),
             open_acquires: Vec::new(),
@@ -260,9 +260,15 @@ impl Election {
 
     /// When [`Election::handle_timeout`] is to be called, if nothing happens before.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let farewells = self.farewells.iter().filter_map(Farewell::due_at);
+        let pending_releases = self
+            .pending_releases
+            .iter()
+            .filter_map(PendingRelease::due_at);
         let leaving = self.leaving.front().copied();
-        farewells.chain(self.timers.earliest()).chain(leaving).min()
+        pending_releases
+            .chain(self.timers.earliest())
+            .chain(leaving)
+            .min()
     }
 
     /// The next thing to do, in order.
@@ -327,13 +333,13 @@ impl Election {
     }
 
     /// Says goodbye to an identity: the store is asked to release it until it has answered.
-    pub(super) fn bid_farewell(&mut self, farewell: Farewell) {
+    pub(super) fn release_later(&mut self, pending_release: PendingRelease) {
         let known = self
-            .farewells
+            .pending_releases
             .iter()
-            .any(|f| f.identity == farewell.identity);
+            .any(|f| f.identity == pending_release.identity);
         if !known {
-            self.farewells.push(farewell);
+            self.pending_releases.push(pending_release);
         }
     }
 
@@ -342,14 +348,14 @@ impl Election {
         self.given_up.iter().any(|(known, _)| *known == identity)
     }
 
-    /// The farewell of an identity that may have been granted without our knowledge.
+    /// The pending_release of an identity that may have been granted without our knowledge.
     pub(super) fn release_ghost(&mut self, now: Time, identity: Identity) {
         if planted!(ResignForgetsAcquire) {
             return;
         }
         let served = self.given_up.iter().find(|(known, _)| *known == identity);
         let window_end = served.map_or(now, |(_, window_end)| now.max(*window_end));
-        self.bid_farewell(Farewell {
+        self.release_later(PendingRelease {
             identity,
             term: None,
             over: None,

@@ -11,9 +11,7 @@ mod crowd;
     reason = "the file is named after the type it holds"
 )]
 mod election;
-mod farewell;
 mod health;
-mod hearing;
 mod hints;
 mod identity;
 mod lease;
@@ -21,10 +19,12 @@ mod message;
 mod messages;
 mod name;
 mod nonce;
+mod pending_release;
 pub(crate) mod planted;
 mod random;
+mod replies;
+mod requests;
 pub mod scoped;
-mod sending;
 mod state;
 mod time;
 mod timer;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::config::MIN_RENEW_INTERVAL;
-use super::farewell::{Farewell, Step};
 use super::lease::Lease;
+use super::pending_release::{PendingRelease, Step};
 use super::state::{Standing, State, Term};
 use super::timer::Timer;
 use super::{
@@ -132,7 +132,7 @@ impl Election {
         }
         // Work in flight has until the window's end to stop; only then is anybody let in.
         let window_end = lease.window_end().max(now);
-        self.bid_farewell(Farewell {
+        self.release_later(PendingRelease {
             identity: lease.identity,
             term: None,
             over: None,
@@ -162,7 +162,7 @@ impl Election {
                 let lease = term.lease;
                 self.give_up(lease.identity, now);
                 self.stop_term_timers();
-                self.bid_farewell(Farewell {
+                self.release_later(PendingRelease {
                     identity: lease.identity,
                     term: Some((lease.token, lease.step_down_at())),
                     over: None,
@@ -175,9 +175,9 @@ impl Election {
             }
             State::Lapsed => {
                 // The caller has resigned: there is no work left to wait for.
-                for farewell in &mut self.farewells {
-                    if farewell.due_at().is_some() {
-                        farewell.step = Step::Due(now);
+                for pending_release in &mut self.pending_releases {
+                    if pending_release.due_at().is_some() {
+                        pending_release.step = Step::Due(now);
                     }
                 }
                 None
@@ -208,7 +208,10 @@ impl Election {
         if planted!(ResignAwaitsRelease) {
             return;
         }
-        let windows = self.farewells.iter().map(|farewell| farewell.window_end);
+        let windows = self
+            .pending_releases
+            .iter()
+            .map(|pending_release| pending_release.window_end);
         let latest = windows.filter(|end| *end > now).max();
         let until = latest.unwrap_or(now + self.config.command_bound());
         // What an earlier caller waits for was confirmed since, unless this one waits for it too.

@@ -3,13 +3,13 @@
 mod backoff;
 mod commands;
 mod connection;
+mod connection_state;
 mod error;
 mod exchange;
 mod fence;
 mod hello;
 mod jitter;
 mod keys;
-mod link;
 mod memory;
 mod outgoing;
 mod patience;

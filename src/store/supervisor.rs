@@ -14,8 +14,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::RedisSource;
 use super::backoff::Backoff;
 use super::connection::{Connection, Unopened};
+use super::connection_state::{ConnectionEvent, ConnectionState, Done, Open, Opening};
 use super::error::{Verdict, classify, denies_command, is_busy, no_answer, no_connection};
-use super::link::{Done, Link, LinkEvent, Open, Opening};
 use super::patience::{connect_bound, longest_pause};
 use super::script::Invocation;
 use super::subscriptions::{Receiver, Subscriptions};
@@ -70,8 +70,8 @@ pub(super) struct Supervisor {
     orders: mpsc::UnboundedReceiver<Order>,
     /// The store is gone.
     closed: bool,
-    link: Link,
-    /// Unanswered, in the order of the calls. While the link is not open none of them was sent.
+    state: ConnectionState,
+    /// Unanswered, in the order of the calls. While the connection is not open none of them was sent.
     asks: BTreeMap<u64, Ask>,
     last_number: u64,
     /// No ask comes to its deadline before this, and the connection is not at rest before.
@@ -101,7 +101,7 @@ impl Supervisor {
             trouble,
             orders,
             closed: false,
-            link: Link::Unused,
+            state: ConnectionState::Unused,
             asks: BTreeMap::new(),
             last_number: 0,
             due: None,
@@ -157,7 +157,7 @@ impl Supervisor {
                     None => self.closed = true,
                 },
                 channel = self.subscriptions.departed() => self.handle_departure(channel),
-                event = self.link.next() => self.handle_event(event),
+                event = self.state.next() => self.handle_event(event),
                 () = &mut alarm, if set_at.is_some() => {
                     // After a stall an answer may be here that nobody has looked at yet.
                     yield_now().await;
@@ -171,22 +171,22 @@ impl Supervisor {
     }
 
     fn handle_order(&mut self, order: Order) {
-        if matches!(self.link, Link::Unused) {
+        if matches!(self.state, ConnectionState::Unused) {
             self.pause();
         }
         match order {
             Order::Subscribe { channel, receiver } => {
                 let first = self.subscriptions.add(channel.clone(), receiver);
-                if let Link::Open(open) = &mut self.link
+                if let ConnectionState::Open(open) = &mut self.state
                     && first
                     && open.pushing()
                 {
                     open.subscribe(channel);
                 }
             }
-            Order::Ask(ask) => match (&mut self.link, &self.refusal) {
+            Order::Ask(ask) => match (&mut self.state, &self.refusal) {
                 // The server has just answered: no use to let the caller wait.
-                (Link::Pausing(_), Some(failure)) => {
+                (ConnectionState::Pausing(_), Some(failure)) => {
                     (ask.answer)(Err(failure.clone()));
                 }
                 _ => self.add(ask),
@@ -197,19 +197,19 @@ impl Supervisor {
     fn add(&mut self, ask: Ask) {
         self.last_number += 1;
         let timeout = self.source.connect_timeout;
-        match &mut self.link {
-            Link::Open(open) => {
+        match &mut self.state {
+            ConnectionState::Open(open) => {
                 self.used = true;
                 open.ask(self.last_number, ask.invocation.clone());
             }
-            Link::Opening(opening) => {
+            ConnectionState::Opening(opening) => {
                 opening.hurry(connect_bound([ask.ttl].into_iter(), None, timeout));
             }
-            Link::Pausing(until) => {
+            ConnectionState::Pausing(until) => {
                 let pause = self.backoff.jittered(longest_pause([ask.ttl].into_iter()));
                 *until = (*until).min(Instant::now() + pause);
             }
-            Link::Unused => {}
+            ConnectionState::Unused => {}
         }
         if self.due.is_none_or(|due| ask.deadline < due) {
             self.due = Some(ask.deadline);
@@ -219,35 +219,35 @@ impl Supervisor {
 
     fn handle_departure(&mut self, channel: Arc<str>) {
         if self.subscriptions.prune(&channel)
-            && let Link::Open(open) = &mut self.link
+            && let ConnectionState::Open(open) = &mut self.state
             && open.pushing()
         {
             open.unsubscribe(channel);
         }
     }
 
-    fn handle_event(&mut self, event: LinkEvent) {
+    fn handle_event(&mut self, event: ConnectionEvent) {
         match event {
-            LinkEvent::PauseOver => self.open(),
-            LinkEvent::Opened(Ok(connection)) => self.handle_opened(connection),
-            LinkEvent::Opened(Err(Unopened::Failed(failure))) => {
+            ConnectionEvent::PauseOver => self.open(),
+            ConnectionEvent::Opened(Ok(connection)) => self.handle_opened(connection),
+            ConnectionEvent::Opened(Err(Unopened::Failed(failure))) => {
                 let failure = told(failure, &self.source);
                 self.trouble().note(Instant::now(), &failure);
                 self.cut = None;
                 self.fail_to_open(failure);
             }
-            LinkEvent::Opened(Err(Unopened::BrokenOff(failure))) => {
+            ConnectionEvent::Opened(Err(Unopened::BrokenOff(failure))) => {
                 self.cut = None;
                 self.break_off(failure);
             }
-            LinkEvent::CutShort(allowed) => {
+            ConnectionEvent::CutShort(allowed) => {
                 self.cut = Some(allowed);
                 let cause = no_connection(allowed, &self.source.address());
                 self.break_off(Failure::Unknown { cause });
             }
-            LinkEvent::Done(done) => self.handle_done(done),
-            LinkEvent::Pushed(push) => self.subscriptions.deliver(&push),
-            LinkEvent::Closed => self.lose(unknown("connection closed")),
+            ConnectionEvent::Done(done) => self.handle_done(done),
+            ConnectionEvent::Pushed(push) => self.subscriptions.deliver(&push),
+            ConnectionEvent::Closed => self.lose(unknown("connection closed")),
         }
     }
 
@@ -286,7 +286,7 @@ impl Supervisor {
         for (number, ask) in &self.asks {
             open.ask(*number, ask.invocation.clone());
         }
-        self.link = Link::Open(Box::new(open));
+        self.state = ConnectionState::Open(Box::new(open));
     }
 
     fn handle_done(&mut self, done: Done) {
@@ -337,7 +337,7 @@ impl Supervisor {
 
     fn subscribe_postponed(&mut self) {
         for channel in self.subscriptions.take_postponed() {
-            if let Link::Open(open) = &mut self.link {
+            if let ConnectionState::Open(open) = &mut self.state {
                 open.subscribe(channel);
             }
         }
@@ -346,7 +346,7 @@ impl Supervisor {
     /// Answers the commands whose time is over. One that had all its time on the connection takes that
     /// with it: nothing that follows on it could be trusted to arrive.
     fn expire(&mut self) {
-        while let Link::Open(open) = &mut self.link {
+        while let ConnectionState::Open(open) = &mut self.state {
             match open.ready() {
                 Some(done) => self.handle_done(done),
                 None => break,
@@ -354,8 +354,8 @@ impl Supervisor {
         }
         let now = Instant::now();
         let due = |ask: &Ask| ask.deadline <= now;
-        let open_since = match &self.link {
-            Link::Open(open) => Some(open.since),
+        let open_since = match &self.state {
+            ConnectionState::Open(open) => Some(open.since),
             _ => None,
         };
         // One that has waited for the connection for most of its time says nothing against it.
@@ -387,12 +387,14 @@ impl Supervisor {
             return;
         }
         let needed = !self.asks.is_empty() || !self.subscriptions.is_empty();
-        self.rest_at = match &self.link {
-            Link::Open(_) if needed || std::mem::take(&mut self.used) => Some(now + REST),
-            Link::Open(_) => {
+        self.rest_at = match &self.state {
+            ConnectionState::Open(_) if needed || std::mem::take(&mut self.used) => {
+                Some(now + REST)
+            }
+            ConnectionState::Open(_) => {
                 tracing::debug!(redis = %self.source, "at rest: disconnected");
                 self.subscriptions.disconnect();
-                self.link = Link::Unused;
+                self.state = ConnectionState::Unused;
                 None
             }
             _ => None,
@@ -404,7 +406,7 @@ impl Supervisor {
         let failure = told(failure, &self.source);
         let cause = failure.cause().clone();
         tracing::debug!(redis = %self.source, %cause, "connection dropped");
-        if let Link::Open(open) = &self.link
+        if let ConnectionState::Open(open) = &self.state
             && open.since.elapsed() > self.longest_pause()
         {
             self.backoff.reset();
@@ -419,7 +421,7 @@ impl Supervisor {
         // Between two runs nobody needs a connection; the next order opens one.
         if self.asks.is_empty() && self.subscriptions.is_empty() {
             self.refusal = None;
-            self.link = Link::Unused;
+            self.state = ConnectionState::Unused;
             return;
         }
         self.refusal = Some(failure).filter(is_answer);
@@ -430,7 +432,7 @@ impl Supervisor {
         let pause = self.backoff.next_pause(self.longest_pause());
         match pause.is_zero() {
             true => self.open(),
-            false => self.link = Link::Pausing(Instant::now() + pause),
+            false => self.state = ConnectionState::Pausing(Instant::now() + pause),
         }
     }
 
@@ -438,7 +440,7 @@ impl Supervisor {
         let timeout = self.source.connect_timeout;
         let allowed = connect_bound(self.waiting(), self.cut, timeout);
         let opening = Opening::new(self.source.clone(), allowed, self.cut.is_some());
-        self.link = Link::Opening(opening);
+        self.state = ConnectionState::Opening(opening);
     }
 
     /// The ttls of those who wait for a connection.

@@ -356,7 +356,7 @@ impl World {
 /// The state of the machine, for the coverage.
 fn phase(election: &Election) -> &'static str {
     match &election.state {
-        State::Idle if election.farewells.is_empty() => "idle",
+        State::Idle if election.pending_releases.is_empty() => "idle",
         State::Idle => "idle, releasing",
         State::Watching => "watching",
         State::Standing(standing) if standing.may_be_granted => "standing, perhaps granted",

@@ -1,7 +1,7 @@
 //! What a candidate makes of the store's replies and messages.
 
 use super::crowd;
-use super::farewell::Step;
+use super::pending_release::Step;
 use super::state::{Standing, State};
 use super::timer::Timer;
 use super::watch::{Sight, Watch};
@@ -69,20 +69,20 @@ impl Election {
     fn hear_failure(&mut self, now: Time, request: &Request, failure: &Failure, awaited: bool) {
         self.health.failed(failure);
         if let Some(i) = self
-            .farewells
+            .pending_releases
             .iter()
             .position(|f| f.step == Step::Sent(request.id))
         {
-            self.farewells[i].attempts += 1;
+            self.pending_releases[i].attempts += 1;
             if let (Command::Release { .. }, Failure::Unknown { .. }) = (&request.command, failure)
                 && !planted!(ReassertAfterRelease)
             {
                 // It may have let somebody in already, whom a lagging replica does not show:
                 // written again and released, the record would be free beside that primary.
-                self.farewells[i].term = None;
+                self.pending_releases[i].term = None;
             }
-            let at = self.retry_at(now, request.sent_at, self.farewells[i].attempts);
-            self.farewells[i].step = Step::Due(at);
+            let at = self.retry_at(now, request.sent_at, self.pending_releases[i].attempts);
+            self.pending_releases[i].step = Step::Due(at);
         }
         if let (Command::Acquire { identity, .. }, Failure::Unknown { .. }) =
             (&request.command, failure)
@@ -122,7 +122,7 @@ impl Election {
                 standing.may_be_granted = true;
             }
             State::Primary(term) if term.lease.identity == identity => {}
-            // Its farewell may have come before it.
+            // Its pending_release may have come before it.
             _ => self.release_ghost(now, identity),
         }
     }
@@ -163,16 +163,16 @@ impl Election {
         reply: Reply,
     ) {
         let Some(record) = reply.record else { return };
-        if let Some(farewell) = self
-            .farewells
+        if let Some(pending_release) = self
+            .pending_releases
             .iter_mut()
             .find(|f| f.step == Step::Sent(request.id))
         {
             // Written again only in order to be released.
-            farewell.step = match reply.outcome {
+            pending_release.step = match reply.outcome {
                 Outcome::Renewed => Step::Due(now),
                 Outcome::Stale => {
-                    farewell.over = Some(record.version.clone());
+                    pending_release.over = Some(record.version.clone());
                     Step::Due(now)
                 }
                 _ => Step::Done,
@@ -204,14 +204,14 @@ impl Election {
     }
 
     fn hear_released(&mut self, now: Time, seen_at: Time, request: &Request, reply: Reply) {
-        if let Some(farewell) = self
-            .farewells
+        if let Some(pending_release) = self
+            .pending_releases
             .iter_mut()
             .find(|f| f.step == Step::Sent(request.id))
         {
-            farewell.step = match (reply.outcome, &reply.record) {
+            pending_release.step = match (reply.outcome, &reply.record) {
                 (Outcome::Stale, Some(record)) => {
-                    farewell.over = Some(record.version.clone());
+                    pending_release.over = Some(record.version.clone());
                     Step::Due(now)
                 }
                 _ => Step::Done,

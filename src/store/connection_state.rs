@@ -16,7 +16,7 @@ use super::error::refuses_evalsha;
 use super::script::Invocation;
 
 /// Where a supervisor is with its connection.
-pub(super) enum Link {
+pub(super) enum ConnectionState {
     /// The store has not been used yet.
     Unused,
     /// Until the next attempt.
@@ -35,8 +35,8 @@ pub(super) struct Opening {
     fixed: bool,
 }
 
-/// What happens on the link.
-pub(super) enum LinkEvent {
+/// What happens on the connection.
+pub(super) enum ConnectionEvent {
     PauseOver,
     Opened(Result<Connection, Unopened>),
     /// The attempt to connect has had its time, which was this.
@@ -66,17 +66,17 @@ pub(super) struct Open {
     by_text_only: Arc<AtomicBool>,
 }
 
-impl Link {
+impl ConnectionState {
     /// The next thing that happens. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> LinkEvent {
+    pub async fn next(&mut self) -> ConnectionEvent {
         match self {
-            Link::Unused => pending().await,
-            Link::Pausing(until) => {
+            ConnectionState::Unused => pending().await,
+            ConnectionState::Pausing(until) => {
                 sleep_until(*until).await;
-                LinkEvent::PauseOver
+                ConnectionEvent::PauseOver
             }
-            Link::Opening(opening) => opening.next().await,
-            Link::Open(open) => open.next().await,
+            ConnectionState::Opening(opening) => opening.next().await,
+            ConnectionState::Open(open) => open.next().await,
         }
     }
 }
@@ -101,10 +101,10 @@ impl Opening {
         }
     }
 
-    async fn next(&mut self) -> LinkEvent {
+    async fn next(&mut self) -> ConnectionEvent {
         match timeout_at(self.until, &mut self.attempt).await {
-            Ok(opened) => LinkEvent::Opened(opened),
-            Err(_) => LinkEvent::CutShort(self.allowed),
+            Ok(opened) => ConnectionEvent::Opened(opened),
+            Err(_) => ConnectionEvent::CutShort(self.allowed),
         }
     }
 }
@@ -120,13 +120,13 @@ impl Open {
         }
     }
 
-    async fn next(&mut self) -> LinkEvent {
+    async fn next(&mut self) -> ConnectionEvent {
         tokio::select! {
             // An answer that came before the connection closed still counts.
             biased;
-            Some(done) = self.sent.next(), if !self.sent.is_empty() => LinkEvent::Done(done),
-            Some(push) = self.connection.pushes.recv() => LinkEvent::Pushed(push),
-            _ = &mut self.connection.driver => LinkEvent::Closed,
+            Some(done) = self.sent.next(), if !self.sent.is_empty() => ConnectionEvent::Done(done),
+            Some(push) = self.connection.pushes.recv() => ConnectionEvent::Pushed(push),
+            _ = &mut self.connection.driver => ConnectionEvent::Closed,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::farewell::Step;
+use super::pending_release::Step;
 use super::state::State;
 use super::timer::Timer;
 use super::{Command, Election, Nonce, Output, Request, Time};
@@ -72,39 +72,39 @@ impl Election {
     }
 
     fn send_farewells(&mut self, now: Time) {
-        for i in 0..self.farewells.len() {
-            let farewell = &mut self.farewells[i];
-            if farewell.due_at().is_none_or(|at| at > now) {
+        for i in 0..self.pending_releases.len() {
+            let pending_release = &mut self.pending_releases[i];
+            if pending_release.due_at().is_none_or(|at| at > now) {
                 continue;
             }
-            if farewell.until(self.config.ttl) <= now {
-                farewell.step = Step::Done;
+            if pending_release.until(self.config.ttl) <= now {
+                pending_release.step = Step::Done;
                 continue;
             }
             let nonce = Nonce::new(self.random.next_u64());
-            let command = match (farewell.over.take(), farewell.term) {
+            let command = match (pending_release.over.take(), pending_release.term) {
                 (Some(over), Some((token, valid_until))) if now < valid_until => Command::Renew {
-                    identity: farewell.identity,
+                    identity: pending_release.identity,
                     token,
                     ttl: self.config.ttl,
                     over: Some(over),
                     nonce,
                 },
                 (Some(_), _) => {
-                    farewell.step = Step::Done;
+                    pending_release.step = Step::Done;
                     continue;
                 }
                 (None, _) => Command::Release {
-                    identity: farewell.identity,
-                    listeners: farewell.listeners,
+                    identity: pending_release.identity,
+                    listeners: pending_release.listeners,
                     nonce,
                 },
             };
             let id = self.send(now, self.config.command_bound(), command);
-            self.farewells[i].step = Step::Sent(id);
+            self.pending_releases[i].step = Step::Sent(id);
         }
-        self.farewells
-            .retain(|farewell| farewell.step != Step::Done);
+        self.pending_releases
+            .retain(|pending_release| pending_release.step != Step::Done);
     }
 
     fn send(&mut self, now: Time, bound: Duration, command: Command) -> u64 {
@@ -130,14 +130,14 @@ impl Election {
             .open_acquires
             .iter()
             .any(|(_, identity)| Some(*identity) != standing);
-        if self.ending && self.farewells.is_empty() && !strays {
+        if self.ending && self.pending_releases.is_empty() && !strays {
             self.ending = false;
             self.leaving.clear();
             self.outputs.push_back(Output::Ended);
         }
     }
 
-    /// Whoever resigned waits no longer than it may matter; the farewells go on.
+    /// Whoever resigned waits no longer than it may matter; the pending_releases go on.
     fn answer_resigns(&mut self, now: Time) {
         while self.leaving.front().is_some_and(|until| *until <= now) {
             self.leaving.pop_front();

@@ -7,7 +7,7 @@ use super::{Identity, Time, Token, Version};
 /// It outlives the standing or the term that the identity served: a grant whose reply was lost must
 /// not keep the place, and a new standing need not wait for the old one's release.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Farewell {
+pub(super) struct PendingRelease {
     pub identity: Identity,
     /// The token of the term, where there was one, and until when that term may still be written
     /// again in order to be released. `None` once a release may have taken effect.
@@ -31,7 +31,7 @@ pub(super) enum Step {
     Done,
 }
 
-impl Farewell {
+impl PendingRelease {
     /// Given up then: by that time the others' watch has ripened.
     pub fn until(&self, ttl: Duration) -> Time {
         self.window_end + ttl
