@@ -75,18 +75,36 @@ fn of_cron(env: &Env, job: Value) -> Result<i64> {
     }
     // Of a job for 02:30 cron tells both of that night, to one that looks between the two.
     match told.get() {
-        Some((_, date)) if was_set_back(env, date)? => not_repeated(at, next),
-        _ => Ok(at),
+        Some((_, date)) => match set_back_at(env, date, at)? {
+            Some(set_back_at) => not_repeated(at, set_back_at, next),
+            None => Ok(at),
+        },
+        None => Ok(at),
     }
 }
 
-/// Whether clocks were set back in the hours before a date of luxon's.
-fn was_set_back(env: &Env, date: Value) -> js::Result<bool> {
-    let mut hours = js::object(env)?;
-    js::set(&mut hours, "hours", Some(3))?;
-    let before = js::invoke(env, date, "minus", &[js::value(&hours)])?;
-    let offset = |of| js::read::<f64>(js::get(env, of, "offset")?);
-    Ok(offset(date)? < offset(before)?)
+/// When clocks were set back in the hours before a date of luxon's, which is `at`.
+fn set_back_at(env: &Env, date: Value, at: i64) -> js::Result<Option<i64>> {
+    let offset = |earlier: i64| {
+        let mut seconds = js::object(env)?;
+        js::set(&mut seconds, "seconds", Some(earlier as f64))?;
+        let then = js::invoke(env, date, "minus", &[js::value(&seconds)])?;
+        js::read::<f64>(js::get(env, then, "offset")?)
+    };
+    let now = offset(0)?;
+    // In seconds before the date: when they were not set yet, and when they were.
+    let (mut not_yet, mut set) = (3 * 3_600, 0);
+    if offset(not_yet)? <= now {
+        return Ok(None);
+    }
+    while not_yet - set > 1 {
+        let middle = (not_yet + set) / 2;
+        match offset(middle)? > now {
+            true => not_yet = middle,
+            false => set = middle,
+        }
+    }
+    Ok(Some(at - set * 1_000))
 }
 
 /// As `CronTime` itself works out the next time.
@@ -107,7 +125,8 @@ fn of_croner(env: &Env, job: Value) -> Result<i64> {
     let options = js::get(env, job, "options")?;
     if let Kind::Object(_) = js::kind(options)?
         && let Kind::Number(interval) = js::kind(js::get(env, options, "interval")?)?
-        && interval > 1.0
+        // Only below 1 is it none to croner.
+        && interval >= 1.0
     {
         let why = "a Cron with an interval, which every server counts from its own last run";
         return Err(refuse(why));
