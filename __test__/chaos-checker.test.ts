@@ -253,6 +253,20 @@ test('a release that met a trouble is none that could be waited for', () => {
   ])
 })
 
+test('a release just after a loss of the record finds none that could be taken at once', () => {
+  const flushed = (at: number) => [
+    ...without((line) => ('id' in line && line.id === 3) || of('A', 400)(line)),
+    {at, type: 'fault', id: 9, kind: 'flush', scope: [], lasts: 0} satisfies Line,
+    {at: at + 1, type: 'over', id: 9} satisfies Line,
+    ...term('A', 400, 10_900, 11_990),
+  ]
+  // C was told to exit at 9001, and renews every 333 ms.
+  expect(broken(flushed(8800))).toEqual([])
+  expect(broken(flushed(8000))).toEqual([
+    expect.stringMatching(/^every vacancy is filled in time: .* the limit is 750 ms$/),
+  ])
+})
+
 test('a server whose loop was blocked may have been primary before it could say so', () => {
   const late = goodRecord().filter((line) => !(of('B', 200)(line) && line.at < 4900))
   const elected: Line = {
