@@ -82,7 +82,7 @@ test.each<[string, Line[], string]>([
     "a lost lease stays lost, also on waking: at 7.003 s isHeld of B (token 200) was true as it was told 'expired'",
   ],
   [
-    'a crash that is made good too late',
+    'a crashed primary that is replaced too late',
     without((line) => of('B', 200)(line) && line.at < 4600).concat(...term('B', 200, 4600, 4600)),
     'every vacancy is filled in time: from 3.005 s to 4.595 s nobody was primary, though B stood and Redis was well from 3.005 s on for 1590 ms; the limit is 1290 ms',
   ],
