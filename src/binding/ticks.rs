@@ -18,13 +18,15 @@ pub fn last_occurrence(at: f64, next: Next) -> napi::Result<Option<f64>> {
     Ok(found.map(|at| at as f64))
 }
 
-/// This occurrence of a schedule, or the one before it where it does not follow from that.
+/// This occurrence of a schedule, after clocks were set back; or the last one before that, where it does not
+/// follow from those.
 #[napi(
     catch_unwind,
-    ts_args_type = "found: number, next: (after: number) => number | null"
+    ts_args_type = "found: number, setBackAt: number, next: (after: number) => number | null"
 )]
-pub fn not_repeated(found: f64, next: Next) -> napi::Result<f64> {
-    Ok(scoped::not_repeated(found as i64, asking(&next))? as f64)
+pub fn not_repeated(found: f64, set_back_at: f64, next: Next) -> napi::Result<f64> {
+    let first = scoped::not_repeated(found as i64, set_back_at as i64, asking(&next))?;
+    Ok(first as f64)
 }
 
 fn asking(next: &Next) -> impl FnMut(i64) -> napi::Result<Option<i64>> {

@@ -160,8 +160,11 @@ export declare function missRun(run: number): void
 /** To be filled with `appendToCommand`. */
 export declare function newCommand(): ExternalObject<unknown>
 
-/** This occurrence of a schedule, or the one before it where it does not follow from that. */
-export declare function notRepeated(found: number, next: (after: number) => number | null): number
+/**
+ * This occurrence of a schedule, after clocks were set back; or the last one before that, where it does not
+ * follow from those.
+ */
+export declare function notRepeated(found: number, setBackAt: number, next: (after: number) => number | null): number
 
 /** Removes a listener; one that is gone already is left alone. */
 export declare function offPrimaryChange(listener: number): void

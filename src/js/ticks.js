@@ -68,16 +68,27 @@ function ofCron(job) {
   const at = found(addon.lastOccurrence(firedAt, next))
   if (told?.ms !== at) next(at - 1)
   // Of a job for 02:30 cron tells both of that night, to one that looks between the two.
-  return told && wasSetBack(told.date) ? addon.notRepeated(at, next) : at
+  const setBack = told ? setBackAt(told.date, at) : undefined
+  return setBack === undefined ? at : addon.notRepeated(at, setBack, next)
 }
 
 /**
- * Whether clocks were set back in the hours before a date of luxon's.
+ * When clocks were set back in the hours before a date of luxon's, which is `at`.
  *
  * @param {any} date
+ * @param {number} at
  */
-function wasSetBack(date) {
-  return date.offset < date.minus({hours: 3}).offset
+function setBackAt(date, at) {
+  // In seconds before the date: when they were not set yet, and when they were.
+  let [notYet, set] = [3 * 3_600, 0]
+  const wasLater = (/** @type {number} */ seconds) => date.minus({seconds}).offset > date.offset
+  if (!wasLater(notYet)) return undefined
+  while (notYet - set > 1) {
+    const middle = Math.trunc((notYet + set) / 2)
+    if (wasLater(middle)) notYet = middle
+    else set = middle
+  }
+  return at - set * 1_000
 }
 
 /**
@@ -98,7 +109,8 @@ function zoneOf({utcOffset, timeZone}) {
  * @param {any} job
  */
 function ofCroner(job) {
-  if (job.options?.interval > 1) {
+  // Only below 1 is it none to croner.
+  if (job.options?.interval >= 1) {
     throw refuse('a Cron with an interval, which every server counts from its own last run')
   }
   const fired = job.currentRun()
