@@ -26,7 +26,14 @@ pub(super) fn invocation(keys: &ScopedKeys, command: &ScopedCommand) -> Invocati
             tick,
         } => {
             let memory = tick.map(|tick| millis(&tick.memory));
-            let arguments = [Some(identity.to_string()), Some(millis(ttl)), memory];
+            let latest = tick.and_then(|tick| tick.latest);
+            let latest = latest.map(|latest| latest.to_string());
+            let arguments = [
+                Some(identity.to_string()),
+                Some(millis(ttl)),
+                memory,
+                latest,
+            ];
             Invocation::new(&ACQUIRE, with_tick(tick), arguments.into_iter().flatten())
         }
         ScopedCommand::Begin { identity, token } => {
@@ -95,7 +102,11 @@ pub(super) fn decode_outcome(
                     let millis = millis.parse().map_err(|_| unknown())?;
                     Ok(ScopedOutcome::Held(Duration::from_millis(millis)))
                 }
-                ["pending"] => Ok(ScopedOutcome::Pending),
+                ["pending"] => Ok(ScopedOutcome::Pending(None)),
+                ["pending", latest] => {
+                    let latest = latest.parse().map_err(|_| unknown())?;
+                    Ok(ScopedOutcome::Pending(Some(latest)))
+                }
                 ["ran"] => Ok(ScopedOutcome::Ran),
                 ["denied", why] => Err(Failure::Denied { cause: why.into() }),
                 _ => Err(unknown()),
