@@ -135,6 +135,12 @@ pub(super) fn no_connection(bound: Duration, address: &str) -> Arc<str> {
     format!("no connection within {} ms ({address})", bound.as_millis()).into()
 }
 
+/// It waited behind others, and never left.
+pub(super) fn not_sent(bound: Duration, address: &str) -> Arc<str> {
+    let bound = bound.as_millis();
+    format!("not sent within {bound} ms: the server is behind ({address})").into()
+}
+
 /// Redis 6.2 puts an error inside a script into a sentence of its own, with a dash before the code.
 pub(super) fn has_code(words: &str, code: &str) -> bool {
     words.split([' ', '-', ':']).any(|word| word == code)

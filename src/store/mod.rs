@@ -1,19 +1,24 @@
 //! Asks Redis: the record's four operations, and the messages of its changes channel.
 
+mod ask;
 mod backoff;
 mod commands;
 mod connection;
+mod engine;
 mod error;
 mod exchange;
 mod fence;
 mod hello;
 mod keys;
-mod link;
+mod line;
 mod memory;
+mod opening;
 mod outgoing;
+mod pace;
 mod patience;
 mod redis_source;
 mod redis_store;
+mod replies;
 mod reply;
 mod scoped;
 mod script;
@@ -21,8 +26,8 @@ mod slots;
 mod socket;
 mod source;
 mod subscriptions;
-mod supervisor;
 mod trouble;
+mod wire;
 mod words;
 
 use std::fmt;
