@@ -141,6 +141,6 @@ fn a_pair_of_commands_and_a_run_ask_for_little_memory() {
         )
     });
     println!("mallocs: {commands:.1} for two commands, {a_run:.1} for a run");
-    assert!(commands < 200.0, "{commands}");
-    assert!(a_run < 200.0, "{a_run}");
+    assert!(commands < 8.0, "{commands}");
+    assert!(a_run < 26.0, "{a_run}");
 }

@@ -111,7 +111,7 @@ mod tests {
         };
         let bound = Duration::from_millis(millis);
         Ask {
-            invocation: scoped::invocation(&ScopedKeys::new(place, "mail"), &command),
+            invocation: scoped::invocation(ScopedKeys::new(place, "mail"), &command),
             ttl,
             bound,
             asked_at: start,

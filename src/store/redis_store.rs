@@ -147,7 +147,7 @@ impl ScopedStore for RedisStore {
             | ScopedCommand::Withdraw { .. } => None,
         };
         let keys = ScopedKeys::new(self.place(), resource);
-        let invocation = scoped::invocation(&keys, &request.command);
+        let invocation = scoped::invocation(keys, &request.command);
         let (sender, answered) = oneshot::channel();
         let command = request.command.clone();
         let asker = Asker::Run { command, sender };
@@ -156,8 +156,8 @@ impl ScopedStore for RedisStore {
 
     fn subscribe_releases(&self, resource: &str) -> mpsc::UnboundedReceiver<Duration> {
         let (sender, releases) = mpsc::unbounded_channel();
-        let channel = ScopedKeys::new(self.place(), resource).releases;
-        self.listen(channel, Receiver::Releases(sender));
+        let channel = ScopedKeys::new(self.place(), resource).releases();
+        self.listen(channel.to_string().into(), Receiver::Releases(sender));
         releases
     }
 }

@@ -11,11 +11,11 @@ use super::script::{Invocation, Script};
 use crate::election::scoped::{ScopedCommand, ScopedOutcome, Tick};
 use crate::election::{Failure, Identity, Token};
 
-pub(super) fn invocation(keys: &ScopedKeys, command: &ScopedCommand) -> Invocation {
-    let lease = |script| Invocation::new(script, &keys.lease, None);
-    let with_tick = |script, tick: &Option<Tick>| {
-        let tick = tick.map(|tick| keys.tick(tick.name));
-        Invocation::new(script, &keys.lease, tick.as_deref())
+pub(super) fn invocation(keys: ScopedKeys, command: &ScopedCommand) -> Invocation {
+    let lease = |script| Invocation::new(script, keys.lease());
+    let with_tick = |script, tick: &Option<Tick>| match tick {
+        Some(tick) => Invocation::with_two_keys(script, keys.lease(), keys.tick(tick.name)),
+        None => lease(script),
     };
     match command {
         ScopedCommand::Acquire {
@@ -48,10 +48,10 @@ pub(super) fn invocation(keys: &ScopedKeys, command: &ScopedCommand) -> Invocati
         } => lease(&RELEASE)
             .with(Mine(*token, *identity))
             .with(min_hold.as_micros())
-            .with(&keys.releases),
+            .with(keys.releases()),
         ScopedCommand::Withdraw { identity, tick } => with_tick(&WITHDRAW, tick)
             .with(identity)
-            .with(&keys.releases),
+            .with(keys.releases()),
     }
 }
 

@@ -62,18 +62,23 @@ impl Script {
 }
 
 impl Invocation {
-    pub fn new(script: &'static Script, key: &str, second: Option<&str>) -> Self {
+    pub fn new(script: &'static Script, key: impl Display) -> Self {
+        Invocation::begin(script, 1, key)
+    }
+
+    pub fn with_two_keys(script: &'static Script, key: impl Display, second: impl Display) -> Self {
+        Invocation::begin(script, 2, key).with(second)
+    }
+
+    fn begin(script: &'static Script, keys: u8, first: impl Display) -> Self {
         let mut invocation = Invocation {
             script,
             arguments: 0,
             written: Vec::with_capacity(USUAL_LENGTH),
             key: 0..0,
         };
-        invocation.put(1 + usize::from(second.is_some()));
-        invocation.key = invocation.put(key);
-        if let Some(second) = second {
-            invocation.put(second);
-        }
+        invocation.put(keys);
+        invocation.key = invocation.put(first);
         invocation
     }
 
@@ -99,7 +104,7 @@ impl Invocation {
 
     /// What an election asks about its record.
     pub fn of_election(target: &Target, keys: &Keys, command: &Command) -> Self {
-        let begin = |script| Invocation::new(script, &keys.record, None).with(&keys.changes);
+        let begin = |script| Invocation::new(script, &keys.record).with(&keys.changes);
         match command {
             Command::Acquire {
                 identity,
@@ -222,7 +227,7 @@ mod tests {
     #[test]
     fn a_call_is_written_as_the_protocol_wants_it() {
         static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new("return 1"));
-        let invocation = Invocation::new(&SCRIPT, "lease:{mail}", Some("tick"))
+        let invocation = Invocation::with_two_keys(&SCRIPT, "lease:{mail}", "tick")
             .with(format_args!("{} {}", 7, "x"))
             .with(OrEmpty(None::<u64>));
         assert_eq!(invocation.key(), b"lease:{mail}");
