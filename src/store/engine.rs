@@ -192,12 +192,12 @@ impl Engine {
     }
 
     fn next_due(&self) -> Option<Instant> {
-        let doubt = match &self.link {
-            Link::Open(wire) => wire.doubt().map(|doubt| doubt.at),
+        let on_wire = match &self.link {
+            Link::Open(wire) => wire.next_due(),
             _ => None,
         };
-        let deadlines = self.asks().map(|ask| ask.deadline);
-        let due = deadlines.chain(self.rest_at).chain(doubt).min();
+        let due = [on_wire, self.line.next_due(), self.rest_at];
+        let due = due.into_iter().flatten().min();
         // Those that end one after the other are looked for together.
         due.map(|due| due.max(Instant::now() + LEAST_PAUSE))
     }
@@ -236,12 +236,12 @@ impl Engine {
                 }
                 break;
             };
-            wire.ask(ask, now);
+            send_in_time(wire, ask, now, &self.source);
         }
         while wire.admits_new(now)
             && let Some(ask) = self.line.pop_new()
         {
-            wire.ask(ask, now);
+            send_in_time(wire, ask, now, &self.source);
         }
     }
 
@@ -446,12 +446,10 @@ impl Engine {
             }
         }
         let is_open = matches!(self.link, Link::Open(_));
-        for ask in self.line.take_late(now) {
+        while let Some(ask) = self.line.pop_late(now) {
             let failure = match self.trouble().cause() {
                 Some(cause) => Failure::Unknown { cause },
-                None if is_open => Failure::Refused {
-                    cause: not_sent(ask.bound, &address),
-                },
+                None if is_open => not_sent(ask.bound, &address),
                 None => Failure::Unknown {
                     cause: no_connection(ask.bound, &address),
                 },
@@ -542,6 +540,16 @@ impl Engine {
         for ask in self.line.take_all() {
             ask.fail(failure.clone());
         }
+    }
+}
+
+/// Sends it, unless nobody waits for it any more by now.
+fn send_in_time(wire: &mut Wire, ask: Ask, now: Instant, source: &RedisSource) {
+    if ask.deadline <= now {
+        let failure = not_sent(ask.bound, &source.address());
+        ask.fail(failure);
+    } else {
+        wire.ask(ask, now);
     }
 }
 

@@ -136,9 +136,11 @@ pub(super) fn no_connection(bound: Duration, address: &str) -> Arc<str> {
 }
 
 /// It waited behind others, and never left.
-pub(super) fn not_sent(bound: Duration, address: &str) -> Arc<str> {
+pub(super) fn not_sent(bound: Duration, address: &str) -> Failure {
     let bound = bound.as_millis();
-    format!("not sent within {bound} ms: the server is behind ({address})").into()
+    Failure::Refused {
+        cause: format!("not sent within {bound} ms: the server is behind ({address})").into(),
+    }
 }
 
 /// Redis 6.2 puts an error inside a script into a sentence of its own, with a dash before the code.

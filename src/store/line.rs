@@ -49,19 +49,24 @@ impl Line {
         Some(ask)
     }
 
-    /// Those whose time is over.
-    pub fn take_late(&mut self, now: Instant) -> Vec<Ask> {
-        if self.iter().all(|ask| ask.deadline > now) {
-            return Vec::new();
+    /// Those whose time is over, as far as nobody with more time stands before them: they are never
+    /// sent, and whoever waits for them knows the time too. To look at all again and again would take
+    /// the time that a crowd does not have.
+    pub fn pop_late(&mut self, now: Instant) -> Option<Ask> {
+        let is_late = |ask: Option<&Ask>| ask.is_some_and(|ask| ask.deadline <= now);
+        if is_late(self.held.front()) {
+            self.pop_held()
+        } else if is_late(self.new.front()) {
+            self.pop_new()
+        } else {
+            None
         }
-        let mut late = Vec::new();
-        for ask in self.take_all() {
-            match ask.deadline <= now {
-                true => late.push(ask),
-                false => self.push(ask),
-            }
-        }
-        late
+    }
+
+    /// When [`Line::pop_late`] is to be asked next.
+    pub fn next_due(&self) -> Option<Instant> {
+        let fronts = [self.held.front(), self.new.front()];
+        fronts.into_iter().flatten().map(|ask| ask.deadline).min()
     }
 
     pub fn take_all(&mut self) -> impl Iterator<Item = Ask> + use<> {
@@ -156,19 +161,25 @@ mod tests {
     }
 
     #[test]
-    fn those_whose_time_is_over_are_taken_and_the_others_keep_their_order() {
+    fn those_whose_time_is_over_are_taken_from_the_front() {
         let start = Instant::now();
         let mut line = Line::default();
         for (number, new, millis) in [
-            (1, true, 100),
-            (2, true, 10),
-            (3, false, 10),
-            (1, false, 100),
+            (1, true, 10),
+            (2, true, 100),
+            (3, false, 20),
+            (2, false, 100),
         ] {
             line.push(ask(start, number, new, millis));
         }
-        let late = line.take_late(start + Duration::from_millis(10));
-        assert_eq!(late.len(), 2);
-        assert_eq!(emptied(line), [1, -1]);
+        let after = |millis| start + Duration::from_millis(millis);
+        assert_eq!(line.next_due(), Some(after(10)));
+        assert!(line.pop_late(after(9)).is_none());
+        let mut late = || line.pop_late(after(20)).and_then(|ask| ask.identity());
+        assert_eq!(late(), Some(Identity::new(3)));
+        assert_eq!(late(), Some(Identity::new(1)));
+        assert_eq!(late(), None);
+        assert_eq!(line.next_due(), Some(after(100)));
+        assert_eq!(emptied(line), [2, -2]);
     }
 }

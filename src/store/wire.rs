@@ -306,6 +306,12 @@ impl Wire {
         self.doubtful
     }
 
+    /// When somebody's time is over, or that of the connection.
+    pub fn next_due(&self) -> Option<Instant> {
+        let deadlines = self.asks().map(|ask| ask.deadline);
+        deadlines.chain(self.doubtful.map(|doubt| doubt.at)).min()
+    }
+
     /// What is on its way and waited for.
     pub fn asks(&self) -> impl Iterator<Item = &Ask> {
         self.sent.iter().filter_map(|sent| match &sent.what {
