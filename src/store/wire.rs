@@ -108,14 +108,15 @@ impl Wire {
     pub async fn next(&mut self) -> Said {
         loop {
             tokio::select! {
+                // However much is said, what waits goes out.
                 biased;
-                Some(said) = self.replies.next() => return said,
                 taken = self.writing.write(self.outgoing.next()),
                     if self.writable && !self.outgoing.is_empty() => match taken {
                         Ok(bytes) if bytes > 0 => self.outgoing.take(bytes),
                         // What was answered before is still to be read.
                         _ => self.writable = false,
                     },
+                Some(said) = self.replies.next() => return said,
             }
         }
     }
