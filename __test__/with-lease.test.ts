@@ -419,7 +419,7 @@ test('messages of releases that never were make a waiter ask now and then, no mo
   const holding = run(() => done.opened)
   await until('it is held', () => redis.client.exists(key))
   const waiting = run(() => 'served', {wait: LONG})
-  const channel = `${key}:released`
+  const channel = `${key}:released:0`
   const listening = async () => ((await redis.client.pubsub('NUMSUB', channel)) as unknown[])[1]
   await until('it waits', listening)
   const asked = async () => {
