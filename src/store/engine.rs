@@ -38,7 +38,7 @@ pub(super) enum Order {
 }
 
 /// Where the engine is with its connection.
-enum Link {
+enum ConnectionState {
     /// Nobody needs one.
     Unused,
     /// Until the next attempt.
@@ -47,24 +47,24 @@ enum Link {
     Open(Box<Wire>),
 }
 
-/// What happens on the link.
-enum LinkEvent {
+/// What happens on the connection.
+enum ConnectionEvent {
     PauseOver,
     Opened(Result<Result<Connection, Unopened>, CutShort>),
     Said(Said),
 }
 
-impl Link {
+impl ConnectionState {
     /// The next thing that happens. Dropping the future loses nothing.
-    async fn next(&mut self) -> LinkEvent {
+    async fn next(&mut self) -> ConnectionEvent {
         match self {
-            Link::Unused => pending().await,
-            Link::Pausing(until) => {
+            ConnectionState::Unused => pending().await,
+            ConnectionState::Pausing(until) => {
                 sleep_until(*until).await;
-                LinkEvent::PauseOver
+                ConnectionEvent::PauseOver
             }
-            Link::Opening(opening) => LinkEvent::Opened(opening.next().await),
-            Link::Open(wire) => LinkEvent::Said(wire.next().await),
+            ConnectionState::Opening(opening) => ConnectionEvent::Opened(opening.next().await),
+            ConnectionState::Open(wire) => ConnectionEvent::Said(wire.next().await),
         }
     }
 }
@@ -79,7 +79,7 @@ pub(super) struct Engine {
     orders: mpsc::UnboundedReceiver<Order>,
     /// The store is gone.
     closed: bool,
-    link: Link,
+    state: ConnectionState,
     /// What was not sent.
     line: Line,
     /// No ask comes to its deadline before this, and the connection is not at rest before.
@@ -109,7 +109,7 @@ impl Engine {
             trouble,
             orders,
             closed: false,
-            link: Link::Unused,
+            state: ConnectionState::Unused,
             line: Line::default(),
             due: None,
             rest_at: None,
@@ -163,7 +163,7 @@ impl Engine {
             tokio::select! {
                 order = self.orders.recv(), if !self.closed => self.handle_orders(order),
                 channel = self.subscriptions.departed() => self.subscriptions.prune(&channel),
-                event = self.link.next() => self.handle_event(event),
+                event = self.state.next() => self.handle_event(event),
                 () = &mut alarm, if set_at.is_some() => {
                     // After a stall an answer may be here that nobody has looked at yet.
                     yield_now().await;
@@ -183,8 +183,8 @@ impl Engine {
 
     /// All that wait for an answer.
     fn asks(&self) -> impl Iterator<Item = &Ask> {
-        let wire = match &self.link {
-            Link::Open(wire) => Some(wire),
+        let wire = match &self.state {
+            ConnectionState::Open(wire) => Some(wire),
             _ => None,
         };
         let sent = wire.into_iter().flat_map(|wire| wire.asks());
@@ -192,8 +192,8 @@ impl Engine {
     }
 
     fn next_due(&self) -> Option<Instant> {
-        let on_wire = match &self.link {
-            Link::Open(wire) => wire.next_due(),
+        let on_wire = match &self.state {
+            ConnectionState::Open(wire) => wire.next_due(),
             _ => None,
         };
         let due = [on_wire, self.line.next_due(), self.rest_at];
@@ -208,7 +208,7 @@ impl Engine {
 
     /// Sends what waits, as far as the server keeps up.
     fn send(&mut self) {
-        let Link::Open(wire) = &mut self.link else {
+        let ConnectionState::Open(wire) = &mut self.state else {
             return;
         };
         let now = Instant::now();
@@ -255,14 +255,14 @@ impl Engine {
     }
 
     fn handle_order(&mut self, order: Order) {
-        if matches!(self.link, Link::Unused) {
+        if matches!(self.state, ConnectionState::Unused) {
             self.pause();
         }
         match order {
             Order::Subscribe { channel, receiver } => self.subscriptions.add(channel, receiver),
-            Order::Ask(ask) => match (&self.link, &self.refusal) {
+            Order::Ask(ask) => match (&self.state, &self.refusal) {
                 // The server has just answered: no use to let the caller wait.
-                (Link::Pausing(_), Some(failure)) => ask.fail(failure.clone()),
+                (ConnectionState::Pausing(_), Some(failure)) => ask.fail(failure.clone()),
                 _ => self.add(ask),
             },
         }
@@ -270,41 +270,41 @@ impl Engine {
 
     fn add(&mut self, ask: Ask) {
         let timeout = self.source.connect_timeout;
-        match &mut self.link {
-            Link::Open(_) => self.used = true,
-            Link::Opening(opening) => {
+        match &mut self.state {
+            ConnectionState::Open(_) => self.used = true,
+            ConnectionState::Opening(opening) => {
                 opening.hurry(connect_bound([ask.ttl].into_iter(), None, timeout));
             }
-            Link::Pausing(until) => {
+            ConnectionState::Pausing(until) => {
                 let pause = self.backoff.jittered(longest_pause([ask.ttl].into_iter()));
                 *until = (*until).min(Instant::now() + pause);
             }
-            Link::Unused => {}
+            ConnectionState::Unused => {}
         }
         self.ring_at(ask.deadline);
         self.line.push(ask);
     }
 
-    fn handle_event(&mut self, event: LinkEvent) {
+    fn handle_event(&mut self, event: ConnectionEvent) {
         match event {
-            LinkEvent::PauseOver => self.open(),
-            LinkEvent::Opened(Ok(Ok(connection))) => self.handle_opened(connection),
-            LinkEvent::Opened(Ok(Err(Unopened::Failed(failure)))) => {
+            ConnectionEvent::PauseOver => self.open(),
+            ConnectionEvent::Opened(Ok(Ok(connection))) => self.handle_opened(connection),
+            ConnectionEvent::Opened(Ok(Err(Unopened::Failed(failure)))) => {
                 let failure = told(failure, &self.source);
                 self.trouble().note(Instant::now(), &failure);
                 self.cut = None;
                 self.fail_to_open(failure);
             }
-            LinkEvent::Opened(Ok(Err(Unopened::BrokenOff(failure)))) => {
+            ConnectionEvent::Opened(Ok(Err(Unopened::BrokenOff(failure)))) => {
                 self.cut = None;
                 self.break_off(failure);
             }
-            LinkEvent::Opened(Err(CutShort(allowed))) => {
+            ConnectionEvent::Opened(Err(CutShort(allowed))) => {
                 self.cut = Some(allowed);
                 let cause = no_connection(allowed, &self.source.address());
                 self.break_off(Failure::Unknown { cause });
             }
-            LinkEvent::Said(said) => {
+            ConnectionEvent::Said(said) => {
                 self.hear(said, Instant::now());
                 self.hear_all();
             }
@@ -342,7 +342,7 @@ impl Engine {
         match connection.into_socket() {
             Some(socket) => {
                 self.subscriptions.begin();
-                self.link = Link::Open(Box::new(Wire::new(socket, pushing)));
+                self.state = ConnectionState::Open(Box::new(Wire::new(socket, pushing)));
             }
             None => self.lose(unknown("connection closed")),
         }
@@ -351,7 +351,7 @@ impl Engine {
     /// Hears what is already here, without waiting.
     fn hear_all(&mut self) {
         let now = Instant::now();
-        while let Link::Open(wire) = &mut self.link
+        while let ConnectionState::Open(wire) = &mut self.state
             && let Some(said) = wire.ready()
         {
             self.hear(said, now);
@@ -359,7 +359,7 @@ impl Engine {
     }
 
     fn hear(&mut self, said: Said, now: Instant) {
-        let Link::Open(wire) = &mut self.link else {
+        let ConnectionState::Open(wire) = &mut self.state else {
             return;
         };
         match wire.hear(said, now) {
@@ -416,7 +416,7 @@ impl Engine {
             return self.lose(verdict.failure);
         }
         if channels.len() > 1
-            && let Link::Open(wire) = &mut self.link
+            && let ConnectionState::Open(wire) = &mut self.state
         {
             // It may be about one of them.
             for channel in channels {
@@ -435,7 +435,7 @@ impl Engine {
     fn expire(&mut self) {
         let now = Instant::now();
         let address = self.source.address();
-        if let Link::Open(wire) = &mut self.link {
+        if let ConnectionState::Open(wire) = &mut self.state {
             for ask in wire.take_late(now) {
                 let cause = no_answer(ask.bound, &address).into();
                 ask.fail(Failure::Unknown { cause });
@@ -445,7 +445,7 @@ impl Engine {
                 self.lose(Failure::Unknown { cause });
             }
         }
-        let is_open = matches!(self.link, Link::Open(_));
+        let is_open = matches!(self.state, ConnectionState::Open(_));
         while let Some(ask) = self.line.pop_late(now) {
             let failure = match self.trouble().cause() {
                 Some(cause) => Failure::Unknown { cause },
@@ -465,12 +465,14 @@ impl Engine {
             return;
         }
         let needed = self.asks().next().is_some() || !self.subscriptions.is_empty();
-        self.rest_at = match &self.link {
-            Link::Open(_) if needed || std::mem::take(&mut self.used) => Some(now + REST),
-            Link::Open(_) => {
+        self.rest_at = match &self.state {
+            ConnectionState::Open(_) if needed || std::mem::take(&mut self.used) => {
+                Some(now + REST)
+            }
+            ConnectionState::Open(_) => {
                 tracing::debug!(redis = %self.source, "at rest: disconnected");
                 self.subscriptions.disconnect();
-                self.link = Link::Unused;
+                self.state = ConnectionState::Unused;
                 None
             }
             _ => None,
@@ -485,7 +487,9 @@ impl Engine {
         let longest_pause = longest_pause(self.asks().map(|ask| ask.ttl));
         self.trouble().note(Instant::now(), &failure);
         self.subscriptions.disconnect();
-        if let Link::Open(wire) = std::mem::replace(&mut self.link, Link::Unused) {
+        if let ConnectionState::Open(wire) =
+            std::mem::replace(&mut self.state, ConnectionState::Unused)
+        {
             if wire.since.elapsed() > longest_pause {
                 self.backoff.reset();
             }
@@ -501,7 +505,7 @@ impl Engine {
         // Between two runs nobody needs a connection; the next order opens one.
         if self.line.is_empty() && self.subscriptions.is_empty() {
             self.refusal = None;
-            self.link = Link::Unused;
+            self.state = ConnectionState::Unused;
             return;
         }
         self.refusal = Some(failure).filter(is_answer);
@@ -512,7 +516,7 @@ impl Engine {
         let pause = self.backoff.next_pause(self.longest_pause());
         match pause.is_zero() {
             true => self.open(),
-            false => self.link = Link::Pausing(Instant::now() + pause),
+            false => self.state = ConnectionState::Pausing(Instant::now() + pause),
         }
     }
 
@@ -520,7 +524,7 @@ impl Engine {
         let timeout = self.source.connect_timeout;
         let allowed = connect_bound(self.waiting(), self.cut, timeout);
         let opening = Opening::new(self.source.clone(), allowed, self.cut.is_some());
-        self.link = Link::Opening(opening);
+        self.state = ConnectionState::Opening(opening);
     }
 
     /// The ttls of those who wait for a connection.
