@@ -1,5 +1,3 @@
-/* eslint-disable */
-
 /**
  * Elects one primary among many servers with a fenced, renewed lease in Redis.
  *
@@ -14,8 +12,8 @@
  */
 
 /**
- * Where Redis is: a URL (`redis://user:password@host:port/db`, `unix:///path`), an options object,
- * or an ioredis client, of which only the options are read. A connection of our own is opened;
+ * Where Redis is: a URL (`redis://user:password@host:port/db`, `unix:///path`, as text or as a `URL`), an
+ * options object, or an ioredis client, of which only the options are read. A connection of our own is opened;
  * nothing of the client is used or changed.
  *
  * One plain server for now: TLS, Sentinel, Cluster, node-redis clients and several servers
@@ -23,20 +21,43 @@
  * function, a custom `Connector`). What only says how the caller's own client behaves (retry
  * strategies, the offline queue and the like) is ignored.
  */
-export type RedisSource =
-  | string
-  | RedisOptions
-  | {readonly options: object; sendCommand: unknown; defineCommand: unknown}
+export type RedisSource = string | URL | RedisOptions | RedisClient
+
+/** An ioredis client, as far as it is looked at. */
+export interface RedisClient {
+  readonly options: object
+  sendCommand: unknown
+  defineCommand: unknown
+  /** Not of a `Cluster`. */
+  nodes?: undefined
+}
+
+/** What cannot be honoured is refused: by type, and at run time with `ERR_INVALID_CONFIG`. */
+export interface RefusedOptions {
+  readonly tls?: null | undefined
+  readonly sentinels?: null | undefined
+  readonly natMap?: null | undefined
+  readonly startupNodes?: null | undefined
+  readonly socket?: null | undefined
+}
 
 /** A connection in ioredis's words. `null`, `''` and `false` count as not given. */
-export interface RedisOptions {
-  /** Default `'localhost'`. */
+export interface RedisOptions extends RefusedOptions {
+  /** @default 'localhost' */
   host?: string | null
-  /** From 1 to 65535, default 6379. */
+  /**
+   * From 1 to 65535.
+   *
+   * @default 6379
+   */
   port?: number | string | null
   /** A Unix socket; where given, `host` and `port` are ignored. */
   path?: string | null
-  /** The number of the database, default 0. */
+  /**
+   * The number of the database.
+   *
+   * @default 0
+   */
   db?: number | string | null
   username?: string | null
   password?: string | null
@@ -59,32 +80,42 @@ export interface RedisOptions {
 /** The same on every server of an election. An option that is not known is refused. */
 export interface ElectionOptions {
   /**
-   * How long a grant lasts without a renewal, in ms: from 500 to 86,400,000, default 5,000. A crashed
+   * How long a grant lasts without a renewal, in ms: from 500 to 86,400,000. A crashed
    * primary is replaced a little later than this after its last renewal.
+   *
+   * @default 5000
    */
   ttl?: number
   /**
-   * From one confirmed renewal to the next, in ms: default `ttl / 3`, at least 50, and early
+   * From one confirmed renewal to the next, in ms: at least 50, and early
    * enough for two unanswered commands before the lease ends.
+   *
+   * @default ttl / 3
    */
   renewInterval?: number
   /**
    * How long `establishPrimaryServer` waits for a Redis that does not answer, in ms: from 100 to
-   * 3,600,000, default 10,000.
+   * 3,600,000.
+   *
+   * @default 10000
    */
   establishTimeout?: number
   /**
    * How long the end of the process may wait for its releases, in ms, once for all of them: from 0
-   * to 10,000, default 500.
+   * to 10,000.
+   *
+   * @default 500
    */
   exitTimeout?: number
   /**
    * How long the event loop may stand still before this server counts as hung, in ms: from
-   * `2 * ttl` to 1,036,800,000, default 60,000 or `12 * ttl`, whichever is longer; `false` for ever. A hung
+   * `2 * ttl` to 1,036,800,000; `false` for ever. A hung
    * primary gives its place up (`lost`, reason `stalled`), a hung standby takes none, and both
    * stand again when the loop turns. It is noticed at most an eighth late. A process that is frozen
    * as a whole does not hang, and neither does one whose inspector is open (for a worker, or before
    * Node 20.16: one that was started with `--inspect`).
+   *
+   * @default max(60000, 12 * ttl)
    */
   stallTimeout?: number | false
   /**
@@ -95,6 +126,8 @@ export interface ElectionOptions {
   /**
    * The name of this server, for people: 1 to 200 characters. Default: the environment variable
    * `SERVER_ID`, else `host:pid`.
+   *
+   * @default process.env.SERVER_ID, else `host:pid`
    */
   serverId?: string
   /**
@@ -102,6 +135,8 @@ export interface ElectionOptions {
    * been up for longer than a `ttl`, instead of waiting one: spares the wait at a first boot. At the
    * price of two primaries for at most one `ttl` after a FLUSHALL just before the start. Default
    * `false`.
+   *
+   * @default false
    */
   eagerStart?: boolean
 }
@@ -115,13 +150,15 @@ export interface Primary {
 /**
  * Why a lease ended: `store-lost` (commands were failing until the deadline), `expired` (they were
  * not: the process was frozen), `superseded` (a newer grant was found), `stalled` (the event loop
- * stood still for `stallTimeout`), `internal` (an error of ours), `resigned`, `exit`.
+ * stood still for `stallTimeout`), `failed` (the work under it threw), `internal` (an error of ours),
+ * `resigned`, `exit`.
  */
 export type LeaseEndReason =
   | 'store-lost'
   | 'expired'
   | 'superseded'
   | 'stalled'
+  | 'failed'
   | 'internal'
   | 'resigned'
   | 'exit'
@@ -140,23 +177,45 @@ export type PrimaryChange =
   | {type: 'unavailable'; prefix: string; cause: string}
   | {type: 'available'; prefix: string}
 
-/** How a campaign stands. */
-export interface PrimaryStatus {
-  prefix: string
-  serverId: string
-  /** `establishing` while a caller waits for an answer. */
-  role: 'establishing' | 'primary' | 'standby'
-  /** The token of the lease, where this server is primary. */
-  token?: number
-  /** Who is primary, where that is known: it may be this server. */
-  primary?: Primary
-  /** Whether Redis answers. */
-  available: boolean
-  /** Why it does not. */
-  cause?: string
-}
+/** How a campaign stands; `role` tells the variants apart. */
+export type PrimaryStatus = PrimaryRole & StoreHealth
 
-/** Where log lines go: `console` is one. */
+/** What this server is in an election. */
+export type PrimaryRole =
+  /** This server is primary. */
+  | {
+      prefix: string
+      serverId: string
+      role: 'primary'
+      /** The present lease, as `establishPrimaryServer` gave it. */
+      lease: PrimaryLease
+      token: number
+      primary: Primary
+    }
+  /** It is not: a standby, or `establishing` while a caller waits for an answer. */
+  | {
+      prefix: string
+      serverId: string
+      role: 'establishing' | 'standby'
+      lease?: undefined
+      token?: undefined
+      /** Who is primary, where that is known. */
+      primary?: Primary
+    }
+
+/** Whether Redis answers, and if not, why. */
+export type StoreHealth = {available: true; cause?: undefined} | {available: false; cause: string}
+
+/**
+ * Where log lines go: `console` is one. What a function of yours threw is in the field `error`, as it is.
+ *
+ * pino and bunyan, which want the fields before the message, are recognised and given them so, with the
+ * error as `err`. For another logger of that kind:
+ *
+ * @example
+ * const swap = (method) => (message, fields) => logger[method](fields, message)
+ * setLogger({debug: swap('debug'), info: swap('info'), warn: swap('warn'), error: swap('error')})
+ */
 export interface PrimaryLogger {
   debug(message: string, fields: Record<string, unknown>): void
   info(message: string, fields: Record<string, unknown>): void
@@ -167,18 +226,24 @@ export interface PrimaryLogger {
 /** What one call of `withLease` is asked for with. An option that is not known is refused. */
 export interface LeaseOptions extends RunOptions {
   /**
-   * How long the lease of a crashed server lasts, in ms: from 100 to 86,400,000, default 5,000. A run
+   * How long the lease of a crashed server lasts, in ms: from 100 to 86,400,000. A run
    * may take longer: the lease is renewed.
+   *
+   * @default 5000
    */
   ttl?: number
   /**
    * How long it is remembered that a tick which `tick` names was run, in ms: from `ttl` to 30 days,
    * default 24 hours.
+   *
+   * @default 86400000
    */
   tickMemory?: number
   /**
    * How long a lease that another holds is waited for, in ms: default 0, at most a day. Those who wait
    * in one process are served in the order in which they came.
+   *
+   * @default 0
    */
   wait?: number
   /**
@@ -186,16 +251,24 @@ export interface LeaseOptions extends RunOptions {
    * 5,000, whichever is shorter. No question takes more than a third of it, or 100 where that is longer.
    * A little longer than this another server is waited for, too, that was granted this tick and has not
    * begun to run it.
+   *
+   * @default min(ttl / 2, 5000)
    */
   acquireTimeout?: number
   /** Ends the wait for the lease, and rejects with its reason. It does nothing once `run` has begun. */
   signal?: AbortSignal
   /**
    * How long the event loop may stand still before this server counts as hung and the lease is given
-   * up, in ms: from `2 * ttl`, default 60,000 or `12 * ttl`, whichever is longer; `false` for ever.
+   * up, in ms: from `2 * ttl`; `false` for ever.
+   *
+   * @default max(60000, 12 * ttl)
    */
   stallTimeout?: number | false
-  /** How long the end of the process may wait for the release, in ms: from 0 to 10,000, default 500. */
+  /**
+   * How long the end of the process may wait for the release, in ms: from 0 to 10,000.
+   *
+   * @default 500
+   */
   exitTimeout?: number
 }
 
@@ -206,6 +279,8 @@ export interface LeaderRunnerOptions {
    * `lockTTL`, whichever is shorter. It keeps a server that is late by less from running a short job
    * again. Measured on Redis's clock. The default is 0 for a run that `tickEvery` or a scheduler's own
    * job names, which needs no such time.
+   *
+   * @default min(500, lockTTL)
    */
   minHold?: number
   /** As in `LeaseOptions`. */
@@ -299,14 +374,19 @@ export type PrimaryLeaseErrorCode =
   | 'ERR_STORE_DENIED'
   | 'ERR_CLOSED'
 
-/** What is thrown and rejected here: an `Error` with this name and a stable `code`. */
-export interface PrimaryLeaseError extends Error {
-  name: 'PrimaryLeaseError'
-  code: PrimaryLeaseErrorCode
+/**
+ * What is thrown and rejected here. `instanceof` holds for errors of another copy of this package, or of
+ * another realm, too.
+ */
+export declare class PrimaryLeaseError extends Error {
+  constructor(code: PrimaryLeaseErrorCode, message: string, more?: ErrorOptions)
+  readonly code: PrimaryLeaseErrorCode
   /** With `ERR_STALE_TOKEN`: the token that was refused. */
   token?: number
   /** With `ERR_STALE_TOKEN`: the highest token that the resource has seen. */
   highest?: number
+  /** With `ERR_LEASE_LOST` of a run that finished all the same: what it returned. */
+  result?: unknown
 }
 
 /**
@@ -322,7 +402,7 @@ export declare class LeaderRunner {
    * `lockTTL` is how long the lease of a crashed server keeps its job from being run, in ms: from 100
    * to 86,400,000.
    *
-   * Throws `ERR_INVALID_CONFIG` and `ERR_CLOSED` (the process is ending).
+   * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG` and `ERR_CLOSED` (the process is ending).
    */
   constructor(redis: RedisSource, prefix: string, lockTTL: number, options?: LeaderRunnerOptions)
   /**
@@ -382,7 +462,7 @@ export declare class Lease {
    * that; `isHeld` does not need it.
    */
   get signal(): AbortSignal
-  /** Throws `ERR_LEASE_LOST` unless the lease is held at this moment. */
+  /** @throws {PrimaryLeaseError} `ERR_LEASE_LOST` unless the lease is held at this moment. */
   assertHeld(): void
   /**
    * Asks a resource in Redis whether it has seen a newer token of this lease, and shows it this one:
@@ -433,7 +513,7 @@ export declare class PrimaryLease {
    * loss; `isHeld` does not need it.
    */
   get signal(): AbortSignal
-  /** Throws `ERR_LEASE_LOST` unless the lease is held at this moment. */
+  /** @throws {PrimaryLeaseError} `ERR_LEASE_LOST` unless the lease is held at this moment. */
   assertHeld(): void
   /**
    * Asks a resource in Redis whether it has seen a newer token of this election, and shows it this
@@ -441,7 +521,7 @@ export declare class PrimaryLease {
    * without control characters or braces. Its record, the hash `fence:{<resource>}`, has no expiry.
    * Redis must not evict such keys: set `maxmemory-policy` to `noeviction` or one of `volatile-*`.
    *
-   * Rejects with `ERR_STALE_TOKEN` when a newer token has been seen (`token` and `highest` are in the
+   * @throws {PrimaryLeaseError} `ERR_STALE_TOKEN` when a newer token has been seen (`token` and `highest` are in the
    * error, both safe integers), `ERR_LEASE_LOST` when the lease is not held any more (nothing is
    * sent), `ERR_STORE_UNAVAILABLE` without an answer in `ttl / 6`, at least 1,000 ms, or in what is
    * left of the lease, `ERR_STORE_DENIED` and `ERR_INVALID_CONFIG`. What is no token in the record, as
@@ -500,10 +580,14 @@ export declare class PrimaryLease {
  * An unreachable Redis does not reject: after `establishTimeout` without an answer it resolves
  * `undefined`, and the campaign keeps trying.
  *
- * Rejects with `ERR_INVALID_CONFIG` (an argument; also when a campaign of this prefix is under way
+ * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG` (an argument; also when a campaign of this prefix is under way
  * with another configuration), `ERR_STORE_DENIED` (credentials, permissions, or a key of another
  * type under our name) and `ERR_CLOSED` (the process is ending, or the lease could not be handed over,
  * in which case it was given up).
+ *
+ * @example
+ * const lease = await establishPrimaryServer(process.env.REDIS_URL, 'migrations')
+ * if (lease) await migrate(lease)
  */
 export declare function establishPrimaryServer(redis: RedisSource, prefix: string, options?: ElectionOptions): Promise<PrimaryLease | undefined>
 
@@ -517,14 +601,14 @@ export declare function establishPrimaryServer(redis: RedisSource, prefix: strin
  * its campaign takes over when the primary goes. A listener that throws, or returns a promise
  * that rejects, is logged and harms nobody. It keeps nothing alive.
  *
- * Throws `ERR_INVALID_CONFIG`.
+ * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG`.
  */
 export declare function onPrimaryChange(prefix: string, listener: (change: PrimaryChange) => void): () => void
 
 /**
  * How the campaign of this process for `prefix` stands; `undefined` when there is none.
  *
- * Throws `ERR_INVALID_CONFIG`.
+ * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG`.
  */
 export declare function primaryStatus(prefix: string): PrimaryStatus | undefined
 
@@ -541,15 +625,16 @@ export declare function primaryStatus(prefix: string): PrimaryStatus | undefined
  * changes nothing. A call of `establishPrimaryServer` meanwhile stands again after it.
  * The end of the process waits for no work.
  *
- * Rejects with `ERR_INVALID_CONFIG`.
+ * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG`.
  */
 export declare function resignPrimaryServer(prefix?: string, options?: {drain?: number}): Promise<void>
 
 /**
  * Sets where log lines go: each is a message and an object of fields, `prefix` among them. Without
- * a call warnings and errors go to `console`; `null` silences. A logger that throws harms nobody.
+ * a call warnings and errors go to `console`; `null` silences. A logger that throws, or whose method
+ * rejects, harms nobody.
  *
- * Throws `ERR_INVALID_CONFIG`.
+ * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG`.
  */
 export declare function setLogger(logger: PrimaryLogger | null): void
 
@@ -561,9 +646,14 @@ export declare function setLogger(logger: PrimaryLogger | null): void
  * when the primary goes. It keeps nothing alive.
  *
  * A `run` that returns a promise is running until that settles: the next run does not begin before,
- * and begins then if this server is primary. It is called once per election, whenever it returns;
- * what it throws or rejects with is logged and does not end the campaign, and is no error where it
- * passes on that its signal was aborted (an `AbortError`, or `ERR_LEASE_LOST`). One that goes on
+ * and begins then if this server is primary. It is called once per election, whenever it returns.
+ *
+ * A `run` that throws or rejects has failed, and what it threw is logged: then nobody does the work, and
+ * the term ends (`lost`, reason `failed`; the lease is released). The campaign goes on, and this server
+ * stands again after a pause that doubles with every failure from one `ttl` to 60 s, unless another server
+ * has taken over; a call of `establishPrimaryServer` ends the pause. With `keepOnFailure` the place is
+ * kept, with no work in it. It is no failure where it passes on that its signal was aborted (an
+ * `AbortError`, or `ERR_LEASE_LOST`). One that goes on
  * after its signal was aborted is reported by a warning: when the drain is over, or `ttl / 5` after
  * a loss or a resign without one, and when the next run waits for it.
  *
@@ -571,9 +661,19 @@ export declare function setLogger(logger: PrimaryLogger | null): void
  * waited for by a drain: its signal is the lease's, which this server still has. Work that is to end
  * sooner takes `AbortSignal.any([lease.signal, another])`.
  *
- * Throws `ERR_INVALID_CONFIG`.
+ * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG`.
+ *
+ * @example
+ * whilePrimary('jobs', ({signal}) => {
+ *   const timer = setInterval(resetStalledJobs, 60_000)
+ *   signal.addEventListener('abort', () => clearInterval(timer))
+ * })
  */
-export declare function whilePrimary(prefix: string, run: (lease: PrimaryLease) => void | Promise<void>): () => void
+export declare function whilePrimary(
+  prefix: string,
+  run: (lease: PrimaryLease) => unknown,
+  options?: {keepOnFailure?: boolean},
+): () => void
 
 /**
  * Runs `run` while this server holds the lease of `resource`, and resolves with what it returned.
@@ -581,12 +681,17 @@ export declare function whilePrimary(prefix: string, run: (lease: PrimaryLease) 
  * The lease is renewed in the background while `run` is pending, also while it blocks the event loop,
  * and released when it has settled. It is for one run: nobody waits for it between two of them.
  *
- * Rejects with the error of `run`, or with `ERR_LEASE_HELD` (another holds it, has held it less than
+ * @throws the error of `run`, or a {@link PrimaryLeaseError}: `ERR_LEASE_HELD` (another holds it, has held it less than
  * `minHold` ago, or has run this tick), `ERR_STORE_UNAVAILABLE` (no answer from Redis for
  * `acquireTimeout`), `ERR_STORE_DENIED`, `ERR_LEASE_LOST` (it was lost during the run, or the run
  * took longer than `maxRun`; with the `result` of the run if it finished, or its error as the
  * `cause`), `ERR_INVALID_CONFIG` (an argument) and `ERR_CLOSED` (the process is ending, or the lease
  * could not be handed over, in which case it was given up).
+ *
+ * @example
+ * const report = await withLease(redis, 'report', {wait: 5_000}, async (lease) => {
+ *   return await write(lease.token, lease.signal)
+ * })
  */
 export declare function withLease<T>(redis: RedisSource, resource: string, options: LeaseOptions, run: (lease: Lease) => T | Promise<T>): Promise<T>
 

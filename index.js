@@ -1,13 +1,12 @@
 'use strict'
 
-// Finds the binary of this machine, which lies in a package of its own beside this one.
+// Finds the binary of this machine, which lies in a package of its own beside this one, and hands it on to
+// the layer of JavaScript over it.
 //
 // Written to be bundled: where `process.platform` and `process.arch` are literals, a bundler folds away
 // the branches of other platforms and has nothing to warn of. That is also why it does not see the
 // requires of musl: nothing tells it whether the C library will be glibc or musl, and where a build's
 // machine has one of the two packages, it does not have the other.
-
-const {createRequire} = require('node:module')
 
 /**
  * The packages that were tried, with what went wrong.
@@ -16,12 +15,17 @@ const {createRequire} = require('node:module')
  */
 const tried = []
 
-module.exports = load()
+require('./src/js/binary.js').addon = load()
+module.exports = require('./src/js/main.js')
 
 function load() {
+  // By this name and in this form file tracers know it, and no bundler does.
+  const module = require('node:module')
+  const requireUnseen = module.createRequire(here())
   if (process.platform === 'linux' && process.arch === 'x64') {
     // Which C library it is shows by trying: neither loads the other's binary.
     try {
+      // @ts-ignore: installed beside this package
       return require('primary-lease-linux-x64-gnu')
     } catch (error) {
       failed('primary-lease-linux-x64-gnu', error)
@@ -33,6 +37,7 @@ function load() {
     }
   } else if (process.platform === 'linux' && process.arch === 'arm64') {
     try {
+      // @ts-ignore: installed beside this package
       return require('primary-lease-linux-arm64-gnu')
     } catch (error) {
       failed('primary-lease-linux-arm64-gnu', error)
@@ -44,24 +49,28 @@ function load() {
     }
   } else if (process.platform === 'darwin' && process.arch === 'x64') {
     try {
+      // @ts-ignore: installed beside this package
       return require('primary-lease-darwin-x64')
     } catch (error) {
       failed('primary-lease-darwin-x64', error)
     }
   } else if (process.platform === 'darwin' && process.arch === 'arm64') {
     try {
+      // @ts-ignore: installed beside this package
       return require('primary-lease-darwin-arm64')
     } catch (error) {
       failed('primary-lease-darwin-arm64', error)
     }
   } else if (process.platform === 'win32' && process.arch === 'x64') {
     try {
+      // @ts-ignore: installed beside this package
       return require('primary-lease-win32-x64-msvc')
     } catch (error) {
       failed('primary-lease-win32-x64-msvc', error)
     }
   } else if (process.platform === 'win32' && process.arch === 'arm64') {
     try {
+      // @ts-ignore: installed beside this package
       return require('primary-lease-win32-arm64-msvc')
     } catch (error) {
       failed('primary-lease-win32-arm64-msvc', error)
@@ -70,17 +79,17 @@ function load() {
   // In the repository: what `npm run addon` or `npm run build` put beside this file.
   try {
     return requireUnseen('./primary-lease.node')
-  } catch {}
+  } catch (error) {
+    failed('./primary-lease.node', error)
+  }
   throw explained()
 }
 
-/**
- * A require that no bundler follows. In a bundle there may be no file name to begin from.
- *
- * @param {string} name
- */
-function requireUnseen(name) {
-  return createRequire(__filename)(name)
+/** In a bundle there may be no file to begin from. */
+function here() {
+  const {isAbsolute, resolve} = require('node:path')
+  const known = typeof __filename === 'string' && isAbsolute(__filename)
+  return known ? __filename : resolve('index.js')
 }
 
 /**
@@ -93,22 +102,23 @@ function failed(name, error) {
 
 function explained() {
   const machine = `${process.platform} ${process.arch}`
-  const [first] = tried
-  if (!first) {
+  // Of what is there and cannot be loaded, everything is told: a wrong platform, `--no-addons`, `--permission`.
+  const broken = tried.find(({error}) => error?.code !== 'MODULE_NOT_FOUND')
+  if (broken) {
+    return new Error(
+      `primary-lease found ${broken.name}, but could not load it on ${machine}: ${broken.error?.message}`,
+      {cause: broken.error},
+    )
+  }
+  const [first, second] = tried
+  if (!first || !second) {
     return new Error(
       `primary-lease has no binary for ${machine}: there is one for Linux (glibc 2.28 or newer, or ` +
         'musl), macOS and Windows, each on x64 and arm64',
     )
   }
-  const broken = tried.find(({error}) => error.code === 'ERR_DLOPEN_FAILED')
-  if (broken) {
-    return new Error(
-      `primary-lease found ${broken.name}, but could not load it on ${machine}: ${broken.error.message}`,
-      {cause: broken.error},
-    )
-  }
   // On Linux the second is for musl.
-  const {name} = (isMusl() && tried[1]) || first
+  const {name} = isMusl() && process.platform === 'linux' ? second : first
   const {version} = require('./package.json')
   return new Error(
     `primary-lease needs the package ${name} on ${machine}, and it is not installed. ` +

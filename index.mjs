@@ -5,6 +5,7 @@ export const {
   LeaderRunner,
   Lease,
   PrimaryLease,
+  PrimaryLeaseError,
   establishPrimaryServer,
   onPrimaryChange,
   postgresFence,

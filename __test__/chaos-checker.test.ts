@@ -82,7 +82,7 @@ test.each<[string, Line[], string]>([
     "a lost lease stays lost, also on waking: at 7.003 s isHeld of B (token 200) was true as it was told 'expired'",
   ],
   [
-    'a crash that is made good too late',
+    'a crashed primary that is replaced too late',
     without((line) => of('B', 200)(line) && line.at < 4600).concat(...term('B', 200, 4600, 4600)),
     'every vacancy is filled in time: from 3.005 s to 4.595 s nobody was primary, though B stood and Redis was well from 3.005 s on for 1590 ms; the limit is 1290 ms',
   ],
@@ -249,6 +249,20 @@ test('a release that met a trouble is none that could be waited for', () => {
   // C was told to exit at 9001 and was gone at 9500.
   expect(broken(troubled(8900, 9400))).toEqual([])
   expect(broken(troubled(8000, 8900))).toEqual([
+    expect.stringMatching(/^every vacancy is filled in time: .* the limit is 750 ms$/),
+  ])
+})
+
+test('a release just after a loss of the record finds none that could be taken at once', () => {
+  const flushed = (at: number) => [
+    ...without((line) => ('id' in line && line.id === 3) || of('A', 400)(line)),
+    {at, type: 'fault', id: 9, kind: 'flush', scope: [], lasts: 0} satisfies Line,
+    {at: at + 1, type: 'over', id: 9} satisfies Line,
+    ...term('A', 400, 10_900, 11_990),
+  ]
+  // C was told to exit at 9001, and renews every 333 ms.
+  expect(broken(flushed(8800))).toEqual([])
+  expect(broken(flushed(8000))).toEqual([
     expect.stringMatching(/^every vacancy is filled in time: .* the limit is 750 ms$/),
   ])
 })

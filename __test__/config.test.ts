@@ -80,7 +80,7 @@ test.each<[unknown, RegExp]>([
 test.each<[unknown, RegExp]>([
   [{drain: -1}, /drain .*-1/],
   [{drain: Number.NaN}, /drain .*NaN/],
-  [{drain: Number.POSITIVE_INFINITY}, /drain .*inf/],
+  [{drain: Number.POSITIVE_INFINITY}, /drain .*Infinity/],
   [{drain: '5000'}, /drain .*a string/],
   [{drian: 5000}, /"drian", known: drain/],
   [5000, /options must be an object, got a number/],

@@ -104,3 +104,14 @@ test('a key of another type under our name is named and left alone', async () =>
   })
   expect(await client.get(keyOf(prefix))).toBe('somebody else’s')
 })
+
+test('clients that differ in their connectionName alone share a connection and a campaign', async () => {
+  const client = (connectionName: string) =>
+    redis.connect({password: PASSWORD, db: 5, connectionName})
+  const prefix = newPrefix()
+  const lease = await establish(client('one'), prefix, {ttl: TTL})
+  expect(await establishPrimaryServer(client('another'), prefix, {ttl: TTL})).toBe(lease)
+  const list = String(await look().client('LIST'))
+  expect(list.match(/name=(one|another):primary-lease/g)).toEqual(['name=one:primary-lease'])
+  await lease.release()
+})

@@ -76,7 +76,7 @@ test('P5: a job that throws is not skipped, and its error is told and logged', a
     expect(outcome).toEqual({outcome: 'failed', error: thrown, token: expect.any(Number)})
   }
   await until('it is logged', () => lines.length === 3)
-  expect(lines[0]).toMatchObject({level: 'error', fields: {error: 'Error: mine'}})
+  expect(lines[0]).toMatchObject({level: 'error', fields: {error: new Error('mine')}})
 })
 
 test('P6: a run whose release fails ran all the same', async () => {
@@ -435,7 +435,7 @@ describe('bad input', () => {
 
   test.each<[unknown[], string]>([
     [['p', 99], 'lockTTL must be from 100 to 86400000 ms, got 99 ms'],
-    [['p', Number.POSITIVE_INFINITY], 'lockTTL must be a number of milliseconds, got inf'],
+    [['p', Number.POSITIVE_INFINITY], 'lockTTL must be a number of milliseconds, got Infinity'],
     [['p', '20'], 'lockTTL must be a number of milliseconds, got a string'],
     [['p\n', 1000], 'prefix must be 1 to 200 characters'],
     [['p', 1000, {minHold: 1001}], 'minHold must be from 0 to 1000 ms (the lockTTL), got 1001 ms'],

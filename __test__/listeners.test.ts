@@ -114,7 +114,7 @@ test('a listener that throws is logged and harms nobody', async () => {
     redis.url,
     `setLogger({
        debug() {}, info() {}, warn() {},
-       error(message, fields) { console.log('logged', message, JSON.stringify(fields)) },
+       error(message, {error, ...fields}) { console.log('logged', message, String(error), JSON.stringify(fields)) },
      })
      onPrimaryChange('${newPrefix()}-other', () => {})
      const prefix = '${newPrefix()}'

@@ -1,13 +1,16 @@
 // Compiled and never run: what TypeScript has to know about the package.
 
 import type Redis from 'ioredis'
+import type {Cluster} from 'ioredis'
 import {
   type ElectionOptions,
   establishPrimaryServer,
   onPrimaryChange,
   type PrimaryChange,
   type PrimaryLease,
+  PrimaryLeaseError,
   postgresFence,
+  primaryStatus,
   resignPrimaryServer,
   whilePrimary,
 } from 'primary-lease'
@@ -65,4 +68,52 @@ export async function worked() {
   await resignPrimaryServer(undefined, {drain: 5000})
   // @ts-expect-error: a number is no options object
   await resignPrimaryServer('jobs', 5000)
+}
+
+/** The role tells what is known: the lease of a primary can be had without asking for the source again. */
+export function present(prefix: string): PrimaryLease | undefined {
+  const status = primaryStatus(prefix)
+  if (!status) return undefined
+  const cause: string | undefined = status.available ? undefined : status.cause
+  if (status.role !== 'primary') {
+    // @ts-expect-error: no lease of a standby
+    status.lease.token
+    throw new Error(`${status.primary?.serverId} ${cause}`)
+  }
+  const {token, primary}: {token: number; primary: {token: number}} = status
+  if (token !== primary.token) throw new Error('another token')
+  return status.lease
+}
+
+export async function refused(cluster: Cluster) {
+  // @ts-expect-error: Cluster is not supported yet
+  await establishPrimaryServer(cluster, 'jobs')
+  // @ts-expect-error: neither is TLS
+  await establishPrimaryServer({host: 'localhost', tls: {}}, 'jobs')
+  // @ts-expect-error: nor a quorum
+  await establishPrimaryServer(['redis://a', 'redis://b'], 'jobs')
+  // @ts-expect-error: nor a promise that nobody awaited
+  await establishPrimaryServer(Promise.resolve({host: 'localhost'}), 'jobs')
+  await establishPrimaryServer(new URL('redis://localhost'), 'jobs')
+}
+
+export function anything() {
+  whilePrimary('jobs', () => 5)
+  whilePrimary('jobs', async () => ({}), {keepOnFailure: true})
+}
+
+export function told(error: unknown): string {
+  if (!(error instanceof PrimaryLeaseError)) return 'another'
+  switch (error.code) {
+    case 'ERR_INVALID_CONFIG':
+    case 'ERR_LEASE_HELD':
+    case 'ERR_LEASE_LOST':
+    case 'ERR_STALE_TOKEN':
+    case 'ERR_STORE_UNAVAILABLE':
+    case 'ERR_STORE_DENIED':
+    case 'ERR_CLOSED':
+      return error.code
+    default:
+      return error.code satisfies never
+  }
 }

@@ -196,7 +196,7 @@ describe('at a loss', () => {
   })
 })
 
-describe('work that fails is logged and keeps the place:', () => {
+describe('work that fails is logged, and keeps the place where that is asked for:', () => {
   const failures: [string, () => void | Promise<void>][] = [
     [
       'it throws',
@@ -219,10 +219,11 @@ describe('work that fails is logged and keeps the place:', () => {
   test.each(failures)('%s', async (_, fail) => {
     const prefix = newPrefix()
     const tokens: number[] = []
-    whilePrimary(prefix, ({token}) => {
+    const run = ({token}: PrimaryLease) => {
       tokens.push(token)
       return fail()
-    })
+    }
+    whilePrimary(prefix, run, {keepOnFailure: true})
     const lease = await establish(prefix)
     const logged = await log.line(prefix, /a bug of the caller/)
     expect(logged.level).toBe('error')

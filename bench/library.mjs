@@ -18,8 +18,10 @@ const TTL = 10_000
 const libraries = {
   'primary-lease': async () => {
     const {withLease} = await import('../index.mjs')
+    // As its users have it: a client that they have anyway, of which the options are read.
+    const client = new Redis(url, {lazyConnect: true})
     const nothing = () => {}
-    return (key) => withLease(url, key, {ttl: TTL}, nothing)
+    return (key) => withLease(client, key, {ttl: TTL}, nothing)
   },
   redlock: async () => {
     const {Redlock} = await import('@sesamecare-oss/redlock')
@@ -57,13 +59,16 @@ const pair = await make()
 const loopTime = () =>
   Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'utf8').split(' ')[0])
 
+let keys = 0
+
 /** @param {number} count */
 async function atOnceFor(count) {
   let left = count
-  const one = async (/** @type {number} */ i) => {
-    while (left-- > 0) await pair(`bench-${name}-${i}`)
+  // Each key is new: nobody has left anything there.
+  const one = async () => {
+    while (left-- > 0) await pair(`bench-${name}-${keys++}`)
   }
-  await Promise.all(Array.from({length: Number(atOnce)}, (_, i) => one(i)))
+  await Promise.all(Array.from({length: Number(atOnce)}, one))
 }
 
 // Until the code is compiled and the connection open.

@@ -91,15 +91,20 @@ export function handOversOf({terms}) {
  * @param {Vacancy} vacancy
  * @param {History} history
  */
-export function disturbances(vacancy, {troubles}) {
+export function disturbances(vacancy, {troubles, begin}) {
   const {before} = vacancy
   const span = {from: Math.min(before?.told ?? vacancy.from, vacancy.from), to: vacancy.to}
+  // Until the next renewal there is no record that could be released, or whose silence is watched.
+  const sincePrevious = {from: span.from - begin.ttl / 3 - SLACK, to: span.to}
   return troubles.filter(
     (trouble) =>
-      overlap(trouble, span) &&
+      overlap(trouble, LOSING.includes(trouble.kind) ? sincePrevious : span) &&
       !(before && trouble.kind === endingOf(before) && trouble.scope.includes(before.server)),
   )
 }
+
+/** The faults that lose the record of the election. */
+const LOSING = ['flush', 'delete', 'wipe']
 
 /** @param {Term} term */
 const endingOf = ({end}) => CAUSES[String(end)] ?? end

@@ -1,6 +1,6 @@
 // What the registry would get, file by file.
 
-import {readFile} from 'node:fs/promises'
+import {readdir, readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {exportedValues} from '../scripts/addon.mjs'
 import {GLIBC} from '../scripts/package.mjs'
@@ -33,15 +33,21 @@ async function platforms() {
 }
 
 test('the package holds what its user needs and nothing else', async () => {
-  expect(await files('primary-lease')).toEqual([
-    'LICENSE',
-    'README.md',
-    'index.d.mts',
-    'index.d.ts',
-    'index.js',
-    'index.mjs',
-    'package.json',
-  ])
+  expect(await files('primary-lease')).toEqual(
+    [
+      'LICENSE',
+      'README.md',
+      'index.d.mts',
+      'index.d.ts',
+      'index.js',
+      'index.mjs',
+      'package.json',
+      'src/js/addon.d.ts',
+      ...(await readdir(join(root, 'src/js')))
+        .filter((name) => name.endsWith('.js'))
+        .map((name) => `src/js/${name}`),
+    ].sort(),
+  )
 })
 
 test('the package of the platform holds the binary', async () => {

@@ -1,11 +1,14 @@
-// `npm run addon -- [options of napi build]`: builds primary-lease.node and, from the types that the
-// Rust generates, index.mjs, which passes the same names on to ES modules. index.js, which finds the
-// binary, is written by hand.
+// `npm run addon -- [options of napi build]`: builds primary-lease.node and the types of what it exports,
+// src/js/addon.d.ts, and from index.d.ts index.mjs, which passes the same names on to ES modules. The rest is
+// written by hand.
 
-import {readFile, writeFile} from 'node:fs/promises'
-import {join} from 'node:path'
+import {mkdir, readFile, writeFile} from 'node:fs/promises'
+import {dirname, join} from 'node:path'
 import {parseArgs} from 'node:util'
 import {explain, isMain, root, run} from './run.mjs'
+
+/** The types of what the binary exports, which napi generates. */
+export const TYPES = 'src/js/addon.d.ts'
 
 /**
  * Builds the addon of this machine for the repository; the packages are made by package.mjs.
@@ -13,18 +16,20 @@ import {explain, isMain, root, run} from './run.mjs'
  * @param {string[]} args
  */
 async function addon(args) {
-  await run('npx', ['napi', 'build', '--no-const-enum', ...args], {show: true})
   const {values} = parseArgs({args, strict: false, options: {'output-dir': {type: 'string'}}})
-  await writeModule(join(root, String(values['output-dir'] ?? '.')))
+  const dir = join(root, String(values['output-dir'] ?? '.'))
+  await mkdir(dirname(join(dir, TYPES)), {recursive: true})
+  await run('npx', ['napi', 'build', '--no-const-enum', '--dts', TYPES, ...args], {show: true})
+  await writeModule(dir)
 }
 
 /**
- * Writes the index.mjs that belongs to the index.d.ts of this directory.
+ * Writes the index.mjs that belongs to index.d.ts into this directory.
  *
  * @param {string} dir
  */
 export async function writeModule(dir) {
-  const names = exportedValues(await readFile(join(dir, 'index.d.ts'), 'utf8'))
+  const names = exportedValues(await readFile(join(root, 'index.d.ts'), 'utf8'))
   const lines = names.map((name) => `  ${name},\n`).join('')
   await writeFile(
     join(dir, 'index.mjs'),

@@ -2,7 +2,7 @@
 // a story.
 
 import {parseArgs} from 'node:util'
-import {explain, run} from './run.mjs'
+import {explain, Refusal, run} from './run.mjs'
 
 const HELP = `npm run simulate -- [options]
 
@@ -10,12 +10,14 @@ const HELP = `npm run simulate -- [options]
   --seed S        without --seeds: this one, with all that happens in it
   --family F      only runs of this family of faults
   --planted P     with this mistake in the rules, which is to be found
+  --runs          the leases of runs instead of elections: knows --seeds (default 8000) and --seed
 
 What a failing seed prints to be run again also uses:
   --candidates N --without KINDS --skip FAULTS --until MILLISECONDS
 
-It prints seeds a second, steps, what happened how often, and every transition of the machine that
-was taken; from 10000 seeds on, one that was not is a failure.
+It prints what happened how often, faults by their kinds among it, and the seed that shows each planted
+mistake; for elections seeds a second, steps and every transition of the machine that was taken, too: from
+10000 seeds on, one that was not is a failure.
 `
 
 /** @type {Record<string, {type: 'string'}>} */
@@ -27,15 +29,23 @@ const options = Object.fromEntries(
 )
 
 try {
-  const {values} = parseArgs({options: {...options, help: {type: 'boolean', short: 'h'}}})
-  if (values.help) {
+  const {
+    values: {help, runs, ...values},
+  } = parseArgs({
+    options: {...options, runs: {type: 'boolean'}, help: {type: 'boolean', short: 'h'}},
+  })
+  const unknown = runs && Object.keys(values).find((name) => !['seeds', 'seed'].includes(name))
+  if (help) {
     console.log(HELP)
+  } else if (unknown) {
+    throw new Refusal(`--${unknown} is not for --runs`)
   } else {
     const given = Object.entries(values).map(([name, value]) => [
       `SIMULATE_${name.toUpperCase()}`,
       String(value),
     ])
-    const test = ['simulation::simulate::simulate', '--ignored', '--nocapture']
+    const name = runs ? 'scoped::simulation::simulate' : 'tests::simulation::simulate::simulate'
+    const test = [name, '--ignored', '--nocapture']
     await run('cargo', ['test', '--quiet', '--lib', '--', ...test], {
       env: {...Object.fromEntries(given), RUST_BACKTRACE: '0'},
       show: true,

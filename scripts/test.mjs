@@ -5,6 +5,7 @@
 import {copyFile, readFile, rename, rm} from 'node:fs/promises'
 import {join} from 'node:path'
 import {JEST_CONFIG as PACKAGE_JEST_CONFIG, withInstalled} from '../package-tests/run.mjs'
+import {TYPES} from './addon.mjs'
 import {buildRelease, pack} from './package.mjs'
 import {explain, Refusal, root, run, step} from './run.mjs'
 import {setup} from './setup.mjs'
@@ -33,7 +34,7 @@ async function test() {
   await step('addon', () =>
     run('npm', ['run', 'addon', '--', '--no-dts-cache', '--output-dir', ADDON]),
   )
-  await step('index.mjs and index.d.ts are up to date', checkGenerated)
+  await step('index.mjs and addon.d.ts are up to date', checkGenerated)
   await step('jest', async () => {
     await placeAddon()
     await jest()
@@ -74,10 +75,10 @@ function countRust(output) {
 }
 
 async function checkGenerated() {
-  for (const name of ['index.mjs', 'index.d.ts']) {
+  for (const name of ['index.mjs', TYPES]) {
     const tracked = await readFile(join(root, name), 'utf8').catch(() => undefined)
     if (tracked !== (await readFile(join(root, ADDON, name), 'utf8'))) {
-      throw new Refusal(`${name} is not what the Rust generates: npm run fix, then commit it`)
+      throw new Refusal(`${name} is not what is generated: npm run fix, then commit it`)
     }
   }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use primary_lease::election::{Failure, Token};
 use primary_lease::store::{
-    Answer, FenceOutcome, FenceRequest, FenceStore, MAX_ARGUMENTS, RedisSource, RedisStore,
+    CommandReply, FenceOutcome, FenceRequest, FenceStore, MAX_ARGUMENTS, RedisSource, RedisStore,
 };
 use redis_server::RedisServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -128,7 +128,7 @@ async fn ask(store: &RedisStore, request: FenceRequest) -> Result<FenceOutcome, 
     answer.await.expect("a command outlived its bound")
 }
 
-fn passed(answer: Answer) -> FenceOutcome {
+fn passed(answer: CommandReply) -> FenceOutcome {
     FenceOutcome::Passed(answer)
 }
 
@@ -137,8 +137,8 @@ fn stale(highest: u64) -> FenceOutcome {
     FenceOutcome::Stale { highest }
 }
 
-fn text(text: &str) -> Answer {
-    Answer::Bytes(text.into())
+fn text(text: &str) -> CommandReply {
+    CommandReply::Bytes(text.into())
 }
 
 fn failed(answer: Result<FenceOutcome, Failure>) -> String {
@@ -168,7 +168,7 @@ fn unfit(answer: Result<FenceOutcome, Failure>) -> String {
 async fn the_highest_token_is_kept_and_a_smaller_one_is_refused_with_it() {
     let bench = Bench::new();
     for token in [5, 5, 7] {
-        assert_eq!(bench.fence(token).await, passed(Answer::Nothing));
+        assert_eq!(bench.fence(token).await, passed(CommandReply::Nothing));
         assert_eq!(bench.seen(), Some(token));
     }
     assert_eq!(bench.fence(6).await, stale(7));
@@ -181,7 +181,7 @@ async fn tokens_compare_exactly_up_to_the_largest() {
     let max = Token::MAX.get();
     bench.fence(max).await;
     assert_eq!(bench.seen(), Some(max));
-    assert_eq!(bench.fence(max).await, passed(Answer::Nothing));
+    assert_eq!(bench.fence(max).await, passed(CommandReply::Nothing));
     assert_eq!(bench.fence(max - 1).await, stale(max));
 }
 
@@ -199,7 +199,7 @@ async fn tokens_of_other_leases_and_other_resources_do_not_compare() {
     };
     for other in [another_lease, another_resource] {
         let answer = ask(&bench.store, other.clone()).await.unwrap();
-        assert_eq!(answer, passed(Answer::Nothing));
+        assert_eq!(answer, passed(CommandReply::Nothing));
         let lower = Token::new(4);
         let answer = ask(
             &bench.store,
@@ -307,16 +307,19 @@ async fn a_command_is_applied_with_the_check_and_brings_its_reply() {
     for (command, reply) in [
         (&["SET", "key", "value"][..], text("OK")),
         (&["GET", "key"], text("value")),
-        (&["GET", "nothing"], Answer::Nothing),
-        (&["INCRBY", "number", "-3"], Answer::Integer(-3)),
-        (&["LRANGE", "nothing", "0", "-1"], Answer::List(vec![])),
+        (&["GET", "nothing"], CommandReply::Nothing),
+        (&["INCRBY", "number", "-3"], CommandReply::Integer(-3)),
+        (
+            &["LRANGE", "nothing", "0", "-1"],
+            CommandReply::List(vec![]),
+        ),
         (
             &["MGET", "key", "nothing", "number"],
-            Answer::List(vec![text("value"), Answer::Nothing, text("-3")]),
+            CommandReply::List(vec![text("value"), CommandReply::Nothing, text("-3")]),
         ),
         (
             &["HGETALL", KEY],
-            Answer::List(vec![text(LEASE), text("5")]),
+            CommandReply::List(vec![text(LEASE), text("5")]),
         ),
     ] {
         let answer = bench.ask(5, command).await;
@@ -347,7 +350,7 @@ async fn arguments_and_replies_are_bytes() {
         };
         let answer = ask(&bench.store, request.clone()).await.unwrap();
         if request.command.unwrap().len() == 2 {
-            assert_eq!(answer, passed(Answer::Bytes(odd.clone())));
+            assert_eq!(answer, passed(CommandReply::Bytes(odd.clone())));
         }
     }
 }
@@ -359,7 +362,7 @@ async fn as_many_arguments_as_are_allowed_are_passed_on() {
     command.resize(MAX_ARGUMENTS, "item");
     let length = i64::try_from(MAX_ARGUMENTS - 2).unwrap();
     let answer = bench.ask(5, &command).await;
-    assert_eq!(answer, Ok(passed(Answer::Integer(length))));
+    assert_eq!(answer, Ok(passed(CommandReply::Integer(length))));
 }
 
 #[tokio::test]
@@ -413,7 +416,7 @@ async fn a_permission_that_the_command_lacks_is_its_own_error() {
         failed(ask(&store, request(5, &["SET", "key", "value"])).await);
         // Which costs the fence nothing.
         let answer = ask(&store, request(5, &[])).await;
-        assert_eq!(answer, Ok(passed(Answer::Nothing)));
+        assert_eq!(answer, Ok(passed(CommandReply::Nothing)));
     }
 }
 
@@ -430,7 +433,7 @@ async fn on_a_full_server_a_command_meets_the_limits_that_it_meets_without_the_f
         for (command, expected) in [
             (&["SET", "key", "value"][..], None),
             (&["GET", "old"], Some(text("old"))),
-            (&["DEL", "old"], Some(Answer::Integer(1))),
+            (&["DEL", "old"], Some(CommandReply::Integer(1))),
         ] {
             let bench = Bench::new();
             if known {
@@ -456,7 +459,7 @@ async fn on_a_full_server_a_command_meets_the_limits_that_it_meets_without_the_f
 async fn on_a_full_server_a_primary_is_not_kept_from_the_fence() {
     let bench = Bench::new();
     fill(&bench);
-    assert_eq!(bench.fence(5).await, passed(Answer::Nothing));
+    assert_eq!(bench.fence(5).await, passed(CommandReply::Nothing));
     assert_eq!(bench.fence(4).await, stale(5));
 }
 
@@ -495,13 +498,13 @@ async fn integers_come_exactly_or_not_at_all() {
     let bench = Bench::new();
     for (command, reply) in [
         (&["SET", "n", "9223372036854775806"][..], text("OK")),
-        (&["incr", "n"], Answer::Integer(i64::MAX)),
-        (&["DECRBY", "n", "2"], Answer::Integer(i64::MAX - 2)),
+        (&["incr", "n"], CommandReply::Integer(i64::MAX)),
+        (&["DECRBY", "n", "2"], CommandReply::Integer(i64::MAX - 2)),
         (&["SET", "n", "-9007199254740991"], text("OK")),
-        (&["DECR", "n"], Answer::Integer(-(1 << 53))),
+        (&["DECR", "n"], CommandReply::Integer(-(1 << 53))),
         (
             &["HINCRBY", "h", "f", "9007199254740993"],
-            Answer::Integer((1 << 53) + 1),
+            CommandReply::Integer((1 << 53) + 1),
         ),
         (
             &[
@@ -515,7 +518,10 @@ async fn integers_come_exactly_or_not_at_all() {
                 "u53",
                 "0",
             ],
-            Answer::List(vec![Answer::Integer(0), Answer::Integer((1 << 53) - 1)]),
+            CommandReply::List(vec![
+                CommandReply::Integer(0),
+                CommandReply::Integer((1 << 53) - 1),
+            ]),
         ),
     ] {
         let answer = bench.ask(5, command).await;
@@ -548,7 +554,7 @@ async fn a_script_that_the_server_forgot_is_sent_again_and_the_command_is_applie
     let bench = Bench::new();
     for count in 1..=3 {
         let answer = bench.ask(5, &["INCR", "count"]).await;
-        assert_eq!(answer, Ok(passed(Answer::Integer(count))));
+        assert_eq!(answer, Ok(passed(CommandReply::Integer(count))));
         bench.run("SCRIPT FLUSH");
     }
 }
@@ -569,7 +575,7 @@ async fn a_command_without_an_answer_has_an_unknown_outcome_in_time_and_is_not_r
     // Another connection: whatever the first one had sent is over when this is answered.
     let later = loop {
         match bench.ask(5, &["GET", "count"]).await {
-            Ok(FenceOutcome::Passed(Answer::Bytes(count))) => break count,
+            Ok(FenceOutcome::Passed(CommandReply::Bytes(count))) => break count,
             Err(Failure::Unknown { .. }) => (),
             other => panic!("{other:?}"),
         }
@@ -589,7 +595,7 @@ async fn a_command_that_no_connection_takes_was_not_applied() {
     assert!(matches!(answer, Err(Failure::Refused { .. })), "{answer:?}");
     bench.server.start_again();
     let answer = bench.ask(5, &["EXISTS", "key"]).await;
-    assert_eq!(answer, Ok(passed(Answer::Integer(0))));
+    assert_eq!(answer, Ok(passed(CommandReply::Integer(0))));
 }
 
 #[tokio::test]
@@ -644,11 +650,11 @@ async fn in_a_cluster_a_command_of_the_resources_slot_is_applied() {
     assert_eq!(bench.query::<u64>("EXISTS {mail}:one x:{mail}"), 2);
     // Without keys it crosses nothing, and what the server cannot read it says itself.
     let answer = bench.ask(5, &["PUBLISH", "other", "message"]).await;
-    assert_eq!(answer, Ok(passed(Answer::Integer(0))));
+    assert_eq!(answer, Ok(passed(CommandReply::Integer(0))));
     failed(bench.ask(5, &["SETT", "other"]).await);
     failed(bench.ask(5, &["SET"]).await);
     assert_eq!(bench.ask(4, &["SET", "x:{mail}", "3"]).await, Ok(stale(5)));
-    assert_eq!(bench.fence(5).await, passed(Answer::Nothing));
+    assert_eq!(bench.fence(5).await, passed(CommandReply::Nothing));
 }
 
 #[tokio::test]
@@ -674,7 +680,7 @@ async fn in_a_cluster_one_who_may_not_ask_for_the_keys_is_denied() {
     assert!(!bench.calls("eval"), "a script was sent");
     // The fence alone needs no answer to that.
     let answer = ask(&store, request(5, &[])).await;
-    assert_eq!(answer, Ok(passed(Answer::Nothing)));
+    assert_eq!(answer, Ok(passed(CommandReply::Nothing)));
 }
 
 #[tokio::test]
@@ -782,7 +788,7 @@ async fn large_replies_and_many_of_them_arrive_over_a_connection_without_subscri
         .exec(&mut client)
         .unwrap();
     let answer = bench.ask(5, &["GETDEL", "large"]).await;
-    assert_eq!(answer, Ok(passed(Answer::Bytes(large))));
+    assert_eq!(answer, Ok(passed(CommandReply::Bytes(large))));
 
     let value = vec![0xff; 1 << 20];
     let keys: Vec<String> = (0..100).map(|number| format!("key:{number}")).collect();
@@ -798,7 +804,10 @@ async fn large_replies_and_many_of_them_arrive_over_a_connection_without_subscri
         .map(|key| bench.store.fence(request(5, &["GETDEL", key])))
         .collect();
     for answering in asked {
-        assert_eq!(answering.await, Ok(passed(Answer::Bytes(value.clone()))));
+        assert_eq!(
+            answering.await,
+            Ok(passed(CommandReply::Bytes(value.clone())))
+        );
     }
     assert_eq!(bench.query::<u64>("DBSIZE"), 1, "the fence alone is left");
     assert_eq!(bench.subscribers(), 0);

@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use primary_lease::driver::{RunChange, RunHandle, RunStart};
+use primary_lease::driver::{RunChange, RunHandle, RunStart, hand_over, store};
 use primary_lease::election::scoped::{ScopedCommand, ScopedConfig, ScopedOutcome, ScopedRequest};
 use primary_lease::election::{Identity, Time};
-use primary_lease::store::{RedisSource, RedisStore, ScopedStore};
+use primary_lease::store::{RedisSource, ScopedStore, Source};
 use redis_server::RedisServer;
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 struct Counting;
@@ -47,7 +48,7 @@ const AT_ONCE: usize = 32;
 const PAIRS: usize = 3_200;
 const TTL: Duration = Duration::from_secs(60);
 
-async fn ask(store: &RedisStore, resource: &str, command: ScopedCommand) -> ScopedOutcome {
+async fn ask(store: &dyn ScopedStore, resource: &str, command: ScopedCommand) -> ScopedOutcome {
     let request = ScopedRequest {
         id: 1,
         sent_at: Time::ZERO,
@@ -58,7 +59,7 @@ async fn ask(store: &RedisStore, resource: &str, command: ScopedCommand) -> Scop
 }
 
 /// Takes and gives back leases as the store sees it, `AT_ONCE` side by side.
-async fn pairs_of_commands(store: &RedisStore, names: &[Arc<str>]) {
+async fn pairs_of_commands(store: &dyn ScopedStore, names: &[Arc<str>]) {
     let one = async |names: &[Arc<str>]| {
         let identity = Identity::new(1);
         for resource in names {
@@ -82,11 +83,11 @@ async fn pairs_of_commands(store: &RedisStore, names: &[Arc<str>]) {
 }
 
 /// The same as the outside of the driver sees it.
-async fn runs(store: &Arc<RedisStore>, names: &[Arc<str>]) {
+async fn runs(store: &Arc<dyn ScopedStore>, names: &[Arc<str>]) {
     let one = async |names: &[Arc<str>]| {
         for resource in names {
             let (told, mut changes) = mpsc::unbounded_channel();
-            let handle = RunHandle::start(RunStart {
+            let (handle, order) = RunHandle::start(RunStart {
                 store: store.clone(),
                 resource: resource.clone(),
                 config: ScopedConfig::new(TTL),
@@ -95,6 +96,7 @@ async fn runs(store: &Arc<RedisStore>, names: &[Arc<str>]) {
                 sink: Box::new(move |change| drop(told.send(change))),
             })
             .unwrap();
+            hand_over(vec![order]).unwrap();
             let granted = changes.recv().await;
             assert!(
                 matches!(granted, Some(RunChange::Granted(_))),
@@ -130,11 +132,11 @@ async fn count(pairs: impl AsyncFn(&[Arc<str>])) -> f64 {
 #[test]
 fn a_pair_of_commands_and_a_run_ask_for_little_memory() {
     let server = RedisServer::start();
-    let runtime = primary_lease::driver::runtime().unwrap();
+    let runtime = Runtime::new().unwrap();
     let source = RedisSource::parse_url(&server.url()).unwrap();
-    let store = Arc::new(RedisStore::open(source, runtime.handle()));
+    let store: Arc<dyn ScopedStore> = store(&Source::Redis(source)).unwrap();
     let (commands, a_run) = runtime.block_on(async {
-        let commands = count(async |names| pairs_of_commands(&store, names).await).await;
+        let commands = count(async |names| pairs_of_commands(&*store, names).await).await;
         (
             commands,
             count(async |names| runs(&store, names).await).await,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use primary_lease::driver::{Change, Handle, Heartbeat, Start, now};
+use primary_lease::driver::{CampaignChange, Handle, Heartbeat, Start, now};
 use primary_lease::election::{
     Answer, Command, Config, Failure, Identity, Message, Nonce, Outcome, Reason, Record, Reply,
     Request, Time, Token, Version,
@@ -80,7 +80,7 @@ fn reply_to(command: &Command) -> Result<Reply, Failure> {
     })
 }
 
-fn campaign(nth: u32, late: bool) -> (Handle, mpsc::UnboundedReceiver<Change>) {
+fn campaign(nth: u32, late: bool) -> (Handle, mpsc::UnboundedReceiver<CampaignChange>) {
     let (told, changes) = mpsc::unbounded_channel();
     let handle = Handle::start(Start {
         store: Arc::new(Planted {
@@ -110,14 +110,14 @@ async fn a_panic_in_the_loop_ends_the_lease_that_it_renewed_and_no_other() {
     let (_other, mut undisturbed) = campaign(u32::MAX, false);
     for late in [false, true] {
         let (handle, mut changes) = campaign(3, late);
-        let Some(Change::Elected(cell)) = changes.recv().await else {
+        let Some(CampaignChange::Elected(cell)) = changes.recv().await else {
             panic!("not elected");
         };
         let answer = changes.recv().await;
         assert!(
             matches!(
                 answer,
-                Some(Change::Answer {
+                Some(CampaignChange::Answer {
                     answer: Answer::Elected(_),
                     ..
                 })
@@ -126,20 +126,17 @@ async fn a_panic_in_the_loop_ends_the_lease_that_it_renewed_and_no_other() {
         );
         let failed = changes.recv().await;
         assert!(
-            matches!(failed, Some(Change::Failed { token: Some(token) }) if token == cell.token()),
+            matches!(failed, Some(CampaignChange::Failed { token: Some(token) }) if token == cell.token()),
             "{failed:?}"
         );
         assert!(!cell.is_held(now()));
         // Nobody waits for what is dead, at the exit least of all.
         let number = handle.resign(Reason::Exit);
         let begun = now();
-        assert!(primary_lease::driver::wait_ended(
-            &[(handle, number)],
-            TTL * 10
-        ));
+        assert!(handle.wait_ended(number, begun + TTL * 10));
         assert!(now().since(begun) < TTL);
     }
-    let Some(Change::Elected(cell)) = undisturbed.recv().await else {
+    let Some(CampaignChange::Elected(cell)) = undisturbed.recv().await else {
         panic!("not elected");
     };
     tokio::time::sleep(TTL * 2).await;

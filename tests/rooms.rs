@@ -1,8 +1,9 @@
 //! The direction of imports between the rooms, and the crates that each room may know.
 //!
-//! election ◄ store ◄ driver ◄ binding: a room imports those to its left and itself. Unsafe code has
-//! its place too.
+//! election ◄ store ◄ driver ◄ binding: a room imports those to its left and itself, its files not each other in
+//! a circle. Unsafe code has its place too.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -119,8 +120,11 @@ fn imports_that_run_forward_are_left_alone() {
     }
 }
 
+/// The one file that may be unsafe, and knows the raw Node-API.
+const RAW: &str = "src/binding/node.rs";
+
 #[test]
-fn only_the_boundary_may_be_unsafe() {
+fn one_file_is_unsafe_and_knows_the_raw_node_api() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     collect(&root.join("src"), &mut files);
@@ -128,35 +132,211 @@ fn only_the_boundary_may_be_unsafe() {
         .iter()
         .flat_map(|file| {
             let path = file.strip_prefix(root).unwrap().to_string_lossy();
-            unsafe_code(&path, &fs::read_to_string(file).unwrap())
+            raw_code(&path, &fs::read_to_string(file).unwrap())
         })
         .collect();
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
 
-    for source in ["fn f() { unsafe { g() } }", "#![allow(unsafe_code)]"] {
-        assert_eq!(unsafe_code("src/store/a.rs", source).len(), 1, "{source}");
-        assert_eq!(unsafe_code("src/lib.rs", source).len(), 1, "{source}");
-        assert_eq!(
-            unsafe_code("src/driver/clock.rs", source).len(),
-            1,
-            "{source}"
-        );
-        assert_eq!(unsafe_code("src/binding/a.rs", source), [""; 0]);
+    for source in [
+        "fn f() { unsafe { g() } }",
+        "#![allow(unsafe_code)]",
+        "use napi::{Env, sys};",
+        "fn f() -> napi::sys::napi_value {}",
+    ] {
+        assert_eq!(raw_code("src/binding/a.rs", source).len(), 1, "{source}");
+        assert_eq!(raw_code(RAW, source), [""; 0]);
     }
-    assert_eq!(unsafe_code("src/store/a.rs", "// unsafe\n"), [""; 0]);
+    assert_eq!(raw_code("src/store/a.rs", "// unsafe\n"), [""; 0]);
 }
 
-/// `file:line: what` for every unsafe block, and every exception to the lint that denies them. That
-/// each of the others says why it is sound is a lint of clippy's.
-fn unsafe_code(path: &str, source: &str) -> Vec<String> {
-    if path.starts_with("src/binding/") {
+/// `file:line: what` for every unsafe block, every exception to the lint that denies them, and every use of
+/// the raw Node-API. That each of the others says why it is sound is a lint of clippy's.
+fn raw_code(path: &str, source: &str) -> Vec<String> {
+    if path == RAW {
         return Vec::new();
     }
     tokens(source)
         .into_iter()
-        .filter(|(text, _)| text == "unsafe" || text == "unsafe_code")
+        .filter(|(text, _)| ["unsafe", "unsafe_code", "sys"].contains(&text.as_str()))
         .map(|(text, line)| format!("{path}:{line}: {text}"))
         .collect()
+}
+
+#[test]
+fn no_files_of_a_room_import_each_other_in_a_circle() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    collect(&root.join("src"), &mut files);
+    let sources: Vec<(String, String)> = files
+        .iter()
+        .map(|file| {
+            let path = file.strip_prefix(root).unwrap().to_string_lossy();
+            (path.into_owned(), fs::read_to_string(file).unwrap())
+        })
+        .filter(|(path, _)| !path.contains("/tests"))
+        .collect();
+    let found = circles(&sources);
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+#[test]
+fn a_circle_is_found_also_through_a_re_export() {
+    let circle = |files: &[(&str, &str)]| {
+        let owned = |(path, source): &(&str, &str)| (path.to_string(), source.to_string());
+        circles(&files.iter().map(owned).collect::<Vec<_>>())
+    };
+    let through = [
+        (
+            "src/store/mod.rs",
+            "mod a; mod b; pub use a::{A, C}; use b::B;",
+        ),
+        ("src/store/a.rs", "use super::B;"),
+        ("src/store/b.rs", "use crate::store::{C, D};"),
+    ];
+    assert_eq!(circle(&through), ["src/store/a.rs <-> src/store/b.rs"]);
+    let direct = [
+        ("src/store/a.rs", "fn f() { super::b::g() }"),
+        ("src/store/b.rs", "use super::a::A;"),
+        ("src/store/c.rs", "use super::a::A;"),
+    ];
+    assert_eq!(circle(&direct), ["src/store/a.rs <-> src/store/b.rs"]);
+    // What a room's own file defines is imported from there, and what it passes on is not its own.
+    let none = [
+        (
+            "src/store/mod.rs",
+            "mod a; mod b; pub use a::A; pub trait T {}",
+        ),
+        ("src/store/a.rs", "use super::T;"),
+        ("src/store/b.rs", "use super::{A, T};"),
+    ];
+    assert_eq!(circle(&none), [""; 0]);
+}
+
+#[test]
+fn every_type_has_a_name_of_its_own() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    collect(&root.join("src"), &mut files);
+    let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in files {
+        let path = file.strip_prefix(root).unwrap().to_string_lossy();
+        if !path.contains("/tests") {
+            for name in types(&fs::read_to_string(&file).unwrap()) {
+                owners.entry(name).or_default().push(path.to_string());
+            }
+        }
+    }
+    owners.retain(|_, files| files.len() > 1);
+    assert!(owners.is_empty(), "{owners:#?}");
+    assert_eq!(
+        types("pub struct A; enum B {} trait C {} type D = A;"),
+        ["A", "B", "C"]
+    );
+    assert_eq!(
+        types("// struct A;\n#[cfg(test)] mod tests { struct B; }"),
+        [""; 0]
+    );
+}
+
+/// The types that a source defines, beside those of its tests and its aliases.
+fn types(source: &str) -> Vec<String> {
+    let code = source.split("mod tests {").next();
+    let tokens = tokens(code.unwrap_or_default());
+    tokens
+        .windows(2)
+        .filter(|pair| ["struct", "enum", "trait"].contains(&pair[0].0.as_str()))
+        .map(|pair| pair[1].0.clone())
+        .collect()
+}
+
+/// `a <-> b` for all files that reach each other by their imports.
+fn circles(sources: &[(String, String)]) -> Vec<String> {
+    let modules: Vec<Vec<String>> = sources.iter().map(|(path, _)| module_of(path)).collect();
+    let tokens: Vec<_> = sources.iter().map(|(_, source)| tokens(source)).collect();
+    // What the file of a folder passes on, by the name under which it does.
+    let mut passed = Vec::new();
+    for (module, tokens) in modules.iter().zip(&tokens) {
+        for at in 0..tokens.len() {
+            let name = tokens.get(at + 1).map_or("", |token| &token.0);
+            let child: Vec<String> = module.iter().cloned().chain([name.to_string()]).collect();
+            if tokens[at].0 == "use" && modules.contains(&child) {
+                let mut paths = Vec::new();
+                resolve(tokens, at + 1, module.clone(), &mut paths);
+                for (path, _) in paths {
+                    let name = path.last().cloned().unwrap_or_default();
+                    passed.push(([module.clone(), vec![name]].concat(), path));
+                }
+            }
+        }
+    }
+    let file_of = |path: &[String]| -> Option<usize> {
+        let path = passed
+            .iter()
+            .find(|(name, _)| path.starts_with(name))
+            .map_or(path, |(_, target)| target);
+        (1..=path.len()).rev().find_map(|length| {
+            modules
+                .iter()
+                .position(|module| module[..] == path[..length])
+        })
+    };
+    let reached: Vec<Vec<usize>> = (0..sources.len())
+        .map(|at| {
+            let paths = paths_of(&tokens[at], &modules[at]);
+            let files = paths.iter().filter_map(|path| file_of(path));
+            files.filter(|file| *file != at).collect()
+        })
+        .collect();
+    let reaches = |from: usize, to: usize| {
+        let (mut open, mut seen) = (vec![from], vec![from]);
+        while let Some(at) = open.pop() {
+            for next in &reached[at] {
+                if *next == to {
+                    return true;
+                }
+                if !seen.contains(next) {
+                    seen.push(*next);
+                    open.push(*next);
+                }
+            }
+        }
+        false
+    };
+    let room = |at: usize| modules[at].first();
+    let mut found = Vec::new();
+    for a in 0..sources.len() {
+        for b in a + 1..sources.len() {
+            if room(a) == room(b) && reaches(a, b) && reaches(b, a) {
+                found.push(format!("{} <-> {}", sources[a].0, sources[b].0));
+            }
+        }
+    }
+    found
+}
+
+/// The paths that a file names from the crate or from the modules above it.
+fn paths_of(tokens: &[(String, usize)], module: &[String]) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for at in 0..tokens.len() {
+        let after_path = at > 1 && tokens[at - 1].0 == "::" && is_name(&tokens[at - 2].0);
+        let visibility = at > 1 && tokens[at - 1].0 == "(" && tokens[at - 2].0 == "pub";
+        if ["crate", "super"].contains(&tokens[at].0.as_str()) && !after_path && !visibility {
+            let mut paths = Vec::new();
+            resolve(tokens, at, module.to_vec(), &mut paths);
+            found.extend(paths.into_iter().map(|(path, _)| path));
+        }
+    }
+    found
+}
+
+/// The module that a file is.
+fn module_of(path: &str) -> Vec<String> {
+    let names = path.trim_end_matches(".rs").split('/').skip(1);
+    let mut module: Vec<String> = names.map(ToString::to_string).collect();
+    if module.last().is_some_and(|name| name == "mod") {
+        module.pop();
+    }
+    module
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {

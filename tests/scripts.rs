@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use commands::{MINE, NONCE, OTHER, TTL, acquire, next, over, renew, request, target, with_floor};
 use primary_lease::election::{
-    Change, Command, Failure, Identity, Message, Outcome, Record, Reply, Token, Version,
+    Command, Failure, Identity, Message, Outcome, Record, Reply, Token, Version, WriteKind,
 };
 use primary_lease::store::{RedisSource, RedisStore, Store, Target};
 use redis_server::RedisServer;
@@ -366,7 +366,7 @@ async fn an_eager_start_takes_a_missing_record_on_a_server_that_has_been_up_for_
         // Its uptime is counted in whole seconds.
         bench.run(&["FLUSHALL"]);
     }
-    while next(&mut messages).await.change != Change::Granted {}
+    while next(&mut messages).await.change != WriteKind::Granted {}
 }
 
 #[tokio::test]
@@ -576,7 +576,7 @@ async fn a_release_frees_what_is_mine_and_is_told_with_its_listeners() {
     assert_eq!(released.version.seq, record.version.seq + 1);
     let message = next(&mut messages).await;
     let expected = Message {
-        change: Change::Released,
+        change: WriteKind::Released,
         record: released,
         listeners: 3,
     };
@@ -627,18 +627,18 @@ async fn every_write_is_told_with_what_it_was() {
     let mut messages = bench.store.subscribe(&bench.target);
     let mut written = vec![];
     let created = bench.acquire(MINE).await.record.unwrap();
-    written.push((Change::Created, created.clone()));
+    written.push((WriteKind::Created, created.clone()));
     let granted = bench
         .ask(over(MINE, &created.version))
         .await
         .unwrap()
         .record
         .unwrap();
-    written.push((Change::Granted, granted.clone()));
+    written.push((WriteKind::Granted, granted.clone()));
     let renewed = bench.renew(MINE, granted.token).await.record.unwrap();
-    written.push((Change::Renewed, renewed));
+    written.push((WriteKind::Renewed, renewed));
     let again = bench.acquire(MINE).await.record.unwrap();
-    written.push((Change::Granted, again));
+    written.push((WriteKind::Granted, again));
     for (change, record) in written {
         let message = next(&mut messages).await;
         assert_eq!((message.change, message.record), (change, record));

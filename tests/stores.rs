@@ -9,9 +9,9 @@ use std::sync::Arc;
 use commands::{
     MINE, NONCE, OTHER, PATIENCE, TTL, acquire, next, over, release, renew, request, target,
 };
-use primary_lease::election::{Change, Command, Outcome, Record, Reply, Token};
+use primary_lease::election::{Command, Outcome, Record, Reply, Token, WriteKind};
 use primary_lease::store::{
-    Answer, Backend, FenceOutcome, FenceRequest, MemoryStore, RedisSource, RedisStore, Target,
+    Backend, CommandReply, FenceOutcome, FenceRequest, MemoryStore, RedisSource, RedisStore, Target,
 };
 use redis_server::RedisServer;
 use tokio::runtime::Handle;
@@ -194,9 +194,9 @@ async fn every_write_is_told_to_all_who_listen(bench: Bench) {
     for messages in [&mut ours, &mut theirs] {
         while next(messages).await.record != held {}
         for (change, reply, listeners) in [
-            (Change::Renewed, &renewed, 0),
-            (Change::Released, &released, 3),
-            (Change::Granted, &granted, 0),
+            (WriteKind::Renewed, &renewed, 0),
+            (WriteKind::Released, &released, 3),
+            (WriteKind::Granted, &granted, 0),
         ] {
             let message = next(messages).await;
             assert_eq!((message.change, message.listeners), (change, listeners));
@@ -206,7 +206,7 @@ async fn every_write_is_told_to_all_who_listen(bench: Bench) {
 }
 
 async fn a_resource_refuses_what_is_below_the_highest_token_of_the_same_lease(bench: Bench) {
-    let passed = FenceOutcome::Passed(Answer::Nothing);
+    let passed = FenceOutcome::Passed(CommandReply::Nothing);
     let stale = |highest| FenceOutcome::Stale {
         highest: Token::new(highest),
     };

@@ -52,8 +52,10 @@ export function useLog() {
   const about = (prefix: string) => lines.filter(({fields}) => fields.prefix === prefix)
   return {
     about,
-    /** The first line about a prefix that says so. */
+    /** The first line about a prefix that says so, or has an error that does. */
     line: (prefix: string, words: RegExp) =>
-      until(`a line with ${words}`, () => about(prefix).find(({message}) => words.test(message))),
+      until(`a line with ${words}`, () =>
+        about(prefix).find(({message, fields}) => words.test(`${message}: ${fields.error}`)),
+      ),
   }
 }

@@ -1,10 +1,10 @@
 //! What a caller's command returned, as JavaScript has it.
 
 use napi::Env;
-use napi::bindgen_prelude::{BigInt, BufferSlice, Null};
+use napi::bindgen_prelude::{BigInt, BufferSlice, Null, Unknown};
 
-use super::js::{self, Value};
-use crate::store::Answer;
+use super::node::value;
+use crate::store::CommandReply;
 
 /// Read off the event loop as far as that is possible.
 #[derive(Debug, PartialEq)]
@@ -16,42 +16,44 @@ pub enum Told {
     List(Vec<Told>),
 }
 
-impl From<Answer> for Told {
+impl From<CommandReply> for Told {
     /// Bytes that are text are a string, where one can be so long.
-    fn from(answer: Answer) -> Self {
+    fn from(answer: CommandReply) -> Self {
         match answer {
-            Answer::Nothing => Told::Nothing,
-            Answer::Integer(integer) => Told::Integer(integer),
-            Answer::Bytes(bytes) if bytes.len() > LONGEST_TEXT => Told::Bytes(bytes),
-            Answer::Bytes(bytes) => match String::from_utf8(bytes) {
+            CommandReply::Nothing => Told::Nothing,
+            CommandReply::Integer(integer) => Told::Integer(integer),
+            CommandReply::Bytes(bytes) if bytes.len() > LONGEST_TEXT => Told::Bytes(bytes),
+            CommandReply::Bytes(bytes) => match String::from_utf8(bytes) {
                 Ok(text) => Told::Text(text),
                 Err(error) => Told::Bytes(error.into_bytes()),
             },
-            Answer::List(answers) => Told::List(answers.into_iter().map(Told::from).collect()),
+            CommandReply::List(answers) => {
+                Told::List(answers.into_iter().map(Told::from).collect())
+            }
         }
     }
 }
 
 impl Told {
-    pub fn into_js(self, env: &Env) -> js::Result<Value> {
+    pub fn into_js(self, env: &Env) -> napi::Result<Unknown<'static>> {
         match self {
-            Told::Nothing => js::make(env, Null),
+            Told::Nothing => value(env, Null),
             Told::Integer(integer) if integer.unsigned_abs() <= LARGEST_NUMBER => {
-                js::make(env, integer as f64)
+                value(env, integer as f64)
             }
-            Told::Integer(integer) => js::make(env, BigInt::from(integer)),
-            Told::Text(text) => js::make(env, text),
+            Told::Integer(integer) => value(env, BigInt::from(integer)),
+            Told::Text(text) => value(env, text),
             // A large one is handed over without a copy.
             Told::Bytes(bytes) if bytes.len() > SMALL => {
-                Ok(js::value(&BufferSlice::from_data(env, bytes)?))
+                value(env, BufferSlice::from_data(env, bytes)?)
             }
-            Told::Bytes(bytes) => Ok(js::value(&BufferSlice::copy_from(env, bytes)?)),
+            Told::Bytes(bytes) => value(env, BufferSlice::copy_from(env, bytes)?),
             Told::List(list) => {
                 let mut array = env.create_array(0)?;
                 for told in list {
                     array.insert(told.into_js(env)?)?;
                 }
-                Ok(js::value(&array))
+                value(env, array)
             }
         }
     }
@@ -70,14 +72,14 @@ mod tests {
     #[test]
     fn bytes_that_are_text_are_a_string_where_one_can_be_so_long() {
         assert_eq!(
-            Told::from(Answer::Bytes(b"text".to_vec())),
+            Told::from(CommandReply::Bytes(b"text".to_vec())),
             Told::Text("text".into())
         );
         assert_eq!(
-            Told::from(Answer::Bytes(vec![0xff])),
+            Told::from(CommandReply::Bytes(vec![0xff])),
             Told::Bytes(vec![0xff])
         );
-        let long = Told::from(Answer::Bytes(vec![0; LONGEST_TEXT + 1]));
+        let long = Told::from(CommandReply::Bytes(vec![0; LONGEST_TEXT + 1]));
         assert!(matches!(long, Told::Bytes(bytes) if bytes.len() == LONGEST_TEXT + 1));
     }
 }

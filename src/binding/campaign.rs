@@ -1,23 +1,19 @@
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use napi::Env;
-use napi::bindgen_prelude::Object;
+use napi_derive::napi;
 
-use super::change::{Present, Telling, number, primary_to_js};
-use super::environment::{self, Environment};
-use super::error::{Code, PrimaryLeaseError};
-use super::fence::Fence;
-use super::guarded;
-use super::js::{self, Value};
-use super::lease::Term;
-use super::listener::broadcast;
-use super::options::Options;
+use super::ends::{Ends, Put};
+use super::environment::{Environment, Feature, Leaving, Member};
+use super::error::{Code, denied, new};
+use super::listener::{Audience, GrantedLease, PlainChange, PlainPrimary, number};
 use super::promise::Deferred;
-use super::resigning::Ends;
-use crate::driver::{Change, Handle, LeaseCell, now, reason_word};
-use crate::election::{Answer, Primary, Token};
+use crate::driver::{self, CampaignSettings, Fence, Handle, LeaseCell, now, reason_word};
+use crate::election::{Answer, Primary, Reason, Token};
 use crate::store::Source;
 
 /// This environment's end of one campaign.
@@ -25,17 +21,89 @@ pub struct Campaign {
     pub number: u64,
     pub prefix: String,
     pub source: Source,
-    pub options: Options,
+    pub settings: CampaignSettings,
     pub handle: Handle,
     pub fence: Fence,
     /// Callers who wait for an answer, with the number of their call.
-    pub waiting: RefCell<Vec<(u64, Deferred)>>,
-    pub ends: Ends,
+    waiting: RefCell<Vec<(u64, Deferred)>>,
+    ends: Ends,
     /// It campaigns: it was established, and neither resigned nor refused since.
-    pub active: Cell<bool>,
-    term: RefCell<Option<Rc<Term>>>,
+    active: Cell<bool>,
+    term: RefCell<Option<(Arc<LeaseCell>, GrantedLease)>>,
+    /// `None` where nothing is known yet.
     primary: RefCell<Option<Option<Primary>>>,
     unavailable: RefCell<Option<Arc<str>>>,
+}
+
+/// The campaigns of each prefix: the present one is the last; replaced ones have not ended.
+#[derive(Default)]
+pub struct Campaigns(RefCell<HashMap<String, Vec<Rc<Campaign>>>>);
+
+/// How a campaign stands.
+#[napi(object, object_from_js = false)]
+pub struct PlainStatus {
+    pub prefix: String,
+    pub server_id: String,
+    #[napi(ts_type = "'establishing' | 'primary' | 'standby'")]
+    pub role: &'static str,
+    pub lease: Option<GrantedLease>,
+    pub primary: Option<PlainPrimary>,
+    pub available: bool,
+    pub cause: Option<String>,
+}
+
+impl Feature for Campaigns {}
+
+impl Campaigns {
+    pub fn present(&self, prefix: &str) -> Option<Rc<Campaign>> {
+        self.0.borrow().get(prefix)?.last().cloned()
+    }
+
+    /// Those of a prefix, or all.
+    pub fn of(&self, prefix: Option<&str>) -> Vec<Rc<Campaign>> {
+        let all = self.0.borrow();
+        let of = |(key, _): &(&String, &Vec<_>)| prefix.is_none_or(|prefix| prefix == *key);
+        let found = all.iter().filter(of);
+        found.flat_map(|(_, campaigns)| campaigns.clone()).collect()
+    }
+
+    pub fn add(&self, environment: &Environment, campaign: &Rc<Campaign>) {
+        environment.add(campaign.number, campaign.clone());
+        let mut all = self.0.borrow_mut();
+        all.entry(campaign.prefix.clone())
+            .or_default()
+            .push(campaign.clone());
+    }
+
+    fn remove(&self, environment: &Environment, campaign: &Campaign) {
+        environment.remove(campaign.number);
+        let mut all = self.0.borrow_mut();
+        if let Some(campaigns) = all.get_mut(&campaign.prefix) {
+            campaigns.retain(|other| other.number != campaign.number);
+            if campaigns.is_empty() {
+                all.remove(&campaign.prefix);
+            }
+        }
+    }
+}
+
+impl Member for Campaign {
+    /// Nothing is drained, since no work would stop any more.
+    fn leave(&self) -> Option<Leaving> {
+        if self.active.replace(false) {
+            self.ends.begin(self.handle.resign(Reason::Exit));
+        }
+        if self.ends.are_over() {
+            return None;
+        }
+        let (handle, era) = (self.handle.clone(), self.ends.era());
+        Some(Leaving {
+            timeout: self.settings.exit_timeout,
+            wait: Box::new(move |until| {
+                handle.wait_ended(era, until);
+            }),
+        })
+    }
 }
 
 impl Campaign {
@@ -43,7 +111,7 @@ impl Campaign {
         number: u64,
         prefix: String,
         source: Source,
-        options: Options,
+        settings: CampaignSettings,
         handle: Handle,
         fence: Fence,
     ) -> Self {
@@ -51,7 +119,7 @@ impl Campaign {
             number,
             prefix,
             source,
-            options,
+            settings,
             handle,
             fence,
             waiting: RefCell::default(),
@@ -68,117 +136,121 @@ impl Campaign {
     }
 
     /// Stands, or stands again: at once, or when a resign that is under way has been sent.
-    pub fn establish(&self, deferred: Deferred) {
-        if let Some(deferred) = self.ends.keep_until_drained(deferred) {
+    pub fn establish(&self, caller: Deferred) {
+        if let Some(caller) = self.ends.keep_until_drained(caller) {
             self.active.set(true);
             let number = self.handle.establish();
-            self.waiting.borrow_mut().push((number, deferred));
+            self.waiting.borrow_mut().push((number, caller));
         }
     }
 
-    pub fn is_held(&self) -> bool {
+    /// What a late listener is told first.
+    pub fn present(&self) -> Vec<PlainChange> {
+        let mut present = Vec::new();
+        if let Some(cause) = &*self.unavailable.borrow() {
+            present.push(self.unavailable(cause));
+        }
         let term = self.term.borrow();
-        term.as_ref().is_some_and(|term| term.cell.is_held(now()))
-    }
-
-    /// The lease that is held, and not about to be let go.
-    pub fn lease_to_work_under(
-        &self,
-        env: &Env,
-        environment: &Environment,
-    ) -> Option<(Arc<LeaseCell>, Value)> {
-        if self.is_draining() || !self.is_held() {
-            return None;
-        }
-        let term = self.term.borrow().clone()?;
-        Some((term.cell.clone(), self.object(env, environment, &term)?))
-    }
-
-    pub fn present(&self, env: &Env, environment: &Environment) -> Present {
         // One whose signal is aborted already is nothing to begin with.
-        let term = self.term.borrow().clone().filter(|_| !self.is_draining());
-        Present {
-            unavailable: self.unavailable.borrow().clone(),
-            lease: term.and_then(|term| self.object(env, environment, &term)),
-            primary: self.primary.borrow().clone(),
-        }
-    }
-
-    /// The lease as JavaScript has it; where it cannot be had the place is given up.
-    fn object(&self, env: &Env, environment: &Environment, term: &Term) -> Option<Value> {
-        let object = term.object(env);
-        object
-            .map_err(|thrown| self.give_up(env, environment, &thrown))
-            .ok()
-    }
-
-    pub fn hear(self: &Rc<Self>, env: &Env, environment: &Environment, change: Change) {
-        let telling = match change {
-            Change::Elected(cell) => self.begin_term(env, environment, cell),
-            Change::Lost { token, reason: why } => {
-                self.end_term(env, environment);
-                self.stop_draining(env);
-                let reason = reason_word(why);
-                Some(Telling::Lost { token, reason })
+        match &*term {
+            Some((_, lease)) if !self.ends.is_draining() => present.push(self.elected(lease)),
+            _ => {
+                let primary = self.primary.borrow();
+                present.extend(
+                    primary
+                        .as_ref()
+                        .map(|primary| self.changed(primary.as_ref())),
+                );
             }
-            Change::Resigned { token, reason: why } => {
-                self.end_term(env, environment);
+        }
+        present
+    }
+
+    pub fn hear(&self, env: &Env, environment: &Rc<Environment>, change: driver::CampaignChange) {
+        let telling = match change {
+            driver::CampaignChange::Elected(cell) => {
+                *self.primary.borrow_mut() = None;
+                Some(self.elected(&self.begin_term(environment, cell)))
+            }
+            driver::CampaignChange::Lost { token, reason } => {
+                self.end_term(environment);
+                Some(self.ended("lost", Some(token), reason_word(reason)))
+            }
+            driver::CampaignChange::Resigned { token, reason } => {
+                self.end_term(environment);
                 *self.primary.borrow_mut() = None;
                 *self.unavailable.borrow_mut() = None;
-                let reason = reason_word(why);
-                Some(Telling::Resigned { token, reason })
+                Some(self.ended("resigned", token, reason_word(reason)))
             }
-            Change::PrimaryChanged(primary) => {
-                *self.primary.borrow_mut() = Some(primary.clone());
-                Some(Telling::PrimaryChanged(primary))
+            driver::CampaignChange::PrimaryChanged(primary) => {
+                let change = self.changed(primary.as_ref());
+                *self.primary.borrow_mut() = Some(primary);
+                Some(change)
             }
-            Change::Unavailable { cause } => {
-                *self.unavailable.borrow_mut() = Some(cause.clone());
-                Some(Telling::Unavailable(cause))
+            driver::CampaignChange::Unavailable { cause } => {
+                let change = self.unavailable(&cause);
+                *self.unavailable.borrow_mut() = Some(cause);
+                Some(change)
             }
-            Change::Available => {
+            driver::CampaignChange::Available => {
                 *self.unavailable.borrow_mut() = None;
-                Some(Telling::Available)
+                Some(self.change("available"))
             }
-            Change::Answer { establish, answer } => {
-                self.answer(env, environment, establish, answer);
+            driver::CampaignChange::Answer { establish, answer } => {
+                self.answer(establish, &answer);
                 None
             }
-            Change::Unconfirmed { resign } => {
+            driver::CampaignChange::Undrained { resign } => {
+                if self.ends.is_draining() {
+                    self.tell(env, environment, "undrained");
+                    self.resigned(resign);
+                }
+                None
+            }
+            driver::CampaignChange::Unconfirmed { resign } => {
                 self.ends.answer(resign);
                 None
             }
-            Change::Ended { resign } => {
+            driver::CampaignChange::Ended { resign } => {
                 self.ends.end(resign);
                 None
             }
-            Change::Failed { token } => self.fail(env, environment, token),
+            driver::CampaignChange::Failed { token } => {
+                self.fail(environment);
+                token.map(|token| self.ended("lost", Some(token), "internal"))
+            }
         };
-        if let Some(telling) = telling
-            && let Err(thrown) = broadcast(env, environment, &self.prefix, &telling)
-        {
-            self.not_told(env, environment, &telling, &thrown);
+        if let Some(change) = telling {
+            let told = environment.feature::<Audience>().tell(env, &change);
+            if let (Some(lease), Err(error)) = (change.lease, told) {
+                self.give_up(env, environment, &lease, &error.reason);
+            }
         }
         // With its last handle the loop ends, and with the last loop the connection.
         if !self.active.get() && self.ends.are_over() {
-            let mut campaigns = environment.campaigns.borrow_mut();
-            campaigns.retain(|c| c.number != self.number);
+            environment.feature::<Campaigns>().remove(environment, self);
         }
     }
 
-    /// What `primaryStatus` shows; `None` when there is no campaign.
-    pub fn status(&self, env: &Env) -> js::Result<Option<Object<'static>>> {
+    /// How it stands; `None` where it does not campaign.
+    pub fn status(&self) -> Option<PlainStatus> {
         if !self.active.get() {
-            return Ok(None);
+            return None;
         }
         let term = self.term.borrow();
-        let held = term.as_ref().filter(|term| term.cell.is_held(now()));
+        let held = term.as_ref().filter(|(cell, _)| cell.is_held(now()));
         let primary = match held {
-            Some(term) => Some(Primary {
-                server: self.options.server_id.as_str().into(),
-                token: term.cell.token(),
+            Some((_, lease)) => Some(PlainPrimary {
+                server_id: lease.server_id.clone(),
+                token: lease.token,
             }),
-            None => self.primary.borrow().clone().flatten(),
+            None => self
+                .primary
+                .borrow()
+                .iter()
+                .flatten()
+                .next()
+                .map(Into::into),
         };
         let role = match held {
             Some(_) => "primary",
@@ -186,98 +258,126 @@ impl Campaign {
             None => "establishing",
         };
         let unavailable = self.unavailable.borrow();
-        let mut status = js::object(env)?;
-        js::set(&mut status, "prefix", Some(self.prefix.as_str()))?;
-        js::set(
-            &mut status,
-            "serverId",
-            Some(self.options.server_id.as_str()),
-        )?;
-        js::set(&mut status, "role", Some(role))?;
-        let token = held.map(|term| number(term.cell.token()));
-        js::set(&mut status, "token", token)?;
-        if let Some(primary) = primary {
-            let primary = primary_to_js(env, &primary)?;
-            js::set(&mut status, "primary", Some(js::value(&primary)))?;
-        }
-        js::set(&mut status, "available", Some(unavailable.is_none()))?;
-        js::set(&mut status, "cause", unavailable.as_deref())?;
-        Ok(Some(status))
+        Some(PlainStatus {
+            prefix: self.prefix.clone(),
+            server_id: self.settings.server_id.clone(),
+            role,
+            lease: held.map(|(_, lease)| lease.clone()),
+            primary,
+            available: unavailable.is_none(),
+            cause: unavailable.as_deref().map(Into::into),
+        })
     }
 
-    /// Lets go of what belongs to the environment, which is ending.
-    pub fn drop_references(&self, env: &Env) {
-        if let Some(term) = self.term.borrow_mut().take() {
-            term.drop_references(env);
-        }
-    }
-
-    /// Something could not be told, for a reason of ours.
-    pub fn not_told(
+    /// Resigns, unless that has been done already, and answers the caller at the end of it. The work under the
+    /// lease has up to `limit` to stop before that.
+    pub fn resign(
         &self,
         env: &Env,
-        environment: &Environment,
-        telling: &Telling,
-        why: &js::Thrown,
+        environment: &Rc<Environment>,
+        limit: Duration,
+        caller: Deferred,
     ) {
-        match telling {
-            Telling::Elected(_) => self.give_up(env, environment, why),
-            _ => tracing::error!(
-                environment = environment.id,
-                prefix = %self.prefix,
-                error = %why,
-                "a change could not be told"
-            ),
+        // They asked before.
+        for standing in self.ends.take_standing() {
+            standing.resolve(());
+        }
+        self.leave_after(env, environment, limit, caller);
+    }
+
+    /// What the release of a lease does that began after the resign `era`.
+    pub fn release(&self, env: &Env, environment: &Rc<Environment>, era: u64, caller: Deferred) {
+        // A lease of an earlier campaign was released then; a new one is not its business.
+        match era == self.ends.era() || !self.is_active() {
+            true => self.leave_after(env, environment, Duration::ZERO, caller),
+            false => caller.resolve(()),
         }
     }
 
-    fn begin_term(
-        self: &Rc<Self>,
+    /// Some work has ended: it may have been the last that a drain waits for.
+    pub fn work_ended(&self, env: &Env, environment: &Rc<Environment>) {
+        if self.ends.is_draining() && !self.works(environment) {
+            self.let_go(env, environment);
+        }
+    }
+
+    fn leave_after(
+        &self,
         env: &Env,
-        environment: &Environment,
-        cell: Arc<LeaseCell>,
-    ) -> Option<Telling> {
-        *self.primary.borrow_mut() = None;
-        let begun = Term::begin(env, cell, self).and_then(|term| {
-            let object = term.object(env)?;
-            Ok((term, object))
-        });
-        match begun {
-            Ok((term, object)) => {
-                *self.term.borrow_mut() = Some(Rc::new(term));
-                Some(Telling::Elected(object))
-            }
-            Err(thrown) => {
-                self.give_up(env, environment, &thrown);
-                None
-            }
+        environment: &Rc<Environment>,
+        limit: Duration,
+        caller: Deferred,
+    ) {
+        if !self.is_active() {
+            return self.ends.wait_for(self.ends.era(), caller);
+        }
+        let until = now() + limit;
+        let put = self.ends.put_off(until, caller);
+        if put == Put::Later {
+            return;
+        }
+        let held = matches!(&*self.term.borrow(), Some((cell, _)) if cell.is_held(now()));
+        if limit.is_zero() || !held || !self.works(environment) {
+            return self.let_go(env, environment);
+        }
+        self.handle.drain(until);
+        if put == Put::First {
+            self.tell(env, environment, "leaving");
         }
     }
 
-    fn end_term(&self, env: &Env, environment: &Environment) {
-        self.abort(env);
-        if let Some(term) = self.term.borrow_mut().take() {
-            term.cell.end();
-            let config = &self.options.config;
-            // What the rules leave to work in flight.
-            let time = config.window().saturating_sub(config.term());
-            guarded::report_later(environment, &term.cell, time);
-            term.drop_references(env);
+    /// Sends the resign that has been put off, and stands again for whoever has asked since.
+    fn let_go(&self, env: &Env, environment: &Rc<Environment>) {
+        self.handle.end_lease();
+        // Before anything is sent: the work stops before another server is let in.
+        self.tell(env, environment, "leaving");
+        // Who listens to the signal may have let go.
+        if self.ends.is_draining() {
+            self.resigned(self.handle.resign(Reason::Resigned));
         }
     }
 
-    /// Aborts the signal of the lease; that it was aborted before makes no difference.
-    pub fn abort(&self, env: &Env) {
-        // Not borrowed while the listeners of the signal run: they may ask us anything.
-        let term = self.term.borrow().clone();
-        if let Some(term) = term
-            && let Err(thrown) = term.abort(env, &self.prefix)
-        {
-            tracing::error!(environment = environment::id(), prefix = %self.prefix, error = %thrown, "aborting the signal failed");
+    fn resigned(&self, resign: u64) {
+        self.active.set(false);
+        self.ends.begin(resign);
+        let Some(drain) = self.ends.take_drain() else {
+            return;
+        };
+        for caller in drain.leaving {
+            self.ends.wait_for(resign, caller);
+        }
+        for caller in drain.standing {
+            self.establish(caller);
         }
     }
 
-    fn answer(&self, env: &Env, environment: &Environment, establish: u64, answer: Answer) {
+    fn works(&self, environment: &Environment) -> bool {
+        environment.feature::<Audience>().works(&self.prefix)
+    }
+
+    fn begin_term(&self, environment: &Environment, cell: Arc<LeaseCell>) -> GrantedLease {
+        let id = environment.next_number();
+        let lease = GrantedLease {
+            id: id as f64,
+            token: number(cell.token()),
+            name: self.fence.lease().to_string(),
+            server_id: self.settings.server_id.clone(),
+            campaign: self.number as f64,
+            era: self.ends.era() as f64,
+            grace: self.settings.config.grace().as_millis() as f64,
+        };
+        environment.begin_lease(id, cell.clone());
+        *self.term.borrow_mut() = Some((cell, lease.clone()));
+        lease
+    }
+
+    fn end_term(&self, environment: &Environment) {
+        if let Some((_, lease)) = self.term.borrow_mut().take() {
+            environment.end_lease(lease.id as u64);
+        }
+    }
+
+    fn answer(&self, establish: u64, answer: &Answer) {
         let mut waiting = self.waiting.borrow_mut();
         let (answered, others) = waiting.drain(..).partition(|(n, _)| *n <= establish);
         *waiting = others;
@@ -286,52 +386,116 @@ impl Campaign {
         if matches!(answer, Answer::Denied { .. }) {
             self.active.set(!self.waiting.borrow().is_empty());
         }
-        let lease = match &answer {
-            Answer::Elected(token) => self.lease(env, *token),
-            _ => Ok(None),
-        };
-        let lease = match lease {
-            Ok(lease) => lease,
-            Err(thrown) => {
-                self.give_up(env, environment, &thrown);
-                for (_, deferred) in answered {
-                    deferred.reject(self.not_handed_over(&thrown));
-                }
-                return;
-            }
-        };
-        for (_, deferred) in answered {
-            match &answer {
-                Answer::Elected(_) => deferred.resolve(lease),
+        for (_, caller) in answered {
+            match answer {
+                Answer::Elected(token) => match self.lease_of(*token) {
+                    Some(lease) => caller.resolve(lease),
+                    None => caller.resolve(()),
+                },
                 Answer::NotElected | Answer::Unavailable { .. } | Answer::Resigned => {
-                    deferred.resolve(None);
+                    caller.resolve(());
                 }
-                Answer::Denied { cause } => {
-                    deferred.reject(PrimaryLeaseError::denied(cause));
-                }
+                Answer::Denied { cause } => caller.reject(denied(cause)),
             }
         }
     }
 
-    /// The lease with this token; `None` where it is over by now.
-    fn lease(&self, env: &Env, token: Token) -> js::Result<Option<Value>> {
+    fn lease_of(&self, token: Token) -> Option<GrantedLease> {
         let term = self.term.borrow();
-        let term = term.as_ref().filter(|term| term.cell.token() == token);
-        term.map(|term| term.object(env)).transpose()
+        let (_, lease) = term.as_ref().filter(|(cell, _)| cell.token() == token)?;
+        Some(lease.clone())
     }
 
-    fn fail(&self, env: &Env, environment: &Environment, token: Option<Token>) -> Option<Telling> {
-        self.end_term(env, environment);
-        self.stop_draining(env);
-        self.active.set(false);
+    fn fail(&self, environment: &Environment) {
+        self.end_term(environment);
+        self.resigned(u64::MAX);
         self.ends.end(u64::MAX);
-        for (_, deferred) in self.waiting.take() {
-            let message = format!("the campaign of {:?} broke", self.prefix);
-            deferred.reject(PrimaryLeaseError::new(Code::Closed, message));
+        for (_, caller) in self.waiting.take() {
+            caller.reject(new(
+                Code::Closed,
+                format!("the campaign of {:?} broke", self.prefix),
+            ));
         }
-        token.map(|token| Telling::Lost {
-            token,
-            reason: "internal",
-        })
+    }
+
+    /// Tells the layers what is theirs alone.
+    fn tell(&self, env: &Env, environment: &Environment, kind: &'static str) {
+        let told = environment
+            .feature::<Audience>()
+            .tell(env, &self.change(kind));
+        if let Err(error) = told {
+            let (prefix, error) = (&*self.prefix, error.reason.as_str());
+            tracing::error!(
+                environment = environment.id,
+                prefix,
+                error,
+                "a change could not be told"
+            );
+        }
+    }
+
+    /// The lease could not be handed to JavaScript, or not to all of it: rather than kept by nobody, it is
+    /// let go. Whoever waits for it is refused.
+    pub fn give_up(
+        &self,
+        env: &Env,
+        environment: &Rc<Environment>,
+        lease: &GrantedLease,
+        error: &str,
+    ) {
+        let (id, prefix) = (environment.id, &*self.prefix);
+        tracing::error!(
+            environment = id,
+            prefix,
+            error,
+            "a lease could not be handed over, and is resigned"
+        );
+        environment.end_lease(lease.id as u64);
+        let refused = || {
+            let message = format!(
+                "the lease of {prefix:?} could not be handed over, and was resigned: {error}"
+            );
+            new(Code::Closed, message)
+        };
+        if self.is_active() {
+            self.tell(env, environment, "leaving");
+            for caller in self.ends.take_standing() {
+                caller.reject(refused());
+            }
+            self.resigned(self.handle.resign(Reason::Internal));
+        }
+        for (_, caller) in self.waiting.take() {
+            caller.reject(refused());
+        }
+    }
+
+    fn change(&self, kind: &'static str) -> PlainChange {
+        PlainChange::new(kind, &self.prefix)
+    }
+
+    fn elected(&self, lease: &GrantedLease) -> PlainChange {
+        let lease = Some(lease.clone());
+        let change = self.change("elected");
+        PlainChange { lease, ..change }
+    }
+
+    fn ended(&self, kind: &'static str, token: Option<Token>, reason: &str) -> PlainChange {
+        PlainChange {
+            token: token.map(number),
+            reason: Some(reason.into()),
+            ..self.change(kind)
+        }
+    }
+
+    fn changed(&self, primary: Option<&Primary>) -> PlainChange {
+        let primary = primary.map(Into::into);
+        let change = self.change("primary-changed");
+        PlainChange { primary, ..change }
+    }
+
+    fn unavailable(&self, cause: &str) -> PlainChange {
+        let cause = Some(cause.into());
+        let change = self.change("unavailable");
+        PlainChange { cause, ..change }
     }
 }

@@ -1,35 +1,45 @@
 //! The end of an environment: every lease is let go, with one bounded wait for all of them.
 
-use std::time::Duration;
+use std::rc::Rc;
 
 use napi::Env;
+use napi::bindgen_prelude::{FnArgs, Function, FunctionCallContext, JsObjectValue, Object};
+use napi::threadsafe_function::UnknownReturnValue;
 
-use super::environment::{existing, forget};
-use super::{js, logging};
-use crate::driver::{now, wait_ended, wait_runs_ended};
+use super::environment::{self, Environment, existing, forget};
+use super::logging;
+use crate::driver::now;
+
+/// The environment that we are called from, made at the first call.
+pub fn present(env: &Env) -> napi::Result<Rc<Environment>> {
+    let (environment, new) = environment::present(env)?;
+    if new {
+        // What cannot be let go at its end gets no lease.
+        watch(env).inspect_err(|_| forget())?;
+        logging::attach(&environment);
+    }
+    Ok(environment)
+}
 
 /// Sees to it that the end of this environment is noticed.
 ///
 /// JavaScript's `exit` event comes with `process.exit`, an uncaught exception and a natural end;
 /// Node-API's clean-up hook with a worker that is terminated. No signal handler is installed: that
 /// would change what a signal does to the process.
-pub fn watch(env: &Env) -> napi::Result<()> {
-    let released = js::function(env, "releaseLeases", |_, _| leave())?;
-    let process = js::global(env, "process")?;
-    let event = js::make(env, "exit")?;
-    js::invoke(env, process, "once", &[event, released])?;
-    let raw = env.raw();
-    env.add_env_cleanup_hook((), move |()| {
+fn watch(env: &Env) -> napi::Result<()> {
+    let released: Function<'_, (), ()> =
+        env.create_function_from_closure("releaseLeases", |_: FunctionCallContext| {
+            leave();
+            Ok(())
+        })?;
+    let process: Object = env.get_global()?.get_named_property("process")?;
+    type Once<'a> = Function<'a, FnArgs<(&'a str, Function<'a, (), ()>)>, UnknownReturnValue>;
+    let once: Once = process.get_named_property("once")?;
+    once.apply(process, FnArgs::from(("exit", released)))?;
+    env.add_env_cleanup_hook((), |()| {
         leave();
         if let Some(environment) = existing() {
             logging::detach(environment.id);
-            let env = Env::from_raw(raw);
-            for campaign in environment.campaigns.take() {
-                campaign.drop_references(&env);
-            }
-            environment.listeners.take();
-            environment.jobs.take();
-            environment.shelf.clear(&env);
         }
         forget();
     })?;
@@ -45,27 +55,12 @@ fn leave() {
     if environment.closed.replace(true) {
         return;
     }
-    let campaigns = environment.campaigns.borrow().clone();
     // All are sent before any is waited for.
-    let mut leaving = Vec::new();
-    let mut timeout = Duration::ZERO;
-    for campaign in campaigns {
-        if let Some(number) = campaign.exit() {
-            timeout = timeout.max(campaign.options.exit_timeout);
-            leaving.push((campaign.handle.clone(), number));
-        }
-    }
-    let jobs: Vec<_> = environment.jobs.borrow().values().cloned().collect();
-    let mut running = Vec::new();
-    for job in jobs {
-        if let Some(handle) = job.exit() {
-            timeout = timeout.max(job.exit_timeout);
-            running.push(handle);
-        }
-    }
-    let until = now() + timeout;
-    wait_ended(&leaving, timeout);
-    if !running.is_empty() {
-        wait_runs_ended(&running, until.since(now()));
+    let members = environment.leaving();
+    let leaving: Vec<_> = members.iter().filter_map(|member| member.leave()).collect();
+    let timeout = leaving.iter().map(|leaving| leaving.timeout).max();
+    let until = now() + timeout.unwrap_or_default();
+    for leaving in leaving {
+        (leaving.wait)(until);
     }
 }

@@ -1,194 +1,210 @@
-use std::cell::Cell;
+//! Who is told of the changes of an election.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 
-use napi::{Env, UnknownRef};
+use napi::Env;
+use napi::bindgen_prelude::{FunctionRef, Unknown};
+use napi::threadsafe_function::UnknownReturnValue;
+use napi_derive::napi;
 
-use super::change::Telling;
-use super::environment::{self, Delivery, Environment};
-use super::guarded::Guard;
-use super::js::{self, Value};
+use super::environment::{self, Feature};
+use super::node;
+use crate::election::{Primary, Token};
+
+/// A lease that was granted, as plain data. `isHeld(id)` says whether it is held.
+#[napi(object, object_from_js = false)]
+#[derive(Clone)]
+pub struct GrantedLease {
+    pub id: f64,
+    pub token: f64,
+    /// By which name resources know it.
+    pub name: String,
+    pub server_id: String,
+    pub campaign: f64,
+    /// The number of the latest resign before its campaign began.
+    pub era: f64,
+    /// How long work in flight has to stop after its end, in ms.
+    pub grace: f64,
+}
+
+/// Who is primary, as this server sees it.
+#[napi(object, object_from_js = false)]
+#[derive(Clone)]
+pub struct PlainPrimary {
+    pub server_id: String,
+    pub token: f64,
+}
+
+/// What a listener is told. The layer alone is told `leaving` (a lease is about to be let go) and `undrained` (the
+/// work under it has had its time).
+#[napi(object, object_from_js = false)]
+#[derive(Clone)]
+pub struct PlainChange {
+    #[napi(
+        js_name = "type",
+        ts_type = "'elected' | 'lost' | 'resigned' | 'primary-changed' | 'unavailable' | 'available' | 'leaving' | 'undrained'"
+    )]
+    pub kind: &'static str,
+    pub prefix: String,
+    pub lease: Option<GrantedLease>,
+    pub token: Option<f64>,
+    pub reason: Option<String>,
+    pub primary: Option<PlainPrimary>,
+    pub cause: Option<String>,
+}
 
 /// A function that one election calls.
 pub struct Listener {
     pub number: u64,
-    pub prefix: String,
-    role: Role,
-    function: Cell<Option<UnknownRef<false>>>,
+    /// Its campaign stands for election while there is one that does.
+    pub stands: bool,
+    function: FunctionRef<Unknown<'static>, UnknownReturnValue>,
     /// It was told the present, if there was one when it came.
-    live: Cell<bool>,
+    pub live: Cell<bool>,
 }
 
-/// What the function is for.
-pub enum Role {
-    /// To be told of every change.
-    Told,
-    /// To work while this server is primary.
-    Works(Guard),
+/// Who listens to which prefix, and how much work is going on there.
+#[derive(Default)]
+pub struct Audience(RefCell<HashMap<String, Listening>>);
+
+#[derive(Default)]
+struct Listening {
+    listeners: Vec<Rc<Listener>>,
+    works: usize,
 }
 
-/// Adds a listener; it returns its number.
-pub fn add(
-    environment: &Environment,
-    prefix: &str,
-    function: Value,
-    role: Role,
-) -> js::Result<u64> {
-    let campaign = environment.campaign(prefix);
-    let listener = Rc::new(Listener {
-        number: environment.next_number(),
-        prefix: prefix.into(),
-        role,
-        function: Cell::new(Some(js::read(function)?)),
-        live: Cell::new(campaign.is_none()),
-    });
-    let number = listener.number;
-    let first = !has_any(environment, prefix);
-    environment.listeners.borrow_mut().push(listener);
-    if let Some(campaign) = campaign {
-        // Behind whatever is on its way already, which is part of the present by then.
-        environment
-            .channel
-            .send(Delivery::Present { listener: number });
-        if first {
-            campaign.handle.listen(true);
+impl Feature for Audience {}
+
+impl Audience {
+    pub fn add(&self, prefix: &str, listener: Listener) {
+        let mut all = self.0.borrow_mut();
+        let present = all.entry(prefix.into()).or_default();
+        present.listeners.push(Rc::new(listener));
+    }
+
+    /// The prefix that it listened to.
+    pub fn remove(&self, number: u64) -> Option<String> {
+        let mut all = self.0.borrow_mut();
+        let is_it = |listener: &Rc<Listener>| listener.number == number;
+        let (prefix, present) = all
+            .iter_mut()
+            .find(|(_, present)| present.listeners.iter().any(is_it))?;
+        let prefix = prefix.clone();
+        present.listeners.retain(|listener| !is_it(listener));
+        if present.listeners.is_empty() && present.works == 0 {
+            all.remove(&prefix);
         }
+        Some(prefix)
     }
-    Ok(number)
-}
 
-/// Removes a listener; one that is gone already is left alone.
-pub fn remove(env: &Env, environment: &Environment, number: u64) {
-    let mut listeners = environment.listeners.borrow_mut();
-    let Some(at) = listeners.iter().position(|l| l.number == number) else {
-        return;
-    };
-    let listener = listeners.remove(at);
-    drop(listeners);
-    if let Some(function) = listener.function.take() {
-        // Nothing to be done about a reference that cannot be given back.
-        let _ = function.unref(env);
+    pub fn find(&self, prefix: &str, number: u64) -> Option<Rc<Listener>> {
+        let listeners = self.of(prefix);
+        listeners
+            .into_iter()
+            .find(|listener| listener.number == number)
     }
-    if !has_any(environment, &listener.prefix)
-        && let Some(campaign) = environment.campaign(&listener.prefix)
-    {
-        campaign.handle.listen(false);
+
+    pub fn of(&self, prefix: &str) -> Vec<Rc<Listener>> {
+        let all = self.0.borrow();
+        all.get(prefix)
+            .map_or_else(Vec::new, |present| present.listeners.clone())
     }
-}
 
-pub fn has_any(environment: &Environment, prefix: &str) -> bool {
-    let listeners = environment.listeners.borrow();
-    listeners.iter().any(|l| l.prefix == prefix)
-}
-
-/// Tells everybody who listens to `prefix` and has been told the present.
-///
-/// # Errors
-///
-/// Where it could not be told to somebody, for a reason of ours.
-pub fn broadcast(
-    env: &Env,
-    environment: &Environment,
-    prefix: &str,
-    telling: &Telling,
-) -> js::Result<()> {
-    let listeners: Vec<_> = environment
-        .listeners
-        .borrow()
-        .iter()
-        .filter(|l| l.prefix == prefix && l.live.get())
-        .cloned()
-        .collect();
-    let mut told = Ok(());
-    for listener in listeners {
-        told = told.and(listener.tell(env, environment, telling));
+    /// Whether somebody would work, or be told of it, as the primary.
+    pub fn stands(&self, prefix: &str) -> bool {
+        self.of(prefix).iter().any(|listener| listener.stands)
     }
-    told
-}
 
-/// Tells a late listener the present, from where on it hears every change.
-pub fn tell_present(env: &Env, environment: &Environment, number: u64) {
-    let listeners = environment.listeners.borrow();
-    let Some(listener) = listeners.iter().find(|l| l.number == number).cloned() else {
-        return;
-    };
-    drop(listeners);
-    listener.live.set(true);
-    let Some(campaign) = environment.campaign(&listener.prefix) else {
-        return;
-    };
-    for telling in campaign.present(env, environment).tellings() {
-        if let Err(thrown) = listener.tell(env, environment, &telling) {
-            campaign.not_told(env, environment, &telling, &thrown);
-        }
+    /// Work begins under a lease of this prefix, or has ended.
+    pub fn count_work(&self, prefix: &str, begins: bool) {
+        let mut all = self.0.borrow_mut();
+        let works = &mut all.entry(prefix.into()).or_default().works;
+        *works = match begins {
+            true => *works + 1,
+            false => works.saturating_sub(1),
+        };
+    }
+
+    pub fn works(&self, prefix: &str) -> bool {
+        let all = self.0.borrow();
+        all.get(prefix).is_some_and(|present| present.works > 0)
+    }
+
+    /// Tells everybody who listens to the prefix and has been told the present.
+    ///
+    /// # Errors
+    ///
+    /// Where it could not be told to somebody: then to nobody after that either.
+    pub fn tell(&self, env: &Env, change: &PlainChange) -> napi::Result<()> {
+        let own = matches!(change.kind, "leaving" | "undrained");
+        let mut listeners = self.of(&change.prefix).into_iter();
+        listeners.try_for_each(
+            |listener| match listener.live.get() && !(own && listener.stands) {
+                true => listener.tell(env, change.clone()),
+                false => Ok(()),
+            },
+        )
     }
 }
 
 impl Listener {
-    fn tell(&self, env: &Env, environment: &Environment, telling: &Telling) -> js::Result<()> {
-        match self.role {
-            Role::Told => {
-                let change = telling.to_js(env, &self.prefix)?;
-                self.tell_all(env, js::value(&change));
-            }
-            Role::Works(_) if matches!(telling, Telling::Elected(_)) => {
-                self.begin_work(env, environment);
-            }
-            Role::Works(_) => {}
+    pub fn new(
+        number: u64,
+        stands: bool,
+        live: bool,
+        function: FunctionRef<Unknown<'static>, UnknownReturnValue>,
+    ) -> Self {
+        Listener {
+            number,
+            stands,
+            function,
+            live: Cell::new(live),
+        }
+    }
+
+    /// What the function throws is logged.
+    ///
+    /// # Errors
+    ///
+    /// Where it could not be called, for a reason of ours.
+    pub fn tell(&self, env: &Env, change: PlainChange) -> napi::Result<()> {
+        let prefix = change.prefix.clone();
+        let change = node::value(env, change)?;
+        let function = self.function.borrow_back(env)?;
+        if let Err(thrown) = function.call(change) {
+            let (environment, error) = (environment::id(), thrown.reason.as_str());
+            tracing::error!(environment, prefix, error, "a listener threw");
         }
         Ok(())
     }
+}
 
-    /// Begins what is to be done while this server is primary, if it is.
-    pub fn begin_work(&self, env: &Env, environment: &Environment) {
-        if let Role::Works(guard) = &self.role {
-            guard.begin(env, environment, self);
+impl PlainChange {
+    pub fn new(kind: &'static str, prefix: &str) -> Self {
+        PlainChange {
+            kind,
+            prefix: prefix.into(),
+            lease: None,
+            token: None,
+            reason: None,
+            primary: None,
+            cause: None,
         }
     }
+}
 
-    fn tell_all(&self, env: &Env, change: Value) {
-        let told = self
-            .call(env, change)
-            .and_then(|returned| returned.map_or(Ok(()), |value| self.observe(env, value)));
-        if let Err(thrown) = told {
-            tracing::error!(
-                environment = environment::id(),
-                prefix = %self.prefix,
-                "a listener threw: {thrown}"
-            );
+impl From<&Primary> for PlainPrimary {
+    fn from(primary: &Primary) -> Self {
+        PlainPrimary {
+            server_id: primary.server.to_string(),
+            token: number(primary.token),
         }
     }
+}
 
-    /// What the function returned; `None` where it was removed.
-    pub fn call(&self, env: &Env, argument: Value) -> js::Result<Option<Value>> {
-        // Taken and put back: the listener may remove itself while it runs.
-        let Some(reference) = self.function.take() else {
-            return Ok(None);
-        };
-        let function = reference
-            .get_value(env)
-            .map(|function| js::value(&function));
-        self.function.set(Some(reference));
-        let nothing = js::make(env, ())?;
-        js::call(env, nothing, function?, &[argument]).map(Some)
-    }
-
-    /// A promise that a listener returns must not be rejected unobserved.
-    fn observe(&self, env: &Env, returned: Value) -> js::Result<()> {
-        let Some(then) = js::then_of(env, returned)? else {
-            return Ok(());
-        };
-        let prefix = self.prefix.clone();
-        let rejected = js::function(env, "listenerRejected", move |env, reason| {
-            let error = reason.map(|reason| js::show(env, reason));
-            let error = error.unwrap_or_default();
-            tracing::error!(
-                environment = environment::id(),
-                %prefix,
-                "a listener's promise was rejected: {error}"
-            );
-        })?;
-        let nothing = js::make(env, ())?;
-        js::call(env, returned, then, &[nothing, rejected])?;
-        Ok(())
-    }
+/// A token is a safe integer by its own rule.
+pub fn number(token: Token) -> f64 {
+    token.get() as f64
 }

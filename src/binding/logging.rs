@@ -1,74 +1,23 @@
-//! Hands what happened to the caller's logger.
+//! Hands what happened to the environment that it is about.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, Once, PoisonError};
 
-use napi::{Env, UnknownRef};
+use napi::bindgen_prelude::{Either, Either3};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
-use super::environment::{Channel, Delivery, Environment};
-use super::error::{PrimaryLeaseError, Result};
-use super::js::{self, Kind, Value};
-
-/// One log line on its way to JavaScript.
-pub struct Line {
-    level: Level,
-    message: String,
-    fields: Vec<(String, Given)>,
-}
-
-/// Where the lines of an environment go.
-pub enum Logger {
-    /// Warnings and errors to `console`.
-    Console,
-    Custom(UnknownRef<false>),
-    Silent,
-}
-
-const METHODS: [&str; 4] = ["debug", "info", "warn", "error"];
-
-impl Logger {
-    pub fn read(env: &Env, logger: Value) -> Result<Logger> {
-        let refuse = |got: &str| {
-            Err(PrimaryLeaseError::invalid(format!(
-                "logger must have the methods {}, or be null, got {got}",
-                METHODS.join(", ")
-            )))
-        };
-        match js::kind(logger)? {
-            Kind::Nothing if matches!(logger.get_type(), Ok(napi::ValueType::Null)) => {
-                Ok(Logger::Silent)
-            }
-            Kind::Object(_) | Kind::Function => {
-                for method in METHODS {
-                    if !js::is_function(js::get(env, logger, method)?) {
-                        return refuse(&format!("one without {method}"));
-                    }
-                }
-                Ok(Logger::Custom(js::read(logger)?))
-            }
-            _ => refuse(js::describe(logger)),
-        }
-    }
-
-    fn loudest(&self) -> Option<Level> {
-        match self {
-            Logger::Console => Some(Level::WARN),
-            Logger::Custom(_) => Some(Level::DEBUG),
-            Logger::Silent => None,
-        }
-    }
-}
+use super::environment::{Channel, Environment};
+use super::events::{EventKind, Events, Line};
 
 /// Which environments want lines, by their ids: the way there, and the least severe level.
 static SINKS: Mutex<BTreeMap<u64, (Channel, Option<Level>)>> = Mutex::new(BTreeMap::new());
 
-/// Begins to forward lines to an environment.
+/// Begins to forward lines to an environment: warnings and errors.
 pub fn attach(environment: &Environment) {
     static SUBSCRIBER: Once = Once::new();
     SUBSCRIBER.call_once(|| {
@@ -76,7 +25,12 @@ pub fn attach(environment: &Environment) {
         let subscriber = Registry::default().with(Forwarder);
         let _ = tracing::subscriber::set_global_default(subscriber);
     });
-    let loudest = environment.logger.borrow().loudest();
+    set(environment, Some("warn"));
+}
+
+/// Changes the least severe level of an environment.
+pub fn set(environment: &Environment, level: Option<&str>) {
+    let loudest = level.and_then(|level| level.parse().ok());
     let sink = (environment.channel.clone(), loudest);
     SINKS
         .lock()
@@ -91,45 +45,19 @@ pub fn detach(id: u64) {
         .remove(&id);
 }
 
-/// Changes the logger of an environment.
-pub fn set(env: &Env, environment: &Environment, logger: Logger) {
-    if let Logger::Custom(previous) = environment.logger.replace(logger) {
-        // Nothing to be done about a reference that cannot be given back.
-        let _ = previous.unref(env);
-    }
-    attach(environment);
-}
-
-/// Writes a line that has come to its environment. A logger that throws harms nobody.
-pub fn write(env: &Env, environment: &Environment, line: Line) {
-    let logger = environment.logger.borrow();
-    let target = match &*logger {
-        Logger::Console => js::global(env, "console"),
-        Logger::Custom(logger) => logger
-            .get_value(env)
-            .map(|logger| js::value(&logger))
-            .map_err(js::Thrown::from),
-        Logger::Silent => return,
-    };
-    drop(logger);
-    let method = match line.level {
-        Level::ERROR => "error",
-        Level::WARN => "warn",
-        Level::INFO => "info",
-        _ => "debug",
-    };
-    // There is nowhere left to report it.
-    let _ = target.and_then(|target| {
-        let mut fields = js::object(env)?;
-        for (name, given) in line.fields {
-            match given {
-                Given::Text(text) => js::set(&mut fields, &name, Some(text))?,
-                Given::Number(number) => js::set(&mut fields, &name, Some(number))?,
-                Given::Bool(boolean) => js::set(&mut fields, &name, Some(boolean))?,
-            }
+fn send(channel: &Channel, level: Level, collected: Collected) {
+    channel.send(move |env, environment| {
+        let events = environment.feature::<Events>();
+        if let Some(layer) = events.attachment(events.logged.get()) {
+            let (names, values) = collected.fields.into_iter().unzip();
+            let line = Line {
+                level: level.as_str().to_ascii_lowercase(),
+                message: collected.message,
+                names,
+                values,
+            };
+            layer.tell_extra(env, EventKind::Logged, 0, Either::B(line));
         }
-        let message = js::make(env, format!("primary-lease: {}", line.message))?;
-        js::invoke(env, target, method, &[message, js::value(&fields)])
     });
 }
 
@@ -171,21 +99,12 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Forwarder {
         if let Some((channel, Some(loudest))) = sink
             && level <= *loudest
         {
-            channel.send(Delivery::Line(Line {
-                level,
-                message: collected.message,
-                fields: collected.fields,
-            }));
+            send(channel, level, collected);
         }
     }
 }
 
-#[derive(Clone)]
-enum Given {
-    Text(String),
-    Number(f64),
-    Bool(bool),
-}
+type Given = Either3<String, f64, bool>;
 
 #[derive(Default)]
 struct Collected {
@@ -204,34 +123,34 @@ impl Visit for Collected {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         match field.name() {
             "message" => self.message = format!("{value:?}"),
-            _ => self.add(field, Given::Text(format!("{value:?}"))),
+            _ => self.add(field, Given::A(format!("{value:?}"))),
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "message" => self.message = value.into(),
-            _ => self.add(field, Given::Text(value.into())),
+            _ => self.add(field, Given::A(value.into())),
         }
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
         match field.name() {
             "environment" => self.environment = Some(value),
-            _ => self.add(field, Given::Number(value as f64)),
+            _ => self.add(field, Given::B(value as f64)),
         }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.add(field, Given::Number(value as f64));
+        self.add(field, Given::B(value as f64));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.add(field, Given::Number(value));
+        self.add(field, Given::B(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.add(field, Given::Bool(value));
+        self.add(field, Given::C(value));
     }
 }
 

@@ -1,29 +1,23 @@
-//! Translates for Node, and decides nothing.
+//! Verbs in, batches of events out: plain numbers, strings and buffers, for the layer of JavaScript in
+//! `src/js/`. Translates, and decides nothing.
 
 mod answer;
-mod arguments;
-mod async_context;
-mod backends;
 mod campaign;
-mod change;
+mod ends;
 mod environment;
 mod error;
+mod events;
 mod exit;
-mod fence;
+pub mod fence;
 pub mod functions;
-mod given;
-mod guarded;
-mod inspector;
-mod js;
-mod lease;
+pub mod layer;
+pub mod lease;
 mod listener;
 mod logging;
+mod node;
 mod options;
 pub mod postgres_fence;
 mod promise;
-mod resigning;
-pub mod runs;
-mod shelf;
-mod source;
-
-pub use lease::PrimaryLease;
+pub mod run;
+pub mod source;
+pub mod ticks;

@@ -5,59 +5,30 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::mpsc::{UnboundedReceiver, WeakUnboundedSender};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep;
 
-use super::Change;
-use super::handle::{Shared, reason_word};
-use super::heartbeat::Served;
+use super::change::{CampaignChange, reason_word};
+use super::shared::{CampaignInput, Shared};
 use crate::election::{
     Answer, Election, Event, Failure, Message, Notice, Output, Reason, Reply, Request, Time,
 };
 use crate::store::{Store, Target, escaped};
 
-/// What the outside asks of a campaign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Input {
-    Establish {
-        number: u64,
-    },
-    Listen(bool),
-    Resign {
-        reason: Reason,
-        number: u64,
-    },
-    /// The event loop that the campaign serves hangs.
-    Suspend,
-    /// It turns again.
-    Resume,
-}
-
-impl Served for WeakUnboundedSender<Input> {
-    fn has_ended(&self) -> bool {
-        self.strong_count() == 0
-    }
-
-    fn tell(&self, hangs: bool) {
-        if let Some(inputs) = self.upgrade() {
-            // A broken loop has said so, and answers nobody any more.
-            let _ = inputs.send(if hangs { Input::Suspend } else { Input::Resume });
-        }
-    }
-}
-
 /// The loop around one election.
-pub(super) struct Campaign {
+pub(super) struct CampaignLoop {
     election: Election,
     store: Arc<dyn Store>,
     target: Target,
-    inputs: UnboundedReceiver<Input>,
+    inputs: UnboundedReceiver<CampaignInput>,
     /// The last handle is gone.
     abandoned: bool,
     replies: FuturesUnordered<BoxFuture<'static, (Request, Result<Reply, Failure>)>>,
     /// Subscribed while there is a campaign.
     messages: Option<UnboundedReceiver<Message>>,
     campaigning: bool,
+    /// When the lease is let go, though there is work under it.
+    drain_until: Option<Time>,
     /// The numbers of the latest establishing call and the latest resign that the election was
     /// told of.
     established: u64,
@@ -65,28 +36,28 @@ pub(super) struct Campaign {
     /// The numbers of the resigns without an answer.
     leaving: VecDeque<u64>,
     shared: Arc<Shared>,
-    sink: Arc<dyn Fn(Change) + Send + Sync>,
+    sink: Arc<dyn Fn(CampaignChange) + Send + Sync>,
     clock: fn() -> Time,
 }
 
-enum Happening {
-    Input(Option<Input>),
+enum CampaignHappening {
+    CampaignInput(Option<CampaignInput>),
     Reply(Request, Result<Reply, Failure>),
     Message(Option<Message>),
     Timeout,
 }
 
-impl Campaign {
+impl CampaignLoop {
     pub fn new(
         election: Election,
         store: Arc<dyn Store>,
         target: Target,
-        inputs: UnboundedReceiver<Input>,
+        inputs: UnboundedReceiver<CampaignInput>,
         shared: Arc<Shared>,
-        sink: Arc<dyn Fn(Change) + Send + Sync>,
+        sink: Arc<dyn Fn(CampaignChange) + Send + Sync>,
         clock: fn() -> Time,
     ) -> Self {
-        Campaign {
+        CampaignLoop {
             election,
             store,
             target,
@@ -95,6 +66,7 @@ impl Campaign {
             replies: FuturesUnordered::new(),
             messages: None,
             campaigning: false,
+            drain_until: None,
             established: 0,
             resigned: 0,
             leaving: VecDeque::new(),
@@ -119,12 +91,16 @@ impl Campaign {
                 self.election.handle_timeout(now);
             }
             self.hear(now, happening);
+            if self.drain_until.is_some_and(|at| at <= now) {
+                self.end_drain(now);
+            }
         }
     }
 
-    async fn wait(&mut self) -> Happening {
+    async fn wait(&mut self) -> CampaignHappening {
         let now = (self.clock)();
-        let wake_at = self.election.poll_timeout();
+        let timeouts = [self.election.poll_timeout(), self.drain_until];
+        let wake_at = timeouts.into_iter().flatten().min();
         let timeout = async {
             match wake_at {
                 Some(at) => sleep(at.since(now)).await,
@@ -141,16 +117,16 @@ impl Campaign {
         // here must not be overtaken by a grant.
         tokio::select! {
             biased;
-            input = self.inputs.recv(), if !self.abandoned => Happening::Input(input),
-            () = timeout => Happening::Timeout,
-            Some((request, reply)) = self.replies.next() => Happening::Reply(request, reply),
-            message = messages => Happening::Message(message),
+            input = self.inputs.recv(), if !self.abandoned => CampaignHappening::CampaignInput(input),
+            () = timeout => CampaignHappening::Timeout,
+            Some((request, reply)) = self.replies.next() => CampaignHappening::Reply(request, reply),
+            message = messages => CampaignHappening::Message(message),
         }
     }
 
-    fn hear(&mut self, now: Time, happening: Happening) {
+    fn hear(&mut self, now: Time, happening: CampaignHappening) {
         match happening {
-            Happening::Input(Some(Input::Establish { number })) => {
+            CampaignHappening::CampaignInput(Some(CampaignInput::Establish { number })) => {
                 self.established = number;
                 self.campaigning = true;
                 if self.messages.is_none() {
@@ -158,33 +134,55 @@ impl Campaign {
                 }
                 self.election.campaign(now);
             }
-            Happening::Input(Some(Input::Listen(listening))) => {
+            CampaignHappening::CampaignInput(Some(CampaignInput::Listen(listening))) => {
                 self.election.listen(now, listening);
             }
-            Happening::Input(Some(Input::Resign { reason, number })) => {
+            CampaignHappening::CampaignInput(Some(CampaignInput::Fail { token, others_work })) => {
+                self.election.fail(now, token, others_work);
+            }
+            CampaignHappening::CampaignInput(Some(CampaignInput::Drain { until }))
+                if self.campaigning =>
+            {
+                let before = self.drain_until.unwrap_or(until);
+                self.drain_until = Some(until.min(before));
+            }
+            CampaignHappening::CampaignInput(Some(CampaignInput::Drain { .. })) => {}
+            CampaignHappening::CampaignInput(Some(CampaignInput::Resign { reason, number })) => {
                 self.resigned = number;
                 self.resign(now, reason);
             }
-            Happening::Input(Some(Input::Suspend)) => {
+            CampaignHappening::CampaignInput(Some(CampaignInput::Suspend)) => {
                 tracing::debug!("the event loop hangs: standing no more until it turns");
                 self.election.suspend(now);
             }
-            Happening::Input(Some(Input::Resume)) => {
+            CampaignHappening::CampaignInput(Some(CampaignInput::Resume)) => {
                 tracing::debug!("the event loop turns again");
                 self.election.resume(now);
             }
-            Happening::Input(None) => {
+            CampaignHappening::CampaignInput(None) => {
                 self.abandoned = true;
                 self.resign(now, Reason::Exit);
             }
-            Happening::Reply(request, reply) => self.election.handle_reply(now, request, reply),
-            Happening::Message(Some(message)) => self.election.handle_message(now, message),
-            Happening::Message(None) => self.messages = None,
-            Happening::Timeout => {}
+            CampaignHappening::Reply(request, reply) => {
+                self.election.handle_reply(now, request, reply)
+            }
+            CampaignHappening::Message(Some(message)) => self.election.handle_message(now, message),
+            CampaignHappening::Message(None) => self.messages = None,
+            CampaignHappening::Timeout => {}
         }
     }
 
+    /// The work under the lease has had its time, or has none left.
+    fn end_drain(&mut self, now: Time) {
+        self.resigned = self.shared.begin_resign();
+        (self.sink)(CampaignChange::Undrained {
+            resign: self.resigned,
+        });
+        self.resign(now, Reason::Resigned);
+    }
+
     fn resign(&mut self, now: Time, reason: Reason) {
+        self.drain_until = None;
         self.campaigning = false;
         self.leaving.push_back(self.resigned);
         self.election.resign(now, reason);
@@ -208,7 +206,7 @@ impl Campaign {
                         Answer::Denied { .. } => self.campaigning = false,
                         _ => {}
                     }
-                    (self.sink)(Change::Answer {
+                    (self.sink)(CampaignChange::Answer {
                         establish: self.established,
                         answer,
                     });
@@ -228,7 +226,7 @@ impl Campaign {
                 Output::Unconfirmed => {
                     tracing::warn!("no answer from redis to a resign, still releasing");
                     if let Some(resign) = self.leaving.pop_front() {
-                        (self.sink)(Change::Unconfirmed { resign });
+                        (self.sink)(CampaignChange::Unconfirmed { resign });
                     }
                 }
                 Output::Ended => {
@@ -237,7 +235,7 @@ impl Campaign {
                         self.messages = None;
                     }
                     self.shared.end_resign(self.resigned);
-                    (self.sink)(Change::Ended {
+                    (self.sink)(CampaignChange::Ended {
                         resign: self.resigned,
                     });
                 }
@@ -249,7 +247,7 @@ impl Campaign {
         let change = match event {
             Event::Elected(grant) => {
                 tracing::info!(token = grant.token.get(), "elected");
-                Change::Elected(self.shared.begin_term(grant, self.resigned))
+                CampaignChange::Elected(self.shared.begin_term(grant, self.resigned))
             }
             Event::Lost { token, reason } => {
                 self.shared.end_term();
@@ -258,7 +256,7 @@ impl Campaign {
                     reason = reason_word(reason),
                     "lost the lease"
                 );
-                Change::Lost { token, reason }
+                CampaignChange::Lost { token, reason }
             }
             Event::Resigned { token, reason } => {
                 self.shared.end_term();
@@ -267,7 +265,7 @@ impl Campaign {
                     reason = reason_word(reason),
                     "resigned"
                 );
-                Change::Resigned { token, reason }
+                CampaignChange::Resigned { token, reason }
             }
             Event::PrimaryChanged(primary) => {
                 match &primary {
@@ -278,18 +276,22 @@ impl Campaign {
                     ),
                     None => tracing::info!("no server is primary"),
                 }
-                Change::PrimaryChanged(primary)
+                CampaignChange::PrimaryChanged(primary)
             }
             Event::Unavailable { cause } => {
                 tracing::warn!(%cause, "redis is unavailable");
-                Change::Unavailable { cause }
+                CampaignChange::Unavailable { cause }
             }
             Event::Available => {
                 tracing::info!("redis is available again");
-                Change::Available
+                CampaignChange::Available
             }
         };
+        let lost = matches!(change, CampaignChange::Lost { .. });
         (self.sink)(change);
+        if lost && self.drain_until.is_some() {
+            self.end_drain((self.clock)());
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! tells the outside what happened. The rules are [`crate::election`]'s.
 
 mod campaign;
+mod change;
 mod clock;
 mod fence;
 mod handle;
@@ -9,16 +10,23 @@ mod heartbeat;
 mod lease_cell;
 mod mailbox;
 mod run;
+mod run_change;
 mod run_handle;
 mod runtime;
+mod settings;
+mod shared;
 mod stores;
 mod waiters;
 
+pub use change::{CampaignChange, Sink, reason_word};
 pub use clock::now;
-pub use fence::fence;
-pub use handle::{Change, Handle, Sink, Start, reason_word, wait_ended};
+pub use fence::Fence;
+pub use handle::{Handle, Start};
 pub use heartbeat::Heartbeat;
 pub use lease_cell::LeaseCell;
-pub use run_handle::{RunChange, RunHandle, RunStart, wait_runs_ended};
-pub use runtime::runtime;
+pub use run_change::{RunChange, RunStart};
+pub use run_handle::{RunEnd, RunHandle, RunOrder, hand_over};
+use runtime::runtime;
+pub use runtime::soon;
+pub use settings::{CampaignOptions, CampaignSettings, RunOptions, RunSettings, RunTick};
 pub use stores::store;

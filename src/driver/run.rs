@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::mailbox::Mailbox;
-use super::run_handle::{Beginning, Input, RunChange};
+use super::run_change::{Beginning, RunChange, RunInput};
 use super::waiters::turn;
 use super::{Heartbeat, LeaseCell, now};
 use crate::election::scoped::{
@@ -23,7 +23,7 @@ use crate::election::{Failure, Random, Time};
 use crate::store::ScopedStore;
 
 /// Runs one to its end. A panic in it is that run's alone.
-pub(super) async fn live(mut run: Run) {
+pub(super) async fn live(mut run: RunLoop) {
     if AssertUnwindSafe(run.run()).catch_unwind().await.is_err() {
         run.end_term();
         (run.sink)(RunChange::Failed);
@@ -31,7 +31,7 @@ pub(super) async fn live(mut run: Run) {
 }
 
 /// The loop around the lease of one run.
-pub(super) struct Run {
+pub(super) struct RunLoop {
     lease: ScopedLease,
     config: ScopedConfig,
     random: Random,
@@ -39,11 +39,13 @@ pub(super) struct Run {
     resource: Arc<str>,
     max_run: Option<Duration>,
     overrun_at: Option<Time>,
+    /// When the lease is released under the run.
+    release_at: Option<Time>,
     /// When the alarm rings, if it is set.
     alarm_at: Option<Time>,
     /// Until it is watched.
     stall: Option<(Heartbeat, Duration)>,
-    inputs: Arc<Mailbox<Input>>,
+    inputs: Arc<Mailbox<RunInput>>,
     /// The handle is gone.
     dropped: bool,
     /// The messages of releases, while there is something to wait for.
@@ -52,29 +54,29 @@ pub(super) struct Run {
     turn: Option<OwnedMutexGuard<()>>,
     /// Dropped with the loop, for those who wait for its end.
     waiting: Vec<blocking::Sender<()>>,
-    replies: FuturesUnordered<BoxFuture<'static, Reply>>,
+    replies: FuturesUnordered<BoxFuture<'static, ScopedReply>>,
     cell: Option<Arc<LeaseCell>>,
     sink: Box<dyn Fn(RunChange) + Send + Sync>,
     ended: bool,
 }
 
-type Reply = (ScopedRequest, Result<ScopedOutcome, Failure>);
+type ScopedReply = (ScopedRequest, Result<ScopedOutcome, Failure>);
 
-enum Happening {
-    Input(Option<Input>),
-    Reply(Reply),
+enum RunHappening {
+    RunInput(Option<RunInput>),
+    ScopedReply(ScopedReply),
     Released(Option<Duration>),
     Timeout,
 }
 
-impl Run {
+impl RunLoop {
     pub fn new(beginning: Beginning) -> Self {
         let Beginning {
             start,
             random,
             inputs,
         } = beginning;
-        Run {
+        RunLoop {
             lease: ScopedLease::new(start.config.clone(), random.clone()),
             config: start.config,
             random,
@@ -82,6 +84,7 @@ impl Run {
             resource: start.resource,
             max_run: start.max_run,
             overrun_at: None,
+            release_at: None,
             alarm_at: None,
             stall: start.stall,
             inputs,
@@ -125,6 +128,9 @@ impl Run {
             if self.overrun_at.is_some_and(|at| at <= now) {
                 self.overrun();
             }
+            if self.release_at.is_some_and(|at| at <= now) {
+                self.cut(now);
+            }
             self.hear(now, happening);
         }
     }
@@ -141,8 +147,8 @@ impl Run {
         None
     }
 
-    async fn wait(&mut self, mut alarm: Pin<&mut Sleep>) -> Happening {
-        let timeouts = [self.lease.poll_timeout(), self.overrun_at];
+    async fn wait(&mut self, mut alarm: Pin<&mut Sleep>) -> RunHappening {
+        let timeouts = [self.lease.poll_timeout(), self.overrun_at, self.release_at];
         let wake_at = timeouts.into_iter().flatten().min();
         // One that rings too early is cheaper than one that is set anew each time.
         if let Some(at) = wake_at
@@ -160,21 +166,25 @@ impl Run {
         };
         tokio::select! {
             biased;
-            input = self.inputs.next(), if !self.dropped => Happening::Input(input),
+            input = self.inputs.next(), if !self.dropped => RunHappening::RunInput(input),
             () = alarm, if alarm_is_set => {
                 self.alarm_at = None;
-                Happening::Timeout
+                RunHappening::Timeout
             }
-            Some(reply) = self.replies.next() => Happening::Reply(reply),
-            delay = released => Happening::Released(delay),
+            Some(reply) = self.replies.next() => RunHappening::ScopedReply(reply),
+            delay = released => RunHappening::Released(delay),
         }
     }
 
-    fn hear(&mut self, now: Time, happening: Happening) {
+    fn hear(&mut self, now: Time, happening: RunHappening) {
         match happening {
-            Happening::Input(Some(Input::Release)) => self.lease.release(now),
-            Happening::Input(Some(Input::Abandon)) => self.lease.abandon(now),
-            Happening::Input(None) => {
+            RunHappening::RunInput(Some(RunInput::Release)) => {
+                self.release_at = None;
+                self.lease.release(now);
+            }
+            RunHappening::RunInput(Some(RunInput::ReleaseAt(at))) => self.release_at = Some(at),
+            RunHappening::RunInput(Some(RunInput::Abandon)) => self.lease.abandon(now),
+            RunHappening::RunInput(None) => {
                 self.dropped = true;
                 // Nobody says any more whether a run had begun: the tick is not given back.
                 match &self.cell {
@@ -182,14 +192,16 @@ impl Run {
                     None => self.lease.abandon(now),
                 }
             }
-            Happening::Input(Some(Input::Begin)) => self.lease.begin(now),
-            Happening::Input(Some(Input::Miss)) => self.lease.miss(now),
-            Happening::Input(Some(Input::Stall)) => self.lease.stall(now),
-            Happening::Input(Some(Input::Tell(sender))) => self.waiting.push(sender),
-            Happening::Reply((request, reply)) => self.lease.handle_reply(now, request, reply),
-            Happening::Released(Some(delay)) => self.lease.handle_message(now, delay),
-            Happening::Released(None) => self.released = None,
-            Happening::Timeout => {}
+            RunHappening::RunInput(Some(RunInput::Begin)) => self.lease.begin(now),
+            RunHappening::RunInput(Some(RunInput::Miss)) => self.lease.miss(now),
+            RunHappening::RunInput(Some(RunInput::Stall)) => self.lease.stall(now),
+            RunHappening::RunInput(Some(RunInput::Tell(sender))) => self.waiting.push(sender),
+            RunHappening::ScopedReply((request, reply)) => {
+                self.lease.handle_reply(now, request, reply)
+            }
+            RunHappening::Released(Some(delay)) => self.lease.handle_message(now, delay),
+            RunHappening::Released(None) => self.released = None,
+            RunHappening::Timeout => {}
         }
     }
 
@@ -198,6 +210,14 @@ impl Run {
         self.lease.overrun();
         self.end_term();
         (self.sink)(RunChange::Overrun);
+    }
+
+    /// The time that the run was left is up.
+    fn cut(&mut self, now: Time) {
+        self.release_at = None;
+        self.end_term();
+        (self.sink)(RunChange::Cut);
+        self.lease.release(now);
     }
 
     fn carry_out(&mut self) {
@@ -255,19 +275,19 @@ impl Run {
 }
 
 /// Waits until the caller wants the lease no more, whoever wants to know of the end.
-async fn left(inputs: &Mailbox<Input>, waiting: &mut Vec<blocking::Sender<()>>) {
+async fn left(inputs: &Mailbox<RunInput>, waiting: &mut Vec<blocking::Sender<()>>) {
     loop {
         match inputs.next().await {
-            Some(Input::Tell(sender)) => waiting.push(sender),
-            Some(Input::Begin | Input::Stall | Input::Miss) => {}
-            Some(Input::Release | Input::Abandon) | None => return,
+            Some(RunInput::Tell(sender)) => waiting.push(sender),
+            Some(RunInput::Begin | RunInput::Stall | RunInput::Miss | RunInput::ReleaseAt(_)) => {}
+            Some(RunInput::Release | RunInput::Abandon) | None => return,
         }
     }
 }
 
-impl fmt::Debug for Run {
+impl fmt::Debug for RunLoop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Run")
+        f.debug_struct("RunLoop")
             .field("resource", &self.resource)
             .finish_non_exhaustive()
     }

@@ -1,160 +1,144 @@
 use std::cell::RefCell;
 use std::io;
-use std::sync::{Arc, Weak, mpsc as blocking};
-use std::time::Duration;
+use std::sync::mpsc as blocking;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use once_cell::sync::OnceCell;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
-use super::heartbeat::Served;
-use super::mailbox::{Mailbox, Sender, mailbox};
-use super::run::{Run, live};
-use super::{Heartbeat, LeaseCell, runtime};
-use crate::election::Random;
-use crate::election::scoped::{Refusal, ScopedConfig, ScopedEnd};
-use crate::store::ScopedStore;
-
-/// What the lease of a run tells the outside, in order.
-#[derive(Clone, Debug)]
-pub enum RunChange {
-    Granted(Arc<LeaseCell>),
-    Refused(Refusal),
-    Lost(ScopedEnd),
-    /// The run has had its time; its lease is renewed no more.
-    Overrun,
-    /// Nothing bounds this run, and it has held its lease for so long.
-    LongRun(Duration),
-    /// To [`RunHandle::release`]: it need not be waited for any longer.
-    Released,
-    /// The loop itself broke: nothing follows.
-    Failed,
-}
-
-/// What the lease of a run is asked for with.
-pub struct RunStart {
-    pub store: Arc<dyn ScopedStore>,
-    pub resource: Arc<str>,
-    pub config: ScopedConfig,
-    /// How long the run may take.
-    pub max_run: Option<Duration>,
-    /// The life of the event loop that runs the job, and how long it may stand still.
-    pub stall: Option<(Heartbeat, Duration)>,
-    /// Called from one task only, in order. It must not block.
-    pub sink: Box<dyn Fn(RunChange) + Send + Sync>,
-}
+use super::mailbox::{Sender, mailbox};
+use super::run::{RunLoop, live};
+use super::run_change::{Beginning, RunInput, RunStart};
+use super::{now, runtime};
+use crate::election::{Random, Time};
 
 /// The outside's end of the lease of one run.
 #[derive(Clone, Debug)]
-pub struct RunHandle(Sender<Input>);
-
-#[derive(Debug)]
-pub(super) enum Input {
-    Release,
-    Abandon,
-    Begin,
-    Miss,
-    Stall,
-    /// Somebody waits until nothing is on its way any more.
-    Tell(blocking::Sender<()>),
-}
-
-impl Served for Weak<Mailbox<Input>> {
-    fn has_ended(&self) -> bool {
-        self.strong_count() == 0
-    }
-
-    fn tell(&self, hangs: bool) {
-        // Once it is given up, a loop that turns again finds it lost.
-        if hangs && let Some(inputs) = self.upgrade() {
-            inputs.put(Input::Stall);
-        }
-    }
-}
+pub struct RunHandle(Sender<RunInput>);
 
 impl RunHandle {
-    /// Asks for the lease: [`RunChange::Granted`] or [`RunChange::Refused`] follows.
+    /// Asks for the lease, when the order is handed over: [`RunChange::Granted`](super::RunChange::Granted) or
+    /// [`RunChange::Refused`](super::RunChange::Refused) follows.
     ///
     /// # Errors
     ///
-    /// When the runtime or the source of randomness cannot be had.
-    pub fn start(start: RunStart) -> io::Result<RunHandle> {
+    /// When the source of randomness cannot be had.
+    pub fn start(start: RunStart) -> io::Result<(RunHandle, RunOrder)> {
         let random = random()?;
         let (sender, inputs) = mailbox();
-        // Refused only when the runtime has ended; then nobody waits either.
-        let _ = beginnings()?.send(Beginning {
+        let order = RunOrder(RunOrderKind::Begin(Box::new(Beginning {
             start,
             random,
             inputs,
-        });
-        Ok(RunHandle(sender))
+        })));
+        Ok((RunHandle(sender), order))
     }
 
-    /// The run is over. [`RunChange::Released`] follows.
+    /// The run is over, when the order is handed over. [`RunChange::Released`](super::RunChange::Released) follows.
+    pub fn releasing(&self) -> RunOrder {
+        RunOrder(RunOrderKind::Release(self.clone()))
+    }
+
+    /// The run is over. [`RunChange::Released`](super::RunChange::Released) follows.
     pub fn release(&self) {
-        self.send(Input::Release);
+        self.send(RunInput::Release);
     }
 
     /// The run begins: its tick is used up.
     pub fn begin(&self) {
-        self.send(Input::Begin);
+        self.send(RunInput::Begin);
+    }
+
+    /// The run may go on until then, and its lease is released all the same:
+    /// [`RunChange::Cut`](super::RunChange::Cut) follows, unless the run was over before.
+    pub fn release_at(&self, at: Time) {
+        self.send(RunInput::ReleaseAt(at));
     }
 
     /// No run has begun, and none will.
     pub fn abandon(&self) {
-        self.send(Input::Abandon);
+        self.send(RunInput::Abandon);
     }
 
     /// No run has begun, because the grant had run out when it was noticed. A second
-    /// [`RunChange::Granted`] or [`RunChange::Refused`] follows.
+    /// [`RunChange::Granted`](super::RunChange::Granted) or
+    /// [`RunChange::Refused`](super::RunChange::Refused) follows.
     pub fn miss(&self) {
-        self.send(Input::Miss);
+        self.send(RunInput::Miss);
     }
 
-    fn send(&self, input: Input) {
+    /// The end of the run, to be waited for: nothing is on its way then.
+    pub fn end(&self) -> RunEnd {
+        let (sender, ended) = blocking::channel();
+        self.send(RunInput::Tell(sender));
+        RunEnd(ended)
+    }
+
+    fn send(&self, input: RunInput) {
         // A loop that has ended needs to hear nothing any more.
         self.0.send(input);
     }
 }
 
-/// Blocks until nothing is on its way for any of the runs, for `timeout` at most in all; false if the
-/// time was up.
-pub fn wait_runs_ended(runs: &[RunHandle], timeout: Duration) -> bool {
-    let (sender, ended) = blocking::channel();
-    for run in runs {
-        run.send(Input::Tell(sender.clone()));
+/// See [`RunHandle::end`].
+#[derive(Debug)]
+pub struct RunEnd(blocking::Receiver<()>);
+
+impl RunEnd {
+    /// Blocks until it has come; false if the time was up before.
+    pub fn wait(&self, until: Time) -> bool {
+        // Nobody sends: the channel closes with the run.
+        let waited = self.0.recv_timeout(until.since(now()));
+        waited == Err(blocking::RecvTimeoutError::Disconnected)
     }
-    drop(sender);
-    // Nobody sends: the channel closes with the last of them.
-    ended.recv_timeout(timeout) == Err(blocking::RecvTimeoutError::Disconnected)
 }
 
-/// A run on its way to the background.
-pub(super) struct Beginning {
-    pub start: RunStart,
-    pub random: Random,
-    pub inputs: Arc<Mailbox<Input>>,
+/// What is asked of the background about a run, to be handed over together with others: each time that
+/// it has to be woken costs the thread of the event loop as much as all the rest of a run.
+pub struct RunOrder(RunOrderKind);
+
+enum RunOrderKind {
+    Begin(Box<Beginning>),
+    Release(RunHandle),
+}
+
+/// Hands orders over, in this order.
+///
+/// # Errors
+///
+/// When the background thread cannot be started.
+pub fn hand_over(orders: Vec<RunOrder>) -> io::Result<()> {
+    // Refused only when the runtime has ended; then nobody waits either.
+    let _ = background()?.send(orders);
+    Ok(())
 }
 
 /// The way to the one task that all runs share: a task for each would be allocated by the thread of the
 /// event loop, whose time is dear, and freed by another.
-fn beginnings() -> io::Result<&'static UnboundedSender<Beginning>> {
-    static BEGINNINGS: OnceCell<UnboundedSender<Beginning>> = OnceCell::new();
-    BEGINNINGS.get_or_try_init(|| {
-        let (sender, beginnings) = mpsc::unbounded_channel();
-        runtime()?.spawn(serve(beginnings));
+fn background() -> io::Result<&'static UnboundedSender<Vec<RunOrder>>> {
+    static ORDERS: OnceCell<UnboundedSender<Vec<RunOrder>>> = OnceCell::new();
+    ORDERS.get_or_try_init(|| {
+        let (sender, orders) = mpsc::unbounded_channel();
+        runtime()?.spawn(serve(orders));
         Ok(sender)
     })
 }
 
-async fn serve(mut beginnings: UnboundedReceiver<Beginning>) {
+async fn serve(mut all: UnboundedReceiver<Vec<RunOrder>>) {
     let mut runs = FuturesUnordered::new();
     loop {
         tokio::select! {
-            beginning = beginnings.recv() => match beginning {
-                Some(beginning) => runs.push(Box::pin(live(Run::new(beginning)))),
-                None => return,
-            },
+            orders = all.recv() => {
+                let Some(orders) = orders else {
+                    return;
+                };
+                for RunOrder(order) in orders {
+                    match order {
+                        RunOrderKind::Begin(beginning) => runs.push(Box::pin(live(RunLoop::new(*beginning)))),
+                        RunOrderKind::Release(run) => run.release(),
+                    }
+                }
+            }
             Some(()) = runs.next(), if !runs.is_empty() => {}
         }
     }

@@ -36,3 +36,11 @@ fn start(thread: &str) -> io::Result<Runtime> {
         .enable_all()
         .build()
 }
+
+/// Calls it when the background has done what it is at, or at once where there is no background.
+pub fn soon(call: impl FnOnce() + Send + 'static) {
+    match RUNTIME.get() {
+        Some(runtime) => drop(runtime.spawn(async move { call() })),
+        None => call(),
+    }
+}

@@ -36,7 +36,9 @@ struct Kept<S>(HashMap<RedisSource, (Arc<S>, Time)>);
 
 impl<S> Kept<S> {
     fn get_or_open(&mut self, source: &RedisSource, now: Time, open: impl FnOnce() -> S) -> Arc<S> {
-        if let Some((store, used_at)) = self.0.get_mut(source) {
+        // Whoever came first has named the connection.
+        let key = source.unnamed();
+        if let Some((store, used_at)) = self.0.get_mut(&key) {
             *used_at = now;
             return store.clone();
         }
@@ -45,7 +47,7 @@ impl<S> Kept<S> {
             Arc::strong_count(store) > 1 || now.since(*used_at) < KEPT
         });
         let store = Arc::new(open());
-        self.0.insert(source.clone(), (store.clone(), now));
+        self.0.insert(key, (store.clone(), now));
         store
     }
 }
@@ -80,6 +82,18 @@ mod tests {
                 assert_eq!(*kept.get_or_open(&source(db), at, || (turn, db)), (0, db));
             }
         }
+    }
+
+    #[test]
+    fn sources_that_differ_in_the_name_of_the_connection_alone_share_a_store() {
+        let mut kept = Kept::default();
+        let named = |name: &str| RedisSource {
+            connection_name: Some(name.into()),
+            ..source(0)
+        };
+        assert_eq!(*kept.get_or_open(&named("a"), Time::ZERO, || 'a'), 'a');
+        assert_eq!(*kept.get_or_open(&named("b"), Time::ZERO, || 'b'), 'a');
+        assert_eq!(*kept.get_or_open(&source(1), Time::ZERO, || 'c'), 'c');
     }
 
     #[test]

@@ -10,6 +10,9 @@ pub struct Config {
     pub ttl: Duration,
     /// From the send of one confirmed renewal to the next.
     pub renew_interval: Duration,
+    /// By how much earlier at most the first renewal of a term is sent, and the first after a failure: elections
+    /// that began, or were interrupted, together do not renew in step.
+    pub renew_spread: Duration,
     /// How long an establishing caller waits for a store that does not answer.
     pub establish_timeout: Duration,
     /// Take a missing record at once on a server that has been up long enough.
@@ -50,6 +53,7 @@ impl Config {
         Config {
             ttl,
             renew_interval: ttl / 3,
+            renew_spread: ttl / 3,
             establish_timeout: DEFAULT_ESTABLISH_TIMEOUT,
             eager_start: false,
             stall_timeout: Some(default_stall_timeout(ttl)),
@@ -58,12 +62,13 @@ impl Config {
 
     /// Checks the relations between the fields.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let refuse = |field, value: Duration, rule| {
-            Err(ConfigError {
-                field,
-                value: format!("{} ms", value.as_millis()),
-                rule,
-            })
+        let refuse = |field, value, rule| {
+            let value = if field == "ttl" {
+                shown_ttl(value)
+            } else {
+                shown_ms(value)
+            };
+            Err(ConfigError { field, value, rule })
         };
         if !(MIN_TTL..=MAX_TTL).contains(&self.ttl) {
             let rule = format!("from {} to {} ms", MIN_TTL.as_millis(), MAX_TTL.as_millis());
@@ -99,6 +104,17 @@ impl Config {
     /// From the send of a confirmed request to the step-down deadline (R4 of docs/protocol.md).
     pub fn term(&self) -> Duration {
         self.window().saturating_sub(step_down_margin(self.ttl))
+    }
+
+    /// How long work in flight has to stop after the step-down deadline.
+    pub fn grace(&self) -> Duration {
+        self.window().saturating_sub(self.term())
+    }
+
+    /// How long this server looks on after its work has failed so often in a row.
+    pub fn rest(&self, failures: u32) -> Duration {
+        let doubled = self.ttl.saturating_mul(1 << failures.min(16));
+        doubled.min(LONGEST_REST.max(self.ttl))
     }
 
     /// How long a command may go unanswered where nothing nearer bounds it.
@@ -137,6 +153,23 @@ impl Config {
     /// [`Config::command_bound`].
     pub fn first_retry(&self) -> Duration {
         FIRST_RETRY.min(self.command_bound())
+    }
+}
+
+/// A time that was given, for people.
+pub(super) fn shown_ms(value: Duration) -> String {
+    format!("{} ms", value.as_micros() as f64 / 1_000.0)
+}
+
+/// A ttl that is refused: one that is likely to have been meant as seconds is asked about.
+pub(super) fn shown_ttl(value: Duration) -> String {
+    match value.as_secs() == 0 && value.subsec_millis() <= 60 {
+        true => format!(
+            "{} (seconds? That would be {})",
+            shown_ms(value),
+            value.as_micros()
+        ),
+        false => shown_ms(value),
     }
 }
 
@@ -180,8 +213,10 @@ pub(super) fn step_down_margin(ttl: Duration) -> Duration {
 
 /// Taken off the window and added to the watch, beside 2 %: scheduling and rounding.
 const DRIFT_CONSTANT: Duration = Duration::from_millis(20);
+/// After a term that was longer, failed work counts as the first.
+pub(super) const LONGEST_REST: Duration = Duration::from_secs(60);
 const FIRST_RETRY: Duration = Duration::from_millis(50);
-const MIN_RENEW_INTERVAL: Duration = Duration::from_millis(50);
+pub(super) const MIN_RENEW_INTERVAL: Duration = Duration::from_millis(50);
 const MIN_ESTABLISH_TIMEOUT: Duration = Duration::from_millis(100);
 const MAX_ESTABLISH_TIMEOUT: Duration = Duration::from_secs(3600);
 const MIN_DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,8 +1,9 @@
 use std::collections::VecDeque;
 
-use super::farewell::{Farewell, Step};
+use super::config::LONGEST_REST;
 use super::health::Health;
 use super::hints::Hints;
+use super::pending_release::{PendingRelease, Step};
 use super::state::State;
 use super::timer::{Timer, Timers};
 use super::watch::Watch;
@@ -28,7 +29,7 @@ pub struct Election {
     /// The event loop hangs: nothing may be won until it turns again.
     pub(super) suspended: bool,
     /// Releases that the store has not answered yet.
-    pub(super) farewells: Vec<Farewell>,
+    pub(super) pending_releases: Vec<PendingRelease>,
     /// Until when the caller of each resign that has not ended waits at most, the earliest first.
     pub(super) leaving: VecDeque<Time>,
     /// Identities given up last, and when the window of the term that they served ends: a late grant for
@@ -50,6 +51,9 @@ pub struct Election {
     pub(super) health: Health,
     pub(super) timers: Timers,
     pub(super) hints: Hints,
+    /// When the present or the last term began, and how often in a row its work has failed.
+    pub(super) elected_at: Time,
+    pub(super) failures: u32,
     /// No acquire of this candidate was ever answered.
     pub(super) fresh: bool,
     pub(super) said_nobody_listens: bool,
@@ -70,7 +74,7 @@ impl Election {
             asked: None,
             listening: false,
             suspended: false,
-            farewells: Vec::new(),
+            pending_releases: Vec::new(),
             leaving: VecDeque::new(),
             given_up: VecDeque::new(),
             open_acquires: Vec::new(),
@@ -81,6 +85,8 @@ impl Election {
             view: None,
             floor: Token::NONE,
             health: Health::default(),
+            elected_at: Time::ZERO,
+            failures: 0,
             timers: Timers::default(),
             hints: Hints::default(),
             fresh: true,
@@ -97,6 +103,7 @@ impl Election {
     /// earlier one is still being released, or joins the one under way.
     pub fn campaign(&mut self, now: Time) {
         self.lapse(now);
+        self.timers.clear(Timer::Rest);
         match &self.state {
             State::Primary(term) => {
                 let token = term.lease.token;
@@ -121,7 +128,7 @@ impl Election {
         self.lapse(now);
         self.listening = listening;
         match &self.state {
-            State::Watching if listening => self.stand(now),
+            State::Watching if listening => self.go_on(now),
             State::Standing(_) if !listening && self.asked.is_none() => self.look_on(now),
             _ => {}
         }
@@ -161,6 +168,31 @@ impl Election {
                     .push_back(Output::Event(Event::Lost { token, reason }));
             }
             self.pause();
+        }
+        self.advance(now);
+    }
+
+    /// The work under the lease with this token failed, and nobody does it any more: the lease is given
+    /// back, at once or, where other work under it has yet to stop, at the end of its window. This
+    /// server looks on for a while, so that another may do better, before it stands again.
+    pub fn fail(&mut self, now: Time, token: Token, others_work: bool) {
+        self.lapse(now);
+        if matches!(&self.state, State::Primary(term) if term.lease.token == token) {
+            if now.since(self.elected_at) > LONGEST_REST {
+                self.failures = 0;
+            }
+            let until = now + self.config.rest(self.failures);
+            self.failures += 1;
+            self.timers.set(Timer::Rest, until);
+            let reason = Reason::Failed;
+            if others_work && !planted!(FailureForgetsOthers) {
+                self.lose(now, reason);
+            } else {
+                self.leave(now);
+                self.outputs
+                    .push_back(Output::Event(Event::Lost { token, reason }));
+                self.go_on(now);
+            }
         }
         self.advance(now);
     }
@@ -205,6 +237,8 @@ impl Election {
                     self.notice_that_nobody_listens();
                 }
                 Timer::Renew | Timer::Retry | Timer::Takeover | Timer::Ripe => self.due = true,
+                Timer::Rest if self.state == State::Watching => self.go_on(now),
+                Timer::Rest => {}
                 Timer::Unavailable => self.report_unavailable(),
                 Timer::Establish => {
                     self.report_unavailable();
@@ -226,9 +260,15 @@ impl Election {
 
     /// When [`Election::handle_timeout`] is to be called, if nothing happens before.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let farewells = self.farewells.iter().filter_map(Farewell::due_at);
+        let pending_releases = self
+            .pending_releases
+            .iter()
+            .filter_map(PendingRelease::due_at);
         let leaving = self.leaving.front().copied();
-        farewells.chain(self.timers.earliest()).chain(leaving).min()
+        pending_releases
+            .chain(self.timers.earliest())
+            .chain(leaving)
+            .min()
     }
 
     /// The next thing to do, in order.
@@ -259,7 +299,7 @@ impl Election {
     }
 
     fn notice_that_nobody_listens(&mut self) {
-        if self.state == State::Watching && !self.said_nobody_listens {
+        if self.state == State::Watching && !self.listening && !self.said_nobody_listens {
             self.said_nobody_listens = true;
             self.outputs
                 .push_back(Output::Notice(Notice::NobodyListens));
@@ -293,13 +333,13 @@ impl Election {
     }
 
     /// Says goodbye to an identity: the store is asked to release it until it has answered.
-    pub(super) fn bid_farewell(&mut self, farewell: Farewell) {
+    pub(super) fn release_later(&mut self, pending_release: PendingRelease) {
         let known = self
-            .farewells
+            .pending_releases
             .iter()
-            .any(|f| f.identity == farewell.identity);
+            .any(|f| f.identity == pending_release.identity);
         if !known {
-            self.farewells.push(farewell);
+            self.pending_releases.push(pending_release);
         }
     }
 
@@ -308,14 +348,14 @@ impl Election {
         self.given_up.iter().any(|(known, _)| *known == identity)
     }
 
-    /// The farewell of an identity that may have been granted without our knowledge.
+    /// The pending_release of an identity that may have been granted without our knowledge.
     pub(super) fn release_ghost(&mut self, now: Time, identity: Identity) {
         if planted!(ResignForgetsAcquire) {
             return;
         }
         let served = self.given_up.iter().find(|(known, _)| *known == identity);
         let window_end = served.map_or(now, |(_, window_end)| now.max(*window_end));
-        self.bid_farewell(Farewell {
+        self.release_later(PendingRelease {
             identity,
             term: None,
             over: None,

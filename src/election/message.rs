@@ -140,7 +140,7 @@ impl Failure {
 
 /// What a write was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum WriteKind {
     Created,
     Granted,
     Renewed,
@@ -150,9 +150,9 @@ pub enum Change {
 /// A message from the changes channel: a hint, which may be lost, late, repeated or forged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    pub change: Change,
+    pub change: WriteKind,
     pub record: Record,
-    /// With [`Change::Released`]: how many may want the lease now.
+    /// With [`WriteKind::Released`]: how many may want the lease now.
     pub listeners: u32,
 }
 
@@ -181,6 +181,8 @@ pub enum Reason {
     Superseded,
     /// The event loop that the lease serves hung.
     Stalled,
+    /// The work under it failed.
+    Failed,
     /// The caller resigned.
     Resigned,
     /// The process or its environment ended.

@@ -5,24 +5,26 @@
 //! ships.
 
 mod config;
+mod crowd;
 #[expect(
     clippy::module_inception,
     reason = "the file is named after the type it holds"
 )]
 mod election;
-mod farewell;
 mod health;
-mod hearing;
 mod hints;
 mod identity;
 mod lease;
 mod message;
+mod messages;
 mod name;
 mod nonce;
+mod pending_release;
 pub(crate) mod planted;
 mod random;
+mod replies;
+mod requests;
 pub mod scoped;
-mod sending;
 mod state;
 mod time;
 mod timer;
@@ -37,8 +39,8 @@ pub use config::{
 pub use election::Election;
 pub use identity::Identity;
 pub use message::{
-    Answer, Change, Command, Event, Failure, Grant, Message, Notice, Outcome, Output, Primary,
-    Reason, Record, Reply, Request, Version,
+    Answer, Command, Event, Failure, Grant, Message, Notice, Outcome, Output, Primary, Reason,
+    Record, Reply, Request, Version, WriteKind,
 };
 pub use name::{check_name, compose};
 pub use nonce::Nonce;

@@ -18,13 +18,15 @@ pub(super) enum Timer {
     Takeover,
     /// The watched record has stood unchanged for longer than its ttl.
     Ripe,
+    /// The pause after failed work ends.
+    Rest,
     /// The store has not answered for so long that it is reported.
     Unavailable,
     /// The store has not answered for so long that an establishing caller is.
     Establish,
 }
 
-const TIMERS: [Timer; 9] = [
+const TIMERS: [Timer; 10] = [
     Timer::StepDown,
     Timer::WindowEnd,
     Timer::Renew,
@@ -32,6 +34,7 @@ const TIMERS: [Timer; 9] = [
     Timer::Poll,
     Timer::Takeover,
     Timer::Ripe,
+    Timer::Rest,
     Timer::Unavailable,
     Timer::Establish,
 ];

@@ -1,7 +1,10 @@
 //! How a candidate moves from one state to the next.
 
-use super::farewell::{Farewell, Step};
+use std::time::Duration;
+
+use super::config::MIN_RENEW_INTERVAL;
 use super::lease::Lease;
+use super::pending_release::{PendingRelease, Step};
 use super::state::{Standing, State, Term};
 use super::timer::Timer;
 use super::{
@@ -54,9 +57,10 @@ impl Election {
         self.timers.clear_all();
     }
 
-    /// Stands again after a term, if anybody wants it.
+    /// Stands again after a term or a rest, if anybody wants it.
     pub(super) fn go_on(&mut self, now: Time) {
-        if self.asked.is_some() || self.listening {
+        let rests = self.timers.is_set(Timer::Rest);
+        if self.asked.is_some() || (self.listening && !rests) {
             self.stand(now);
         } else {
             self.look_on(now);
@@ -81,11 +85,11 @@ impl Election {
         self.timers.clear(Timer::Ripe);
         self.timers.clear(Timer::Retry);
         self.timers.set(Timer::StepDown, lease.step_down_at());
-        self.timers
-            .set(Timer::Renew, sent_at + self.config.renew_interval);
+        self.renew_after(sent_at, true);
         self.due = false;
         self.attempts = 0;
         self.view = None;
+        self.elected_at = now;
         self.outputs
             .push_back(Output::Event(Event::Elected(lease.grant())));
         self.answer(Answer::Elected(lease.token));
@@ -95,6 +99,19 @@ impl Election {
             failing: false,
             listeners,
         });
+    }
+
+    /// Sets when the next renewal is due, after one that was sent at `sent_at`; `anew` where others may have
+    /// been confirmed with it, from which it is to be parted.
+    pub(super) fn renew_after(&mut self, sent_at: Time, anew: bool) {
+        let interval = self.config.renew_interval;
+        let latest = interval.saturating_sub(MIN_RENEW_INTERVAL);
+        let earlier = match anew {
+            true => self.random.up_to(self.config.renew_spread.min(latest)),
+            false => Duration::ZERO,
+        };
+        self.timers
+            .set(Timer::Renew, sent_at + (interval - earlier));
     }
 
     /// Stops being primary, not on purpose.
@@ -115,7 +132,7 @@ impl Election {
         }
         // Work in flight has until the window's end to stop; only then is anybody let in.
         let window_end = lease.window_end().max(now);
-        self.bid_farewell(Farewell {
+        self.release_later(PendingRelease {
             identity: lease.identity,
             term: None,
             over: None,
@@ -145,7 +162,7 @@ impl Election {
                 let lease = term.lease;
                 self.give_up(lease.identity, now);
                 self.stop_term_timers();
-                self.bid_farewell(Farewell {
+                self.release_later(PendingRelease {
                     identity: lease.identity,
                     term: Some((lease.token, lease.step_down_at())),
                     over: None,
@@ -158,9 +175,9 @@ impl Election {
             }
             State::Lapsed => {
                 // The caller has resigned: there is no work left to wait for.
-                for farewell in &mut self.farewells {
-                    if farewell.due_at().is_some() {
-                        farewell.step = Step::Due(now);
+                for pending_release in &mut self.pending_releases {
+                    if pending_release.due_at().is_some() {
+                        pending_release.step = Step::Due(now);
                     }
                 }
                 None
@@ -178,6 +195,7 @@ impl Election {
         self.view = None;
         self.hints = Default::default();
         self.said_nobody_listens = false;
+        self.failures = 0;
         self.health = Default::default();
         self.timers.clear_all();
         self.ending = true;
@@ -190,7 +208,10 @@ impl Election {
         if planted!(ResignAwaitsRelease) {
             return;
         }
-        let windows = self.farewells.iter().map(|farewell| farewell.window_end);
+        let windows = self
+            .pending_releases
+            .iter()
+            .map(|pending_release| pending_release.window_end);
         let latest = windows.filter(|end| *end > now).max();
         let until = latest.unwrap_or(now + self.config.command_bound());
         // What an earlier caller waits for was confirmed since, unless this one waits for it too.

@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::backoff::Backoff;
 use super::connection::{Connection, Unopened};
-use super::exchange::{Exchange, Job, Watched};
-use super::redis_store::random;
+use super::exchange::{Exchange, Job, WatchedExchange};
+use super::jitter::random;
 use super::replies::replies;
 use super::trouble::Trouble;
 use super::words::told;
@@ -198,7 +198,7 @@ impl Task {
         let mut exchange = Exchange::new(self.source.clone(), self.number, clustered);
         let (reading, mut writing) = split(socket);
         let moved = exchange.moved.clone();
-        let mut replies = pin!(replies(Watched { reading, moved }));
+        let mut replies = pin!(replies(WatchedExchange { reading, moved }));
         let mut writable = true;
         // One that rings too early is cheaper than one that is set anew for each command.
         let mut alarm = pin!(sleep_until(Instant::now()));

@@ -17,12 +17,12 @@ use super::connection::{Connection, Unopened};
 use super::error::{
     Verdict, classify, denies_command, is_busy, no_answer, no_connection, not_sent,
 };
-use super::line::Line;
 use super::opening::{CutShort, Opening};
 use super::patience::{connect_bound, longest_pause};
 use super::script::Invocation;
 use super::subscriptions::{Receiver, Subscriptions};
 use super::trouble::Trouble;
+use super::waiting_line::WaitingLine;
 use super::wire::{ChannelChange, Heard, Said, Wire};
 use super::words::told;
 use crate::election::{Failure, Random};
@@ -81,7 +81,7 @@ pub(super) struct Engine {
     closed: bool,
     state: ConnectionState,
     /// What was not sent.
-    line: Line,
+    line: WaitingLine,
     /// No ask comes to its deadline before this, and the connection is not at rest before.
     due: Option<Instant>,
     /// When it is looked at whether anybody has used the connection since the last time.
@@ -110,7 +110,7 @@ impl Engine {
             orders,
             closed: false,
             state: ConnectionState::Unused,
-            line: Line::default(),
+            line: WaitingLine::default(),
             due: None,
             rest_at: None,
             used: false,

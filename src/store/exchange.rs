@@ -358,12 +358,12 @@ impl Moved {
 }
 
 /// Notes whatever is received.
-pub(super) struct Watched {
+pub(super) struct WatchedExchange {
     pub reading: ReadHalf<Socket>,
     pub moved: Moved,
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for WatchedExchange {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -35,7 +35,7 @@ impl fmt::Debug for FenceRequest {
 
 /// How the store answers a [`FenceRequest`].
 #[derive(Clone, Debug, PartialEq)]
-pub enum FenceOutcome<A = Answer> {
+pub enum FenceOutcome<A = CommandReply> {
     /// No newer token has been seen, and this one now has; with what the command returned.
     Passed(A),
     /// Nothing was applied.
@@ -60,11 +60,11 @@ impl<A> FenceOutcome<A> {
 
 /// What a command of the caller's returned.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
+pub enum CommandReply {
     Nothing,
     Integer(i64),
     Bytes(Vec<u8>),
-    List(Vec<Answer>),
+    List(Vec<CommandReply>),
 }
 
 /// The most arguments of a command, its name among them. Lua unpacks less than 8,000.
@@ -121,7 +121,9 @@ fn parse_outcome(value: Value) -> Option<Result<FenceOutcome, Failure>> {
     };
     let said = String::from_utf8_lossy(&said);
     Some(match &outcome[..] {
-        b"integer" => Ok(FenceOutcome::Passed(Answer::Integer(said.parse().ok()?))),
+        b"integer" => Ok(FenceOutcome::Passed(CommandReply::Integer(
+            said.parse().ok()?,
+        ))),
         b"stale" => Ok(FenceOutcome::Stale {
             highest: Token::new(said.parse().ok()?),
         }),
@@ -139,26 +141,26 @@ fn parse_outcome(value: Value) -> Option<Result<FenceOutcome, Failure>> {
 }
 
 /// Within a script every reply is one of RESP2.
-fn answer(value: Value) -> Option<Answer> {
+fn answer(value: Value) -> Option<CommandReply> {
     Some(match value {
-        Value::Nil => Answer::Nothing,
-        Value::Int(integer) => Answer::Integer(integer),
-        Value::BulkString(bytes) => Answer::Bytes(bytes),
-        Value::SimpleString(text) => Answer::Bytes(text.into_bytes()),
-        Value::Okay => Answer::Bytes(b"OK".to_vec()),
+        Value::Nil => CommandReply::Nothing,
+        Value::Int(integer) => CommandReply::Integer(integer),
+        Value::BulkString(bytes) => CommandReply::Bytes(bytes),
+        Value::SimpleString(text) => CommandReply::Bytes(text.into_bytes()),
+        Value::Okay => CommandReply::Bytes(b"OK".to_vec()),
         Value::Array(values) => {
-            Answer::List(values.into_iter().map(answer).collect::<Option<_>>()?)
+            CommandReply::List(values.into_iter().map(answer).collect::<Option<_>>()?)
         }
         _ => return None,
     })
 }
 
 /// Lua has no integers: those beyond 2^53 - 1 may have been rounded on their way through the script.
-fn is_exact(answer: &Answer) -> bool {
+fn is_exact(answer: &CommandReply) -> bool {
     match answer {
-        Answer::Integer(integer) => integer.unsigned_abs() <= Token::MAX.get(),
-        Answer::List(answers) => answers.iter().all(is_exact),
-        Answer::Nothing | Answer::Bytes(_) => true,
+        CommandReply::Integer(integer) => integer.unsigned_abs() <= Token::MAX.get(),
+        CommandReply::List(answers) => answers.iter().all(is_exact),
+        CommandReply::Nothing | CommandReply::Bytes(_) => true,
     }
 }
 
@@ -193,15 +195,15 @@ mod tests {
             Value::BulkString(vec![0xff, 0]),
             Value::Okay,
         ]);
-        let expected = Answer::List(vec![
-            Answer::Nothing,
-            Answer::Integer(-3),
-            Answer::List(vec![
-                Answer::Bytes(b"a".to_vec()),
-                Answer::Bytes(b"QUEUED".to_vec()),
+        let expected = CommandReply::List(vec![
+            CommandReply::Nothing,
+            CommandReply::Integer(-3),
+            CommandReply::List(vec![
+                CommandReply::Bytes(b"a".to_vec()),
+                CommandReply::Bytes(b"QUEUED".to_vec()),
             ]),
-            Answer::Bytes(vec![0xff, 0]),
-            Answer::Bytes(b"OK".to_vec()),
+            CommandReply::Bytes(vec![0xff, 0]),
+            CommandReply::Bytes(b"OK".to_vec()),
         ]);
         assert_eq!(
             decode_outcome(pair("passed", nested)),
@@ -223,7 +225,7 @@ mod tests {
     #[test]
     fn an_integer_is_passed_on_exactly_or_not_at_all() {
         let exact = decode_outcome(pair("integer", bytes("-9223372036854775808")));
-        let smallest = Answer::Integer(i64::MIN);
+        let smallest = CommandReply::Integer(i64::MIN);
         assert_eq!(exact, Ok(FenceOutcome::Passed(smallest)));
         let max = Token::MAX.get().cast_signed();
         for (integer, passes) in [

@@ -64,7 +64,7 @@ mod tests {
             "ERR AUTH <password> called without any password configured for the default user.",
             "LOADING Redis is loading the dataset in memory",
             "BUSY Redis is busy running a script.",
-            "MASTERDOWN Link with MASTER is down",
+            "MASTERDOWN ConnectionState with MASTER is down",
             "ERR max number of clients reached",
             "ERR max number of clients + cluster connections reached",
         ] {

@@ -97,6 +97,16 @@ impl Display for ScopedName<'_> {
     }
 }
 
+/// By which name resources know the lease of an election.
+pub fn fenced_election(name: &str) -> Arc<str> {
+    format!("primary:{name}").into()
+}
+
+/// By which name resources know the lease of a run.
+pub fn fenced_lease(resource: &str) -> Arc<str> {
+    format!("lease:{resource}").into()
+}
+
 /// Where a resource keeps the highest tokens that it has seen.
 pub(super) fn fence_key(key_prefix: &str, resource: &str) -> Arc<str> {
     format!("{key_prefix}fence:{{{resource}}}").into()

@@ -9,8 +9,8 @@ mod error;
 mod exchange;
 mod fence;
 mod hello;
+mod jitter;
 mod keys;
-mod line;
 mod memory;
 mod opening;
 mod outgoing;
@@ -27,6 +27,7 @@ mod socket;
 mod source;
 mod subscriptions;
 mod trouble;
+mod waiting_line;
 mod wire;
 mod words;
 
@@ -42,9 +43,9 @@ use crate::election::scoped::{ScopedOutcome, ScopedRequest};
 use crate::election::{Failure, Message, Reply, Request};
 
 pub use fence::{
-    Answer, FenceOutcome, FenceRequest, MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_COMMAND_BYTES,
+    CommandReply, FenceOutcome, FenceRequest, MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_COMMAND_BYTES,
 };
-pub use keys::check_key_prefix;
+pub use keys::{check_key_prefix, fenced_election, fenced_lease};
 pub use memory::{Applied, Field, MemoryStore, Register, ScopedApplied, ScopedRegister, Server};
 pub use redis_source::{IpFamily, RedisSource};
 pub use redis_store::RedisStore;

@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::election::ConfigError;
 
-/// Where a Redis server is and how to log in. Equal sources share one connection.
+/// Where a Redis server is and how to log in. Sources that are equal but for the connection's name share one.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RedisSource {
     /// A name or an address. Ignored where `path` is given.
@@ -64,6 +64,14 @@ impl RedisSource {
                 refuse(format!("{other}://"), "redis:// or unix://")
             }
             _ => refuse("an unknown scheme".into(), "redis:// or unix://"),
+        }
+    }
+
+    /// Without what the connection is called: sources that differ in this alone share one.
+    pub fn unnamed(&self) -> RedisSource {
+        RedisSource {
+            connection_name: None,
+            ..self.clone()
         }
     }
 

@@ -10,6 +10,7 @@ use super::ask::{Ask, Asker};
 use super::commands::Commands;
 use super::engine::{Engine, Order};
 use super::error::no_answer;
+use super::jitter::random;
 use super::keys::{Keys, Place, ScopedKeys};
 use super::patience::ttl_of_bound;
 use super::script::Invocation;
@@ -21,7 +22,7 @@ use super::{
     scoped,
 };
 use crate::election::scoped::{ScopedCommand, ScopedOutcome, ScopedRequest};
-use crate::election::{Command, Failure, Message, Random, Reply, Request};
+use crate::election::{Command, Failure, Message, Reply, Request};
 
 /// One Redis server, over one connection of its own, and another one for the commands of callers.
 ///
@@ -178,13 +179,3 @@ impl fmt::Debug for RedisStore {
 
 /// How much earlier than the caller the connection's task gives up: it knows the cause.
 const MARGIN: Duration = Duration::from_millis(5);
-
-/// Only for jitter: without the system's randomness the hasher's, seeded once, does.
-pub(super) fn random() -> Random {
-    use std::hash::{BuildHasher, RandomState};
-    let mut seed = [0; 16];
-    match getrandom::fill(&mut seed) {
-        Ok(()) => Random::from_seed(u128::from_le_bytes(seed)),
-        Err(_) => Random::from_seed(u128::from(RandomState::new().hash_one(seed))),
-    }
-}

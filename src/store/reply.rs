@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use redis::Value;
 
-use crate::election::{Change, Failure, Identity, Message, Outcome, Record, Reply, Token, Version};
+use crate::election::{
+    Failure, Identity, Message, Outcome, Record, Reply, Token, Version, WriteKind,
+};
 
 /// What a script answered, as `scripts/record.lua` describes it.
 ///
@@ -44,10 +46,10 @@ pub(super) fn decode_message(payload: &[u8]) -> Option<Message> {
         return None;
     };
     let change = match change {
-        "created" => Change::Created,
-        "granted" => Change::Granted,
-        "renewed" => Change::Renewed,
-        "released" => Change::Released,
+        "created" => WriteKind::Created,
+        "granted" => WriteKind::Granted,
+        "renewed" => WriteKind::Renewed,
+        "released" => WriteKind::Released,
         _ => return None,
     };
     let record = record([
@@ -296,7 +298,7 @@ mod tests {
             "1 released 7 00000000000000ff ab:cd 000000000000beef 1700000000000000 {IDENTITY} 5000 1 4 server one"
         );
         let expected = Message {
-            change: Change::Released,
+            change: WriteKind::Released,
             record: Record {
                 released: true,
                 ..full_record()

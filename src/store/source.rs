@@ -14,6 +14,14 @@ pub enum Source {
 }
 
 impl Source {
+    /// Whether both ask the same server in the same way; what a connection is called makes no difference.
+    pub fn is_same(&self, other: &Source) -> bool {
+        match (self, other) {
+            (Source::Redis(a), Source::Redis(b)) => a.unnamed() == b.unnamed(),
+            _ => self == other,
+        }
+    }
+
     /// Reads `memory://name`, or a URL of [`RedisSource::parse_url`].
     pub fn parse_url(text: &str) -> Result<Self, ConfigError> {
         match text.split_once("://") {

@@ -27,7 +27,7 @@ pub(super) struct Wire {
     writing: WriteHalf<Socket>,
     writable: bool,
     outgoing: Outgoing,
-    sent: VecDeque<Sent>,
+    sent: VecDeque<SentCommand>,
     /// The scripts that were sent in full over this connection, by their SHA1.
     known: HashSet<&'static str>,
     /// The server refuses EVALSHA.
@@ -48,12 +48,12 @@ pub(super) struct Doubt {
     pub bound: Duration,
 }
 
-struct Sent {
-    what: What,
+struct SentCommand {
+    what: SentKind,
     at: Instant,
 }
 
-enum What {
+enum SentKind {
     /// `None` once nobody waits for it any more.
     Script { ask: Option<Ask>, by_hash: bool },
     Channels {
@@ -147,11 +147,11 @@ impl Wire {
             self.known.insert(script.sha1());
             ask.invocation.put_by_text(&mut self.outgoing);
         }
-        let what = What::Script {
+        let what = SentKind::Script {
             ask: Some(ask),
             by_hash,
         };
-        self.sent.push_back(Sent { what, at: now });
+        self.sent.push_back(SentCommand { what, at: now });
     }
 
     /// Subscribes to channels, or ends that, in one command as far as that is of bearable length.
@@ -165,12 +165,12 @@ impl Wire {
             for channel in channels {
                 self.outgoing.argument(channel.as_bytes());
             }
-            let what = What::Channels {
+            let what = SentKind::Channels {
                 change,
                 channels: channels.to_vec(),
                 confirmed: 0,
             };
-            self.sent.push_back(Sent { what, at: now });
+            self.sent.push_back(SentCommand { what, at: now });
         }
     }
 
@@ -187,9 +187,9 @@ impl Wire {
 
     /// The server confirms each channel by itself, in the order of the command.
     fn hear_confirmation(&mut self, now: Instant) -> Heard {
-        let Some(Sent {
+        let Some(SentCommand {
             what:
-                What::Channels {
+                SentKind::Channels {
                     change,
                     channels,
                     confirmed,
@@ -213,32 +213,32 @@ impl Wire {
 
     fn hear_answer(&mut self, answer: Said, now: Instant) -> Heard {
         let asked = self.sent.front().map(|sent| &sent.what);
-        if let (Ok(Value::Array(_)), Some(What::Channels { .. })) = (&answer, asked) {
+        if let (Ok(Value::Array(_)), Some(SentKind::Channels { .. })) = (&answer, asked) {
             // As in the older protocol.
             return self.hear_confirmation(now);
         }
-        let Some(Sent { what, at }) = self.sent.pop_front() else {
+        let Some(SentCommand { what, at }) = self.sent.pop_front() else {
             return Heard::Nothing;
         };
         self.note_answer(at, now);
         match (what, answer) {
-            (What::Script { ask: None, .. }, _) => Heard::Nothing,
+            (SentKind::Script { ask: None, .. }, _) => Heard::Nothing,
             (
-                What::Script {
+                SentKind::Script {
                     ask: Some(ask),
                     by_hash: true,
                 },
                 Err(error),
             ) if self.is_not_run(&error) => self.send_again(ask, &error, now),
-            (What::Script { ask: Some(ask), .. }, answer) => Heard::Answered(ask, answer),
+            (SentKind::Script { ask: Some(ask), .. }, answer) => Heard::Answered(ask, answer),
             (
-                What::Channels {
+                SentKind::Channels {
                     change, channels, ..
                 },
                 Err(error),
             ) => Heard::Refused(change, channels, error),
             (
-                What::Channels {
+                SentKind::Channels {
                     change, channels, ..
                 },
                 Ok(_),
@@ -262,8 +262,10 @@ impl Wire {
     fn send_again(&mut self, ask: Ask, error: &RedisError, now: Instant) -> Heard {
         let key = ask.invocation.key();
         let follows = self.sent.iter().any(|sent| match &sent.what {
-            What::Script { ask, .. } => ask.as_ref().is_none_or(|ask| ask.invocation.key() == key),
-            What::Channels { .. } => false,
+            SentKind::Script { ask, .. } => {
+                ask.as_ref().is_none_or(|ask| ask.invocation.key() == key)
+            }
+            SentKind::Channels { .. } => false,
         });
         if follows {
             let cause = server_words(error).into();
@@ -284,7 +286,7 @@ impl Wire {
     pub fn take_late(&mut self, now: Instant) -> Vec<Ask> {
         let mut late = Vec::new();
         for sent in &mut self.sent {
-            let What::Script { ask, .. } = &mut sent.what else {
+            let SentKind::Script { ask, .. } = &mut sent.what else {
                 continue;
             };
             let Some(ask) = ask.take_if(|ask| ask.deadline <= now) else {
@@ -316,16 +318,16 @@ impl Wire {
     /// What is on its way and waited for.
     pub fn asks(&self) -> impl Iterator<Item = &Ask> {
         self.sent.iter().filter_map(|sent| match &sent.what {
-            What::Script { ask, .. } => ask.as_ref(),
-            What::Channels { .. } => None,
+            SentKind::Script { ask, .. } => ask.as_ref(),
+            SentKind::Channels { .. } => None,
         })
     }
 
     /// What was on its way as the connection ends.
     pub fn into_asks(self) -> impl Iterator<Item = Ask> {
         self.sent.into_iter().filter_map(|sent| match sent.what {
-            What::Script { ask, .. } => ask,
-            What::Channels { .. } => None,
+            SentKind::Script { ask, .. } => ask,
+            SentKind::Channels { .. } => None,
         })
     }
 }

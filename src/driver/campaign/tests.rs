@@ -74,9 +74,9 @@ fn clock() -> Time {
 
 struct Scene {
     store: Arc<FakeStore>,
-    inputs: UnboundedSender<Input>,
+    inputs: UnboundedSender<CampaignInput>,
     shared: Arc<Shared>,
-    changes: UnboundedReceiver<Change>,
+    changes: UnboundedReceiver<CampaignChange>,
 }
 
 fn scene(answers: Vec<(Duration, Result<(), Failure>)>) -> Scene {
@@ -87,7 +87,7 @@ fn scene(answers: Vec<(Duration, Result<(), Failure>)>) -> Scene {
     let (inputs, received) = mpsc::unbounded_channel();
     let (told, changes) = mpsc::unbounded_channel();
     let shared = Arc::new(Shared::default());
-    let campaign = Campaign::new(
+    let campaign = CampaignLoop::new(
         Election::new(Config::new(TTL), Random::from_seed(1)),
         store.clone(),
         Target {
@@ -109,24 +109,24 @@ fn scene(answers: Vec<(Duration, Result<(), Failure>)>) -> Scene {
 }
 
 impl Scene {
-    fn ask(&self, input: Input) {
+    fn ask(&self, input: CampaignInput) {
         self.inputs.send(input).unwrap();
     }
 
-    async fn next(&mut self) -> Change {
+    async fn next(&mut self) -> CampaignChange {
         self.changes.recv().await.expect("the campaign goes on")
     }
 
     async fn elected(&mut self) -> Arc<LeaseCell> {
-        self.ask(Input::Establish { number: 1 });
-        let Change::Elected(cell) = self.next().await else {
+        self.ask(CampaignInput::Establish { number: 1 });
+        let CampaignChange::Elected(cell) = self.next().await else {
             panic!("not elected");
         };
         let answer = self.next().await;
         assert!(
             matches!(
                 answer,
-                Change::Answer {
+                CampaignChange::Answer {
                     establish: 1,
                     answer: Answer::Elected(_)
                 }
@@ -145,18 +145,21 @@ async fn a_primary_is_renewed_until_it_resigns_and_then_released() {
     assert!(cell.is_held(clock()));
     let number = scene.shared.begin_resign();
     assert!(!cell.is_held(clock()), "before anything is sent");
-    scene.ask(Input::Resign {
+    scene.ask(CampaignInput::Resign {
         reason: Reason::Resigned,
         number,
     });
     assert!(matches!(
         scene.next().await,
-        Change::Resigned {
+        CampaignChange::Resigned {
             token: Some(_),
             reason: Reason::Resigned
         }
     ));
-    assert!(matches!(scene.next().await, Change::Ended { resign: 1 }));
+    assert!(matches!(
+        scene.next().await,
+        CampaignChange::Ended { resign: 1 }
+    ));
     let sent = scene.store.sent.lock().unwrap();
     assert!(matches!(sent.last(), Some(Command::Release { .. })));
     assert!(sent.len() > 10, "{}", sent.len());
@@ -172,8 +175,11 @@ async fn a_primary_whose_store_is_silent_steps_down_at_its_deadline() {
     let mut scene = scene(answers);
     let cell = scene.elected().await;
     let elected_at = clock();
-    assert!(matches!(scene.next().await, Change::Unavailable { .. }));
-    let Change::Lost { token, reason } = scene.next().await else {
+    assert!(matches!(
+        scene.next().await,
+        CampaignChange::Unavailable { .. }
+    ));
+    let CampaignChange::Lost { token, reason } = scene.next().await else {
         panic!("not lost");
     };
     assert_eq!((token, reason), (Token::new(7), Reason::StoreLost));
@@ -197,19 +203,25 @@ async fn a_resign_that_a_silent_store_does_not_confirm_is_answered_and_ends_late
     scene.elected().await;
     let begun = clock();
     let number = scene.shared.begin_resign();
-    scene.ask(Input::Resign {
+    scene.ask(CampaignInput::Resign {
         reason: Reason::Resigned,
         number,
     });
-    assert!(matches!(scene.next().await, Change::Resigned { .. }));
+    assert!(matches!(
+        scene.next().await,
+        CampaignChange::Resigned { .. }
+    ));
     let answered = scene.next().await;
     assert!(
-        matches!(answered, Change::Unconfirmed { resign: 1 }),
+        matches!(answered, CampaignChange::Unconfirmed { resign: 1 }),
         "{answered:?}"
     );
     assert!(clock().since(begun) <= Config::new(TTL).window());
     // The end of the process goes on waiting for this one.
-    assert!(matches!(scene.next().await, Change::Ended { resign: 1 }));
+    assert!(matches!(
+        scene.next().await,
+        CampaignChange::Ended { resign: 1 }
+    ));
     assert!(clock().since(begun) > TTL);
 }
 
@@ -221,7 +233,7 @@ async fn a_lease_that_somebody_saw_expired_is_lost_though_its_renewal_was_confir
     assert!(!cell.is_held(clock() + TTL));
     assert!(matches!(
         scene.next().await,
-        Change::Lost {
+        CampaignChange::Lost {
             reason: Reason::Expired,
             ..
         }
@@ -232,19 +244,19 @@ async fn a_lease_that_somebody_saw_expired_is_lost_though_its_renewal_was_confir
 async fn a_grant_after_a_resign_was_asked_for_is_never_held() {
     let slow = Duration::from_millis(50);
     let mut scene = scene(vec![(slow, Ok(()))]);
-    scene.ask(Input::Establish { number: 1 });
+    scene.ask(CampaignInput::Establish { number: 1 });
     sleep(slow / 2).await;
     // Asked for, and not heard of by the loop yet.
     let number = scene.shared.begin_resign();
-    let Change::Elected(cell) = scene.next().await else {
+    let CampaignChange::Elected(cell) = scene.next().await else {
         panic!("not elected");
     };
     assert!(!cell.is_held(clock()));
-    scene.ask(Input::Resign {
+    scene.ask(CampaignInput::Resign {
         reason: Reason::Exit,
         number,
     });
-    while !matches!(scene.next().await, Change::Ended { resign: 1 }) {}
+    while !matches!(scene.next().await, CampaignChange::Ended { resign: 1 }) {}
     let sent = scene.store.sent.lock().unwrap();
     assert!(matches!(sent.last(), Some(Command::Release { .. })));
 }
@@ -263,4 +275,83 @@ async fn the_loop_ends_with_its_last_handle_once_the_lease_was_released() {
     while changes.recv().await.is_some() {}
     let sent = store.sent.lock().unwrap();
     assert!(matches!(sent.last(), Some(Command::Release { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_nobody_ends_lets_the_lease_go_at_its_time() {
+    let mut scene = scene(vec![]);
+    let cell = scene.elected().await;
+    let began = clock();
+    // Of several times the earliest counts.
+    for ttls in [3, 2, 4] {
+        let until = began + TTL * ttls;
+        scene.ask(CampaignInput::Drain { until });
+    }
+    sleep(TTL * 2 - Duration::from_millis(1)).await;
+    assert!(cell.is_held(clock()), "renewed until then");
+    assert!(matches!(
+        scene.next().await,
+        CampaignChange::Undrained { resign: 1 }
+    ));
+    assert!(!cell.is_held(clock()));
+    assert_eq!(clock().since(began), TTL * 2);
+    assert!(matches!(
+        scene.next().await,
+        CampaignChange::Resigned { token: Some(_), .. }
+    ));
+    assert!(matches!(
+        scene.next().await,
+        CampaignChange::Ended { resign: 1 }
+    ));
+    let sent = scene.store.sent.lock().unwrap();
+    assert!(matches!(sent.last(), Some(Command::Release { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_lost_in_a_drain_is_not_stood_for_again() {
+    let mut scene = scene(vec![]);
+    let cell = scene.elected().await;
+    scene.ask(CampaignInput::Listen(true));
+    scene.ask(CampaignInput::Drain {
+        until: clock() + TTL * 100,
+    });
+    sleep(TTL).await;
+    assert!(!cell.is_held(clock() + TTL));
+    assert!(matches!(scene.next().await, CampaignChange::Lost { .. }));
+    assert!(matches!(
+        scene.next().await,
+        CampaignChange::Undrained { resign: 1 }
+    ));
+    assert!(matches!(
+        scene.next().await,
+        CampaignChange::Resigned { token: None, .. }
+    ));
+    assert!(matches!(
+        scene.next().await,
+        CampaignChange::Ended { resign: 1 }
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resign_ends_the_drain_before_it() {
+    let mut scene = scene(vec![]);
+    scene.elected().await;
+    scene.ask(CampaignInput::Drain {
+        until: clock() + TTL,
+    });
+    let number = scene.shared.begin_resign();
+    scene.ask(CampaignInput::Resign {
+        reason: Reason::Resigned,
+        number,
+    });
+    assert!(matches!(
+        scene.next().await,
+        CampaignChange::Resigned { .. }
+    ));
+    assert!(matches!(
+        scene.next().await,
+        CampaignChange::Ended { resign: 1 }
+    ));
+    sleep(TTL * 2).await;
+    assert!(scene.changes.try_recv().is_err(), "nothing follows");
 }

@@ -4,7 +4,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::{Instant, advance, timeout};
 
 use super::*;
-use crate::driver::campaign::Input;
+use crate::driver::shared::CampaignInput;
 
 const TIMEOUT: Duration = Duration::from_secs(8);
 
@@ -14,8 +14,8 @@ struct Scene {
     /// Whether the loop turns, and so answers each ping.
     turning: Arc<AtomicBool>,
     pings: Arc<AtomicU32>,
-    campaign: UnboundedSender<Input>,
-    told: UnboundedReceiver<Input>,
+    campaign: UnboundedSender<CampaignInput>,
+    told: UnboundedReceiver<CampaignInput>,
 }
 
 fn scene() -> Scene {
@@ -55,7 +55,7 @@ impl Scene {
         self.heartbeat.beat(excused);
     }
 
-    async fn told_within(&mut self, time: Duration) -> Option<Input> {
+    async fn told_within(&mut self, time: Duration) -> Option<CampaignInput> {
         timeout(time, self.told.recv()).await.ok().flatten()
     }
 }
@@ -74,7 +74,10 @@ async fn a_campaign_is_suspended_when_its_loop_has_not_turned_for_the_timeout_an
     sleep(TIMEOUT).await;
     scene.hang();
     let hung_at = Instant::now();
-    assert_eq!(scene.told_within(TIMEOUT * 2).await, Some(Input::Suspend));
+    assert_eq!(
+        scene.told_within(TIMEOUT * 2).await,
+        Some(CampaignInput::Suspend)
+    );
     let after = hung_at.elapsed();
     assert!(after >= TIMEOUT, "{after:?}");
     assert!(after <= TIMEOUT * 9 / 8, "{after:?}");
@@ -85,10 +88,16 @@ async fn a_campaign_is_suspended_when_its_loop_has_not_turned_for_the_timeout_an
 async fn a_campaign_is_resumed_as_soon_as_its_loop_turns() {
     let mut scene = scene();
     scene.hang();
-    assert_eq!(scene.told_within(TIMEOUT * 2).await, Some(Input::Suspend));
+    assert_eq!(
+        scene.told_within(TIMEOUT * 2).await,
+        Some(CampaignInput::Suspend)
+    );
     scene.turn(false);
     let tick = TIMEOUT / PINGS;
-    assert_eq!(scene.told_within(tick / 100).await, Some(Input::Resume));
+    assert_eq!(
+        scene.told_within(tick / 100).await,
+        Some(CampaignInput::Resume)
+    );
     assert_eq!(scene.told_within(TIMEOUT * 10).await, None);
 }
 
@@ -99,7 +108,10 @@ async fn a_loop_that_turns_once_within_the_timeout_begins_it_anew() {
     assert_eq!(scene.told_within(TIMEOUT * 7 / 8).await, None);
     scene.heartbeat.beat(false);
     assert_eq!(scene.told_within(TIMEOUT).await, None);
-    assert_eq!(scene.told_within(TIMEOUT).await, Some(Input::Suspend));
+    assert_eq!(
+        scene.told_within(TIMEOUT).await,
+        Some(CampaignInput::Suspend)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +135,10 @@ async fn a_loop_that_is_being_debugged_may_stand_still_for_ever() {
     assert_eq!(scene.told_within(TIMEOUT * 100).await, None);
     scene.turn(false);
     scene.hang();
-    assert_eq!(scene.told_within(TIMEOUT * 2).await, Some(Input::Suspend));
+    assert_eq!(
+        scene.told_within(TIMEOUT * 2).await,
+        Some(CampaignInput::Suspend)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,11 +147,14 @@ async fn each_campaign_of_a_loop_has_its_own_timeout() {
     let (patient, mut told) = mpsc::unbounded_channel();
     scene.heartbeat.watch(TIMEOUT * 3, patient.downgrade());
     scene.hang();
-    assert_eq!(scene.told_within(TIMEOUT * 2).await, Some(Input::Suspend));
+    assert_eq!(
+        scene.told_within(TIMEOUT * 2).await,
+        Some(CampaignInput::Suspend)
+    );
     assert!(timeout(TIMEOUT, told.recv()).await.is_err());
     assert_eq!(
         timeout(TIMEOUT * 2, told.recv()).await,
-        Ok(Some(Input::Suspend))
+        Ok(Some(CampaignInput::Suspend))
     );
 }
 

@@ -46,6 +46,8 @@ pub enum Planted {
     LateReplyRevives,
     /// A record's epoch is the caller's draw alone, whose duplicate brings it back.
     EpochFromCaller,
+    /// Failed work gives the lease back at once, though other work under it goes on.
+    FailureForgetsOthers,
     /// A resigned holder writes its record again although its release may have been done.
     ReassertAfterRelease,
     /// A message's time counts for a watch although its nonce is not that of the write.
@@ -102,7 +104,7 @@ thread_local! {
 
 impl Planted {
     /// What the simulation of elections has to find.
-    pub const OF_ELECTIONS: [Planted; 28] = [
+    pub const OF_ELECTIONS: [Planted; 29] = [
         Planted::WindowFromReply,
         Planted::NoDriftMargins,
         Planted::NoStepDownMargin,
@@ -131,6 +133,7 @@ impl Planted {
         Planted::MessagesUnbounded,
         Planted::UnreadableIsLost,
         Planted::ResignAwaitsRelease,
+        Planted::FailureForgetsOthers,
     ];
 
     /// What the simulation of scoped leases has to find, some of it mistakes in both.

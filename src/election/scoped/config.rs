@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{Tick, TickName};
-use crate::election::config::{drift_margins, step_down_margin};
+use crate::election::config::{drift_margins, shown_ms, shown_ttl, step_down_margin};
 use crate::election::{ConfigError, MAX_TTL, planted};
 
 /// What one run's lease is asked for with. Everything else follows from the ttl.
@@ -28,6 +28,10 @@ pub const MAX_TICK_MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
 const LONGEST_DEFAULT_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
 
+/// How long a `LeaderRunner` holds a lease at least, where nobody says otherwise and the ttl is not
+/// shorter: a server that is late by less does not run a short job again.
+const RUNNER_MIN_HOLD: Duration = Duration::from_millis(500);
+
 impl ScopedConfig {
     pub fn new(ttl: Duration) -> Self {
         ScopedConfig {
@@ -40,6 +44,14 @@ impl ScopedConfig {
         }
     }
 
+    /// For the runs of a `LeaderRunner`.
+    pub fn of_runner(ttl: Duration) -> Self {
+        ScopedConfig {
+            min_hold: ttl.min(RUNNER_MIN_HOLD),
+            ..ScopedConfig::new(ttl)
+        }
+    }
+
     /// Checks the relations between the fields; `ttl_field` is what the caller calls the ttl.
     pub fn check(&self, ttl_field: &'static str) -> Result<(), ConfigError> {
         let between = |field, value: Duration, least: Duration, most: Duration, why: &str| {
@@ -48,7 +60,11 @@ impl ScopedConfig {
             }
             Err(ConfigError {
                 field,
-                value: format!("{} ms", value.as_micros() as f64 / 1_000.0),
+                value: if field == ttl_field {
+                    shown_ttl(value)
+                } else {
+                    shown_ms(value)
+                },
                 rule: format!("from {} to {} ms{why}", least.as_millis(), most.as_millis()),
             })
         };

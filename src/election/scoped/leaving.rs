@@ -1,6 +1,6 @@
 //! How a lease is given back, or an acquire that nobody heard the answer of is taken back.
 
-use super::scoped_lease::{Hold, Run, State};
+use super::scoped_lease::{Hold, RunStage, ScopedState};
 use super::{Refusal, ScopedCommand, ScopedLease, ScopedOutput};
 use crate::election::{Reason, Time, planted};
 
@@ -10,16 +10,19 @@ impl ScopedLease {
     pub fn abandon(&mut self, now: Time) {
         self.handle_timeout(now);
         match self.run {
-            Run::NotBegun => self.refuse(now, Refusal::Abandoned),
-            Run::Begun if !planted!(WithdrawnAfterItBegan) => self.release(now),
-            Run::Granted | Run::Begun => {
-                self.run = Run::Over;
-                if !matches!(self.state, State::Holding(_) | State::Overrun(_)) {
+            RunStage::NotBegun => self.refuse(now, Refusal::Abandoned),
+            RunStage::Begun if !planted!(WithdrawnAfterItBegan) => self.release(now),
+            RunStage::Granted | RunStage::Begun => {
+                self.run = RunStage::Over;
+                if !matches!(
+                    self.state,
+                    ScopedState::Holding(_) | ScopedState::Overrun(_)
+                ) {
                     self.tell_released();
                 }
                 self.leave(now, self.withdrawal());
             }
-            Run::Over | Run::Answered => {}
+            RunStage::Over | RunStage::Answered => {}
         }
     }
 
@@ -27,13 +30,13 @@ impl ScopedLease {
     pub fn release(&mut self, now: Time) {
         self.handle_timeout(now);
         match self.run {
-            Run::NotBegun => return self.refuse(now, Refusal::Abandoned),
-            Run::Granted | Run::Begun => self.run = Run::Over,
-            Run::Over | Run::Answered => return,
+            RunStage::NotBegun => return self.refuse(now, Refusal::Abandoned),
+            RunStage::Granted | RunStage::Begun => self.run = RunStage::Over,
+            RunStage::Over | RunStage::Answered => return,
         }
         match self.state {
-            State::Holding(hold) | State::Overrun(hold) => self.leave_hold(now, hold),
-            State::Lost { kept } => {
+            ScopedState::Holding(hold) | ScopedState::Overrun(hold) => self.leave_hold(now, hold),
+            ScopedState::Lost { kept } => {
                 self.tell_released();
                 match kept {
                     Some(hold) => self.leave_hold(now, hold),
@@ -48,22 +51,22 @@ impl ScopedLease {
     /// The event loop that runs the job hangs: nobody knows whether it ever goes on.
     pub fn stall(&mut self, now: Time) {
         self.handle_timeout(now);
-        if let State::Holding(hold) = self.state {
+        if let ScopedState::Holding(hold) = self.state {
             self.tell_lost(hold, Reason::Stalled);
             self.leave_hold(now, hold);
         }
     }
 
     pub(super) fn tell_released(&mut self) {
-        if self.run == Run::Over {
-            self.run = Run::Answered;
+        if self.run == RunStage::Over {
+            self.run = RunStage::Answered;
             self.outputs.push_back(ScopedOutput::Released);
         }
     }
 
     /// Answers the caller without a lease.
     pub(super) fn refuse(&mut self, now: Time, refusal: Refusal) {
-        self.run = Run::Answered;
+        self.run = RunStage::Answered;
         let doubtful = self.doubtful || self.in_flight.is_some();
         self.outputs.push_back(ScopedOutput::Refused(refusal));
         if doubtful && !planted!(WithdrawNotSent) {
@@ -86,7 +89,7 @@ impl ScopedLease {
             min_hold: self.config.min_hold,
         };
         self.leave(now, command);
-        if self.run == Run::Over && !planted!(ReleaseAwaitsReply) {
+        if self.run == RunStage::Over && !planted!(ReleaseAwaitsReply) {
             let window_end = hold.confirmed_from + self.config.window();
             match window_end <= now {
                 true => self.tell_released(),
@@ -96,7 +99,7 @@ impl ScopedLease {
     }
 
     pub(super) fn leave(&mut self, now: Time, command: ScopedCommand) {
-        self.rest(State::Leaving {
+        self.rest(ScopedState::Leaving {
             command: command.clone(),
         });
         self.failures = 0;
@@ -109,13 +112,13 @@ impl ScopedLease {
     /// Nothing is on its way any more. The run may still go on.
     pub(super) fn leave_off(&mut self) {
         match self.run {
-            Run::Granted | Run::Begun => self.rest(State::Lost { kept: None }),
+            RunStage::Granted | RunStage::Begun => self.rest(ScopedState::Lost { kept: None }),
             _ => self.end(),
         }
     }
 
     pub(super) fn end(&mut self) {
-        self.rest(State::Ended);
+        self.rest(ScopedState::Ended);
         self.outputs.push_back(ScopedOutput::Ended);
     }
 }

@@ -5,10 +5,10 @@
 //! data and its clock; the fencing token covers the rest.
 
 mod config;
-mod hearing;
 mod leaving;
 mod message;
 mod releases;
+mod replies;
 mod scoped_lease;
 mod tick;
 mod timer;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::releases::Releases;
-use super::timer::{Timers, take_due};
+use super::timer::{ScopedTimers, take_due};
 use super::{
     Refusal, ScopedCommand, ScopedConfig, ScopedEnd, ScopedOutcome, ScopedOutput, ScopedRequest,
 };
@@ -24,9 +24,9 @@ pub struct ScopedLease {
     pub(super) config: ScopedConfig,
     pub(super) random: Random,
     pub(super) identity: Identity,
-    pub(super) state: State,
-    pub(super) run: Run,
-    pub(super) timers: Timers,
+    pub(super) state: ScopedState,
+    pub(super) run: RunStage,
+    pub(super) timers: ScopedTimers,
     pub(super) outputs: VecDeque<ScopedOutput>,
     last_id: u64,
     /// The request whose answer the state waits for.
@@ -46,7 +46,7 @@ pub struct ScopedLease {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum ScopedState {
     Idle,
     Asking {
         wait_until: Time,
@@ -82,7 +82,7 @@ pub(super) struct Hold {
 
 /// The run that the lease is for, as far as its caller has told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Run {
+pub(super) enum RunStage {
     /// Nothing was granted.
     NotBegun,
     /// It was granted, and there is no word yet that the run has begun.
@@ -102,9 +102,9 @@ impl ScopedLease {
             config,
             random,
             identity,
-            state: State::Idle,
-            run: Run::NotBegun,
-            timers: Timers::default(),
+            state: ScopedState::Idle,
+            run: RunStage::NotBegun,
+            timers: ScopedTimers::default(),
             outputs: VecDeque::new(),
             last_id: 0,
             in_flight: None,
@@ -120,7 +120,7 @@ impl ScopedLease {
 
     /// Asks for the lease. [`ScopedOutput::Granted`] or [`ScopedOutput::Refused`] follows.
     pub fn acquire(&mut self, now: Time) {
-        if self.state == State::Idle {
+        if self.state == ScopedState::Idle {
             let wait_until = now + self.config.wait;
             self.ask(now, wait_until);
         }
@@ -129,11 +129,11 @@ impl ScopedLease {
     /// The run begins now. From here on the tick is used up, whatever comes.
     pub fn begin(&mut self, now: Time) {
         self.handle_timeout(now);
-        if self.run != Run::Granted {
+        if self.run != RunStage::Granted {
             return;
         }
-        self.run = Run::Begun;
-        if let State::Holding(hold) = self.state
+        self.run = RunStage::Begun;
+        if let ScopedState::Holding(hold) = self.state
             && self.config.tick.is_some()
         {
             // Nobody waits for the answer: the next renewal or the release says the same.
@@ -149,13 +149,13 @@ impl ScopedLease {
     /// [`ScopedOutput::Granted`] or [`ScopedOutput::Refused`] follows, as to the first question.
     pub fn miss(&mut self, now: Time) {
         self.handle_timeout(now);
-        if self.run != Run::Granted {
+        if self.run != RunStage::Granted {
             return;
         }
         self.doubtful = true;
         match self.state {
-            State::Overrun(_) | State::Lost { .. } => {
-                self.run = Run::NotBegun;
+            ScopedState::Overrun(_) | ScopedState::Lost { .. } => {
+                self.run = RunStage::NotBegun;
                 // Whoever waited for it has done so.
                 self.ask(now, now);
             }
@@ -170,14 +170,14 @@ impl ScopedLease {
     /// The run has had its time: renews no more, so that the lease runs out unless the run ends
     /// before that.
     pub fn overrun(&mut self) {
-        if let State::Holding(hold) = self.state {
-            self.rest(State::Overrun(hold));
+        if let ScopedState::Holding(hold) = self.state {
+            self.rest(ScopedState::Overrun(hold));
         }
     }
 
     /// A process that was asked whether the lease is held has answered no: the deadline had passed.
     pub fn handle_expired(&mut self) {
-        if let State::Holding(hold) = self.state {
+        if let ScopedState::Holding(hold) = self.state {
             self.lose(hold, Reason::Expired, Some(hold));
         }
     }
@@ -195,7 +195,7 @@ impl ScopedLease {
     }
 
     pub fn handle_timeout(&mut self, now: Time) {
-        if let State::Holding(hold) = self.state
+        if let ScopedState::Holding(hold) = self.state
             && take_due(&mut self.timers.step_down, now)
         {
             let reason = match self.failures {
@@ -216,7 +216,7 @@ impl ScopedLease {
             self.leave_off();
         }
         if take_due(&mut self.timers.long, now)
-            && let State::Holding(_) = self.state
+            && let ScopedState::Holding(_) = self.state
         {
             let held = now.since(self.granted_at);
             self.outputs.push_back(ScopedOutput::LongRun { held });
@@ -243,26 +243,31 @@ impl ScopedLease {
     /// What is due: to ask, to ask again, to renew, or to release again.
     pub(super) fn go_on(&mut self, now: Time) {
         match self.state.clone() {
-            State::Waiting { wait_until } if now >= wait_until => self.refuse(now, Refusal::Held),
-            State::Asking { wait_until }
-            | State::Waiting { wait_until }
-            | State::Pending { wait_until } => self.ask(now, wait_until),
-            State::Holding(hold) => {
+            ScopedState::Waiting { wait_until } if now >= wait_until => {
+                self.refuse(now, Refusal::Held)
+            }
+            ScopedState::Asking { wait_until }
+            | ScopedState::Waiting { wait_until }
+            | ScopedState::Pending { wait_until } => self.ask(now, wait_until),
+            ScopedState::Holding(hold) => {
                 let command = ScopedCommand::Renew {
                     identity: self.identity,
                     token: hold.token,
                     ttl: self.config.ttl,
-                    begun: self.run == Run::Begun || planted!(RenewalBegins),
+                    begun: self.run == RunStage::Begun || planted!(RenewalBegins),
                 };
                 self.send(now, command, self.timers.step_down);
             }
-            State::Leaving { command } => self.send(now, command, self.timers.moot),
-            State::Idle | State::Overrun(_) | State::Lost { .. } | State::Ended => {}
+            ScopedState::Leaving { command } => self.send(now, command, self.timers.moot),
+            ScopedState::Idle
+            | ScopedState::Overrun(_)
+            | ScopedState::Lost { .. }
+            | ScopedState::Ended => {}
         }
     }
 
     pub(super) fn ask(&mut self, now: Time, wait_until: Time) {
-        self.state = State::Asking { wait_until };
+        self.state = ScopedState::Asking { wait_until };
         self.freed_at = None;
         self.timers.again = None;
         self.timers.heard = None;
@@ -279,7 +284,7 @@ impl ScopedLease {
     /// Held until the step-down deadline that follows from the send of what was confirmed.
     pub(super) fn hold(&mut self, token: Token, confirmed_from: Time) -> Time {
         let step_down_at = confirmed_from + self.config.term();
-        self.state = State::Holding(Hold {
+        self.state = ScopedState::Holding(Hold {
             token,
             confirmed_from,
         });
@@ -291,7 +296,7 @@ impl ScopedLease {
     /// Not held any more; `kept` where the store may not know that.
     pub(super) fn lose(&mut self, hold: Hold, reason: Reason, kept: Option<Hold>) {
         self.tell_lost(hold, reason);
-        self.rest(State::Lost { kept });
+        self.rest(ScopedState::Lost { kept });
     }
 
     pub(super) fn tell_lost(&mut self, hold: Hold, reason: Reason) {
@@ -302,7 +307,7 @@ impl ScopedLease {
 
     /// The store has had its time, since `due`, and did not answer.
     fn give_up(&mut self, now: Time, due: Time) {
-        if let State::Asking { wait_until } = self.state
+        if let ScopedState::Asking { wait_until } = self.state
             && now >= due + STANDSTILL
         {
             // It was this process that stood still. The answer may lie unread, and the tick may have
@@ -316,7 +321,7 @@ impl ScopedLease {
     }
 
     /// Goes to a state that waits for no answer and no time.
-    pub(super) fn rest(&mut self, state: State) {
+    pub(super) fn rest(&mut self, state: ScopedState) {
         self.timers.clear();
         self.in_flight = None;
         self.state = state;

@@ -79,19 +79,21 @@ pub fn last_occurrence<E>(
     Ok(Some(found))
 }
 
-/// This occurrence of a schedule, or the one before it where it does not follow from that: a schedule
-/// that is asked within an hour that is played twice may tell of its repetition what it had already told
-/// of the first time.
+/// This occurrence of a schedule, after clocks were set back at `set_back_at`; or the last one before
+/// that, where it does not follow from those: a schedule that is asked within an hour that is played
+/// twice may tell of its repetition what it had already told of the first time.
 ///
 /// # Errors
 ///
 /// What `next` fails with.
 pub fn not_repeated<E>(
     found: i64,
+    set_back_at: i64,
     mut next: impl FnMut(i64) -> Result<Option<i64>, E>,
 ) -> Result<i64, E> {
-    match last_occurrence(found - 1, &mut next)? {
-        Some(before) if next(before)? != Some(found) => Ok(before),
+    let before = set_back_at - SECOND;
+    match next(before)? {
+        Some(following) if following > found => Ok(last_occurrence(before, next)?.unwrap_or(found)),
         _ => Ok(found),
     }
 }

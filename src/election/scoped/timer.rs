@@ -2,7 +2,7 @@ use crate::election::Time;
 
 /// As in an election, every reason to wake up has a timer of its own.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Timers {
+pub(super) struct ScopedTimers {
     /// A store that does not answer is waited for no longer.
     pub give_up: Option<Time>,
     /// Time to ask again: after a failure, or where another's lease may have ended.
@@ -21,7 +21,7 @@ pub(super) struct Timers {
     pub long: Option<Time>,
 }
 
-impl Timers {
+impl ScopedTimers {
     pub fn earliest(&self) -> Option<Time> {
         let all = [
             self.give_up,
@@ -37,7 +37,7 @@ impl Timers {
     }
 
     pub fn clear(&mut self) {
-        *self = Timers::default();
+        *self = ScopedTimers::default();
     }
 }
 

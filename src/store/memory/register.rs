@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Server;
 use crate::election::{
-    Change, Command, Failure, Identity, Message, Nonce, Outcome, Record, Reply, Token, Version,
+    Command, Failure, Identity, Message, Nonce, Outcome, Record, Reply, Token, Version, WriteKind,
     planted,
 };
 
@@ -183,7 +183,7 @@ impl Register {
             stored.ttl = ttl;
             stored.server = caller.clone();
             stored.count(server, nonce);
-            return Ok(self.written(server, Outcome::Granted, Change::Granted));
+            return Ok(self.written(server, Outcome::Granted, WriteKind::Granted));
         }
         // A late duplicate of the term just released must not take it again.
         let free = stored.released && same_run && !mine;
@@ -193,7 +193,7 @@ impl Register {
         let ripe = watched.as_ref() == Some(&stored.version(server));
         if !(free || at_once || ripe) {
             return Ok(if created {
-                self.written(server, Outcome::Refused, Change::Created)
+                self.written(server, Outcome::Refused, WriteKind::Created)
             } else {
                 self.unchanged(server, Outcome::Refused)
             });
@@ -214,7 +214,7 @@ impl Register {
         stored.released = false;
         stored.ttl = ttl;
         stored.count(server, nonce);
-        Ok(self.written(server, Outcome::Granted, Change::Granted))
+        Ok(self.written(server, Outcome::Granted, WriteKind::Granted))
     }
 
     fn renew(&mut self, server: &Server, caller: &Arc<str>, command: &Command) -> Applied {
@@ -231,7 +231,7 @@ impl Register {
         let (stored, found) = self.record_or_remains(server, ttl, nonce);
         match found {
             Found::Record => {}
-            Found::Nothing => return self.written(server, Outcome::Stale, Change::Created),
+            Found::Nothing => return self.written(server, Outcome::Stale, WriteKind::Created),
             Found::Remains(remains) => {
                 // It may name another holder, or a newer grant.
                 let mine = remains.holder == Some(identity) || remains.holder.is_none();
@@ -240,7 +240,7 @@ impl Register {
                     true => Outcome::Stale,
                     false => Outcome::Lost,
                 };
-                return self.written(server, outcome, Change::Created);
+                return self.written(server, outcome, WriteKind::Created);
             }
         }
         let same_run = stored.run == *server.run();
@@ -251,7 +251,7 @@ impl Register {
             stored.ttl = ttl;
             stored.server = caller.clone();
             stored.count(server, nonce);
-            return self.written(server, Outcome::Renewed, Change::Renewed);
+            return self.written(server, Outcome::Renewed, WriteKind::Renewed);
         }
         // Mine in another run; or made anew since, by somebody who could not read it.
         let still_mine = stored.holder.is_none() || (mine && !same_run);
@@ -269,7 +269,7 @@ impl Register {
         stored.released = false;
         stored.ttl = ttl;
         stored.count(server, nonce);
-        self.written(server, Outcome::Renewed, Change::Renewed)
+        self.written(server, Outcome::Renewed, WriteKind::Renewed)
     }
 
     fn release(&mut self, server: &Server, command: &Command) -> Applied {
@@ -294,14 +294,14 @@ impl Register {
         }
         stored.released = true;
         stored.count(server, nonce);
-        let mut applied = self.written(server, Outcome::Released, Change::Released);
+        let mut applied = self.written(server, Outcome::Released, WriteKind::Released);
         if let Some(message) = &mut applied.message {
             message.listeners = listeners;
         }
         applied
     }
 
-    fn written(&self, server: &Server, outcome: Outcome, change: Change) -> Applied {
+    fn written(&self, server: &Server, outcome: Outcome, change: WriteKind) -> Applied {
         let record = self.record(server);
         let message = record.clone().map(|record| Message {
             change,

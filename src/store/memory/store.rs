@@ -1,15 +1,15 @@
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::Server;
 use super::names::Names;
-use super::{Server, stores};
 use crate::election::scoped::{ScopedCommand, ScopedOutcome, ScopedRequest};
 use crate::election::{Command, Failure, Message, Reply, Request, Token};
 use crate::store::{
-    Answer, Answering, FenceOutcome, FenceRequest, FenceStore, ScopedStore, Store, Target,
+    Answering, CommandReply, FenceOutcome, FenceRequest, FenceStore, ScopedStore, Store, Target,
 };
 
 /// `memory://name`: elections within one process, for tests.
@@ -24,13 +24,7 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// The store of this name; the first call makes it. Its clock, in microseconds since 1970, is what
-    /// tokens are minted from.
-    pub fn named(name: &str, wall_micros: fn() -> u64) -> Arc<MemoryStore> {
-        stores::named(name, || MemoryStore::new(name, wall_micros))
-    }
-
-    fn new(name: &str, wall_micros: fn() -> u64) -> Self {
+    pub(super) fn new(name: &str, wall_micros: fn() -> u64) -> Self {
         let mut server = Server::new("memory", "memory");
         server.uptime = Duration::MAX;
         MemoryStore {
@@ -78,7 +72,7 @@ impl MemoryStore {
             return FenceOutcome::Stale { highest: *highest };
         }
         *highest = request.token;
-        FenceOutcome::Passed(Answer::Nothing)
+        FenceOutcome::Passed(CommandReply::Nothing)
     }
 
     fn apply_scoped(&self, resource: &str, command: &ScopedCommand) -> ScopedOutcome {

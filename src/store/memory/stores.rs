@@ -14,9 +14,17 @@ struct Stores {
 
 static STORES: LazyLock<Mutex<Stores>> = LazyLock::new(Mutex::default);
 
+impl MemoryStore {
+    /// The store of this name; the first call makes it. Its clock, in microseconds since 1970, is what
+    /// tokens are minted from.
+    pub fn named(name: &str, wall_micros: fn() -> u64) -> Arc<MemoryStore> {
+        named(name, || MemoryStore::new(name, wall_micros))
+    }
+}
+
 /// The store of this name, made where there is none. One that nobody has in hand and that keeps nothing
 /// is forgotten when as many new ones have been made as there are.
-pub fn named(name: &str, make: impl FnOnce() -> MemoryStore) -> Arc<MemoryStore> {
+fn named(name: &str, make: impl FnOnce() -> MemoryStore) -> Arc<MemoryStore> {
     let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(store) = stores.by_name.get(name) {
         return store.clone();

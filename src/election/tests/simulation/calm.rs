@@ -4,6 +4,7 @@ use super::plan::micros;
 use super::queue::{Happening, Heal};
 use super::rules::{Arithmetic, Rule};
 use super::world::World;
+use crate::election::timer::Timer;
 
 impl World {
     pub fn become_calm(&mut self) {
@@ -68,7 +69,10 @@ impl World {
 
     pub fn stand_for_good(&mut self, who: usize) {
         self.listen(who, true);
-        if !self.candidates[who].user.campaigning {
+        let candidate = &self.candidates[who];
+        // A user who asks ends the pause after failed work.
+        let rests = candidate.election.timers.is_set(Timer::Rest);
+        if rests || !candidate.user.campaigning {
             self.campaign(who);
         }
     }

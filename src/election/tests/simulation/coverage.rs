@@ -4,7 +4,7 @@ use super::kind::Kind;
 use super::statistics::Statistics;
 
 /// What should happen sometimes, beside every kind of fault.
-const SOMETIMES: [&str; 19] = [
+const SOMETIMES: [&str; 20] = [
     "R6 deadlines checked",
     "campaigns ended and checked",
     "elections",
@@ -15,6 +15,7 @@ const SOMETIMES: [&str; 19] = [
     "grants repeated because the reply was lost",
     "looks at a lease that had run out",
     "lost: expired",
+    "lost: failed",
     "lost: stalled",
     "lost: store lost",
     "lost: superseded",

@@ -8,8 +8,8 @@ use super::rules::{Rule, Verdict};
 use super::world::World;
 use crate::election::state::State;
 use crate::election::{
-    Answer, Change, Command, Election, Failure, Grant, Identity, Outcome, Output, Reply, Request,
-    Time,
+    Answer, Command, Election, Failure, Grant, Identity, Outcome, Output, Reply, Request, Time,
+    WriteKind,
 };
 
 /// What the machine is told, for the checkers and the trace.
@@ -26,6 +26,9 @@ pub enum Cause {
     Resign,
     Suspend,
     Resume,
+    FailWork {
+        others_work: bool,
+    },
     /// A user was told that the lease is not held.
     Told,
 }
@@ -51,6 +54,7 @@ impl Cause {
             Cause::Resign => "resign",
             Cause::Suspend => "suspend",
             Cause::Resume => "resume",
+            Cause::FailWork { .. } => "fail work",
             Cause::Told => "told",
         }
     }
@@ -141,8 +145,8 @@ impl World {
         }) = &answer
         {
             let change = match outcome {
-                Outcome::Released => Change::Released,
-                _ => Change::Renewed,
+                Outcome::Released => WriteKind::Released,
+                _ => WriteKind::Renewed,
             };
             self.see(who, record, change);
         }
@@ -352,7 +356,7 @@ impl World {
 /// The state of the machine, for the coverage.
 fn phase(election: &Election) -> &'static str {
     match &election.state {
-        State::Idle if election.farewells.is_empty() => "idle",
+        State::Idle if election.pending_releases.is_empty() => "idle",
         State::Idle => "idle, releasing",
         State::Watching => "watching",
         State::Standing(standing) if standing.may_be_granted => "standing, perhaps granted",

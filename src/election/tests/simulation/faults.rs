@@ -41,6 +41,7 @@ impl World {
             Kind::Crash => self.crash(who, lasts),
             Kind::Freeze => self.freeze(who, lasts),
             Kind::Hang => self.hang(who, lasts),
+            Kind::FailWork => self.fail_work(who, draw.one_in(2)),
             Kind::CutOff => self.candidates[who].link.cut_until = self.now + lasts,
             Kind::NoMessages => {
                 let candidate = &mut self.candidates[who];
@@ -151,6 +152,16 @@ impl World {
         let to = self.candidates[who].address;
         self.act(who, Cause::Suspend, Election::suspend);
         self.queue.push(self.now + lasts, Happening::Turn { to });
+    }
+
+    /// The work under the lease of a candidate fails, if it has one and knows it.
+    fn fail_work(&mut self, who: usize, others_work: bool) {
+        let candidate = &self.candidates[who];
+        if let Some(held) = candidate.held.filter(|_| candidate.users_run()) {
+            self.act(who, Cause::FailWork { others_work }, |election, now| {
+                election.fail(now, held.token, others_work);
+            });
+        }
     }
 
     pub fn turn(&mut self, who: usize) {

@@ -7,7 +7,7 @@ use super::kind::Kind;
 use super::plan::micros;
 use super::queue::Happening;
 use super::world::World;
-use crate::election::{Change, Identity, Message, Nonce, Record, Token};
+use crate::election::{Identity, Message, Nonce, Record, Token, WriteKind};
 
 #[derive(Default)]
 pub struct Forger {
@@ -79,7 +79,7 @@ impl World {
                 if draw.one_in(2) {
                     record.nonce = guess;
                 }
-                message.change = Change::Renewed;
+                message.change = WriteKind::Renewed;
             }
             3 => {
                 record.token = Token::MAX;
@@ -91,7 +91,7 @@ impl World {
             4 => {
                 record.version.seq = next;
                 record.released = true;
-                message.change = Change::Released;
+                message.change = WriteKind::Released;
                 message.listeners = draw.below(2_000) as u32;
             }
             5 => {
@@ -101,7 +101,7 @@ impl World {
                 record.released = false;
                 record.holder = known.or(Some(Identity::new(7)));
                 record.server = "forger".into();
-                message.change = Change::Granted;
+                message.change = WriteKind::Granted;
             }
             _ => {
                 let foreign = self.forger.foreign.get_or_insert_with(|| {
@@ -114,7 +114,7 @@ impl World {
                 foreign.version.seq += 1;
                 foreign.nonce = guess;
                 message.record = foreign.clone();
-                message.change = Change::Renewed;
+                message.change = WriteKind::Renewed;
             }
         }
         message

@@ -57,10 +57,12 @@ pub enum Kind {
     Spoil,
     /// Redis refuses one command for a while, and takes the others.
     RefuseOne,
+    /// The work under a lease fails, while other work under it goes on or not.
+    FailWork,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 38] = [
+    pub const ALL: [Kind; 39] = [
         Kind::LoseRequest,
         Kind::LoseReply,
         Kind::DelayRequest,
@@ -100,6 +102,7 @@ impl Kind {
         Kind::Forge,
         Kind::Spoil,
         Kind::RefuseOne,
+        Kind::FailWork,
     ];
 
     /// R6 binds although it occurs: what users do, and what messages suffer, which are but hints.
@@ -119,6 +122,7 @@ impl Kind {
                 | Join
                 | Hang
                 | Forge
+                | FailWork
         )
     }
 

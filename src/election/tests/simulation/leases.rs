@@ -27,13 +27,15 @@ impl World {
                     Reason::Expired => "lost: expired",
                     Reason::Superseded => "lost: superseded",
                     Reason::Stalled => "lost: stalled",
+                    Reason::Failed => "lost: failed",
                     _ => "lost: another reason",
                 });
                 if reason == Reason::Superseded {
                     let verdict = self.superseded(token);
                     self.hear(Rule::Liveness, verdict);
                 }
-                if reason == Reason::Stalled {
+                let alone = matches!(cause, Cause::FailWork { others_work: false });
+                if reason == Reason::Stalled || (reason == Reason::Failed && alone) {
                     // As good as resigned: nobody uses it.
                     let life = self.candidates[who].address.life;
                     self.rules.exclusion.given_up(who, life);

@@ -16,7 +16,7 @@ mod kind;
 mod leases;
 mod network;
 mod plan;
-mod planted;
+pub(super) mod planted;
 mod queue;
 mod redis;
 mod rules;

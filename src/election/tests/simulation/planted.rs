@@ -10,7 +10,7 @@ use crate::election::planted::Planted;
 ///
 /// The step-down margin hides some mistakes from R1, since a term ends before its window does: a
 /// late reply that revives one, say. The checkers of R4 and R5 see those directly.
-const MISTAKES: [(Planted, Family, Rule, u64); 32] = [
+const MISTAKES: [(Planted, Family, Rule, u64); 33] = [
     (Planted::WindowFromReply, Family::Network, Rule::R5, 20),
     (Planted::WindowFromReply, Family::Network, Rule::R1, 300),
     (Planted::NoDriftMargins, Family::Network, Rule::R1, 300),
@@ -73,27 +73,51 @@ const MISTAKES: [(Planted, Family, Rule, u64); 32] = [
         100,
     ),
     (Planted::ResignAwaitsRelease, Family::Network, Rule::R7, 300),
+    (
+        Planted::FailureForgetsOthers,
+        Family::Network,
+        Rule::R1,
+        1_500,
+    ),
 ];
 
 #[test]
 fn every_planted_mistake_is_found() {
+    let (table, missed) = look_for_all();
+    println!("{table}");
+    assert!(missed.is_empty(), "not found: {missed:#?}");
+}
+
+/// A line for each mistake, with the seed that shows it, and those that no seed shows.
+pub fn look_for_all() -> (String, Vec<Planted>) {
+    let mut lines = vec![line("planted mistake", "found by", "faults", "seed")];
     let mut missed = Vec::new();
     for (planted, family, rule, budget) in MISTAKES {
         let mut search = Search::of_seeds(0..budget);
         search.planted = Some(planted);
         search.heard = vec![rule];
         let found = search.run(|seed| Plan::new(seed, family, Cut::default()));
-        let took = found.took.as_secs_f64();
-        match found.failures.first() {
-            Some((seed, violation)) => println!(
-                "{planted:?}: {rule:?} in {}, seed {seed} of {budget}, {took:.1} s: {}",
-                family.name(),
-                violation.message
-            ),
-            None => missed.push(format!("{planted:?} by {rule:?} in {budget} seeds")),
-        }
+        let seed = match found.failures.first() {
+            Some((seed, _)) => seed.to_string(),
+            None => {
+                missed.push(planted);
+                format!("none of {budget}")
+            }
+        };
+        let rule = format!("{rule:?}");
+        lines.push(line(&format!("{planted:?}"), &rule, &family.name(), &seed));
     }
-    assert!(missed.is_empty(), "not found: {missed:#?}");
+    (lines.join("\n"), missed)
+}
+
+/// Of the table of planted mistakes.
+pub(in crate::election::tests) fn line(
+    planted: &str,
+    rule: &str,
+    family: &str,
+    seed: &str,
+) -> String {
+    format!("{planted:<24}{rule:<10}{family:<12}{seed:>8}")
 }
 
 #[test]

@@ -9,11 +9,11 @@ use super::queue::{Address, Happening};
 use super::rules::{Arithmetic, Rule};
 use super::world::World;
 use crate::election::state::State;
-use crate::election::{Change, Record, Version};
+use crate::election::{Record, Version, WriteKind};
 
 impl World {
     /// What a candidate learns of the record: its takeover falls due.
-    pub fn see(&mut self, who: usize, record: &Record, change: Change) {
+    pub fn see(&mut self, who: usize, record: &Record, change: WriteKind) {
         let present = self.present_version();
         let candidate = &mut self.candidates[who];
         let Some(stands) = &mut candidate.stands else {
@@ -34,7 +34,8 @@ impl World {
         let deceived = candidate
             .deceived_at
             .is_some_and(|at| self.now < at + interval);
-        let at_once = record.released && record.same_run && change == Change::Released && !deceived;
+        let at_once =
+            record.released && record.same_run && change == WriteKind::Released && !deceived;
         let (at, why) = if at_once {
             let delay = Duration::from_millis(100);
             (clock.when(now + delay), "released")

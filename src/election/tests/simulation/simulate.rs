@@ -7,6 +7,7 @@ use super::coverage::{holes, surprises};
 use super::family::Family;
 use super::kind::Kind;
 use super::plan::{Cut, Plan};
+use super::planted::look_for_all;
 use super::rules::{Rule, Violation};
 use super::search::{Found, Search};
 use super::shrink::shrink;
@@ -32,6 +33,11 @@ fn simulate() {
         from => {
             let from = from.unwrap_or(0);
             search(from, number("SEEDS").unwrap_or(10_000), planted);
+            if planted.is_none() && family().is_none() {
+                let (table, missed) = look_for_all();
+                println!("{table}");
+                assert!(missed.is_empty(), "not found: {missed:?}");
+            }
         }
     }
 }

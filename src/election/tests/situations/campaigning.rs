@@ -1,5 +1,5 @@
 use super::scene::*;
-use crate::election::{Change, Config, Outcome, Record};
+use crate::election::{Config, Outcome, Record, WriteKind};
 use std::time::Duration;
 
 #[test]
@@ -152,7 +152,7 @@ fn a_renewal_of_another_seen_while_watching_answers_not_elected() {
         "a record alone is no answer: its holder may be dead"
     );
     assert_eq!(
-        scene.message(1500, Change::Renewed, held_by(OTHER, 5, 2)),
+        scene.message(1500, WriteKind::Renewed, held_by(OTHER, 5, 2)),
         ["acquire A above 5 #2 within 1000"],
         "a message alone is no answer either"
     );
@@ -197,7 +197,7 @@ fn a_record_that_is_only_created_anew_is_no_answer() {
         version: version_of_another_epoch(),
         ..created(0)
     };
-    assert_eq!(scene.message(500, Change::Created, anew), ["no primary"]);
+    assert_eq!(scene.message(500, WriteKind::Created, anew), ["no primary"]);
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn another_that_wins_while_we_ask_answers_not_elected() {
     scene.act(|e| e.campaign(at(0)));
     scene.reply(10, 1, reply(Outcome::Refused, created(0)));
     assert_eq!(
-        scene.message(20, Change::Granted, held_by(OTHER, 5, 1)),
+        scene.message(20, WriteKind::Granted, held_by(OTHER, 5, 1)),
         [
             "primary is other with 5",
             "acquire A above 0 #2 within 1000"
@@ -223,7 +223,7 @@ fn who_was_answered_and_does_not_listen_looks_on_and_is_told_so_once() {
     let mut scene = Scene::new();
     scene.act(|e| e.campaign(at(0)));
     scene.reply(10, 1, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
-    scene.message(20, Change::Renewed, held_by(OTHER, 5, 2));
+    scene.message(20, WriteKind::Renewed, held_by(OTHER, 5, 2));
     scene.reply(20, 2, reply(Outcome::Refused, held_by(OTHER, 5, 2)));
     assert_eq!(
         scene.run_until(3020),
@@ -235,7 +235,7 @@ fn who_was_answered_and_does_not_listen_looks_on_and_is_told_so_once() {
     scene.reply(3030, 3, reply(Outcome::Seen, held_by(OTHER, 5, 3)));
     assert_eq!(scene.run_until(5030), ["5030: inspect #4 within 1000"]);
     assert_eq!(
-        scene.message(5040, Change::Released, released_by(OTHER, 5, 4)),
+        scene.message(5040, WriteKind::Released, released_by(OTHER, 5, 4)),
         ["no primary"],
         "the place is free, and left alone"
     );
@@ -246,7 +246,7 @@ fn who_begins_to_listen_stands_at_once_with_what_it_has_watched() {
     let mut scene = Scene::new();
     scene.act(|e| e.campaign(at(0)));
     scene.reply(10, 1, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
-    scene.message(20, Change::Renewed, held_by(OTHER, 5, 2));
+    scene.message(20, WriteKind::Renewed, held_by(OTHER, 5, 2));
     scene.reply(30, 2, reply(Outcome::Refused, held_by(OTHER, 5, 2)));
     scene.run_until(3030);
     scene.reply(3040, 3, reply(Outcome::Seen, held_by(OTHER, 5, 2)));
@@ -260,10 +260,10 @@ fn who_begins_to_listen_stands_at_once_with_what_it_has_watched() {
 #[test]
 fn who_stops_listening_stops_standing() {
     let mut scene = Scene::standby();
-    scene.message(20, Change::Renewed, held_by(OTHER, 5, 2));
+    scene.message(20, WriteKind::Renewed, held_by(OTHER, 5, 2));
     assert_eq!(scene.act(|e| e.listen(at(30), false)), [] as [&str; 0]);
     assert_eq!(
-        scene.message(40, Change::Released, released_by(OTHER, 5, 3)),
+        scene.message(40, WriteKind::Released, released_by(OTHER, 5, 3)),
         ["no primary"],
         "nothing is asked for"
     );
@@ -272,8 +272,8 @@ fn who_stops_listening_stops_standing() {
 #[test]
 fn who_stops_listening_while_it_asks_takes_the_question_back() {
     let mut scene = Scene::standby();
-    scene.message(20, Change::Renewed, held_by(OTHER, 5, 2));
-    scene.message(40, Change::Released, released_by(OTHER, 5, 3));
+    scene.message(20, WriteKind::Renewed, held_by(OTHER, 5, 2));
+    scene.message(40, WriteKind::Released, released_by(OTHER, 5, 3));
     assert_eq!(
         scene.act(|e| e.listen(at(50), false)),
         ["release A to 0 #4 within 1000"],
@@ -292,7 +292,7 @@ fn a_new_call_after_an_answer_stands_again() {
     let mut scene = Scene::new();
     scene.act(|e| e.campaign(at(0)));
     scene.reply(10, 1, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
-    scene.message(20, Change::Renewed, held_by(OTHER, 5, 2));
+    scene.message(20, WriteKind::Renewed, held_by(OTHER, 5, 2));
     scene.reply(20, 2, reply(Outcome::Refused, held_by(OTHER, 5, 2)));
     assert_eq!(
         scene.act(|e| e.campaign(at(30))),
@@ -342,7 +342,7 @@ fn who_listens_already_goes_on_standing_when_more_listen() {
     let mut scene = Scene::standby();
     scene.act(|e| e.listen(at(20), true));
     assert_eq!(
-        scene.message(40, Change::Released, released_by(OTHER, 5, 2)),
+        scene.message(40, WriteKind::Released, released_by(OTHER, 5, 2)),
         ["no primary", "acquire A above 5 #3 within 1000"]
     );
 }

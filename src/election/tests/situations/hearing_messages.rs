@@ -1,12 +1,12 @@
 //! What messages may cause, whoever sends them.
 
 use super::scene::*;
-use crate::election::{Change, Nonce, Outcome, Reason, Record, Token};
+use crate::election::{Nonce, Outcome, Reason, Record, Token, WriteKind};
 
 #[test]
 fn a_watch_counts_from_the_message_that_a_reply_bears_out() {
     let mut scene = Scene::standby();
-    scene.message(2000, Change::Renewed, held_by(OTHER, 5, 2));
+    scene.message(2000, WriteKind::Renewed, held_by(OTHER, 5, 2));
     scene.run_until(3010);
     scene.reply(3020, 3, reply(Outcome::Refused, held_by(OTHER, 5, 2)));
     assert_eq!(scene.run_until(6020).len(), 1, "a poll");
@@ -24,7 +24,7 @@ fn a_message_that_announced_a_version_before_it_was_written_starts_no_watch() {
         nonce: Nonce::new(77),
         ..held_by(OTHER, 5, 2)
     };
-    scene.message(20, Change::Renewed, forged);
+    scene.message(20, WriteKind::Renewed, forged);
     assert_eq!(watched_from_3020_on(scene, held_by(OTHER, 5, 2)), WATCHED);
 }
 
@@ -35,7 +35,7 @@ fn a_nonce_that_was_announced_with_another_version_starts_no_watch() {
         nonce: Nonce::new(2),
         ..held_by(OTHER, 5, 3)
     };
-    scene.message(20, Change::Renewed, forged);
+    scene.message(20, WriteKind::Renewed, forged);
     assert_eq!(watched_from_3020_on(scene, held_by(OTHER, 5, 2)), WATCHED);
 }
 
@@ -46,7 +46,7 @@ fn a_record_of_another_run_is_watched_from_the_reply_that_shows_it() {
         same_run: false,
         ..held_by(OTHER, 5, 2)
     };
-    scene.message(20, Change::Renewed, inherited.clone());
+    scene.message(20, WriteKind::Renewed, inherited.clone());
     assert_eq!(watched_from_3020_on(scene, inherited), WATCHED);
 }
 
@@ -70,7 +70,7 @@ const WATCHED: [&str; 1] = ["9160: acquire A above 5 watched 2.1.run #7 within 1
 fn a_message_that_comes_while_a_poll_is_in_flight_counts_for_the_next() {
     let mut scene = Scene::standby();
     scene.run_until(3010);
-    scene.message(3015, Change::Renewed, held_by(OTHER, 5, 2));
+    scene.message(3015, WriteKind::Renewed, held_by(OTHER, 5, 2));
     scene.reply(3020, 3, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
     for (poll, now) in [(4, 6020), (5, 9030)] {
         assert_eq!(scene.run_until(now).len(), 1, "a poll");
@@ -90,13 +90,13 @@ fn a_message_that_comes_while_a_poll_is_in_flight_counts_for_the_next() {
 fn a_flood_that_is_too_much_to_remember_is_forgotten_with_the_next_poll() {
     let mut scene = Scene::standby();
     for seq in 10..4_106 {
-        scene.message(20, Change::Renewed, held_by(OTHER, 5, seq));
+        scene.message(20, WriteKind::Renewed, held_by(OTHER, 5, seq));
     }
-    scene.message(30, Change::Renewed, held_by(OTHER, 5, 2));
+    scene.message(30, WriteKind::Renewed, held_by(OTHER, 5, 2));
     scene.run_until(3010);
     scene.reply(3020, 3, reply(Outcome::Refused, held_by(OTHER, 5, 2)));
     // The message of version 2 was one too many: its watch began with the reply.
-    scene.message(3030, Change::Renewed, held_by(OTHER, 5, 3));
+    scene.message(3030, WriteKind::Renewed, held_by(OTHER, 5, 3));
     assert_eq!(
         scene.run_until(5020).len(),
         1,
@@ -118,7 +118,7 @@ fn the_token_of_a_message_is_not_one_to_be_above() {
         token: Token::MAX,
         ..held_by(OTHER, 5, 2)
     };
-    scene.message(20, Change::Renewed, forged);
+    scene.message(20, WriteKind::Renewed, forged);
     assert_eq!(
         scene.run_until(3010),
         ["3010: acquire A above 5 #3 within 1000"]
@@ -130,7 +130,7 @@ fn a_flood_of_releases_is_asked_about_four_times_between_two_polls() {
     let mut scene = Scene::standby();
     let mut asked = 0;
     for seq in 2..100 {
-        let heard = scene.message(10 + seq, Change::Released, released_by(OTHER, 5, seq));
+        let heard = scene.message(10 + seq, WriteKind::Released, released_by(OTHER, 5, seq));
         if heard.iter().any(|line| line.starts_with("acquire")) {
             asked += 1;
             let unchanged = reply(Outcome::Refused, held_by(OTHER, 5, 1));
@@ -146,7 +146,7 @@ fn a_flood_of_strange_records_makes_a_primary_renew_once_between_two_polls() {
     let mut scene = Scene::primary();
     let mut asked = Vec::new();
     for seq in 3..100 {
-        asked.extend(scene.message(10 + seq, Change::Granted, held_by(OTHER, 9, seq)));
+        asked.extend(scene.message(10 + seq, WriteKind::Granted, held_by(OTHER, 9, seq)));
     }
     assert_eq!(asked, ["renew A 7 #2 within 1000"]);
 }
@@ -156,7 +156,7 @@ fn a_flood_of_lies_about_the_primary_is_told_four_times_between_two_polls() {
     let mut scene = Scene::standby();
     let mut told = Vec::new();
     for seq in 2..100 {
-        told.extend(scene.message(10 + seq, Change::Granted, held_by(OTHER, 5 + seq, seq)));
+        told.extend(scene.message(10 + seq, WriteKind::Granted, held_by(OTHER, 5 + seq, seq)));
     }
     assert_eq!(told.len(), 4, "{told:?}");
     scene.run_until(3010);
@@ -173,7 +173,7 @@ fn questions_about_releases_are_four_wherever_an_interval_begins() {
     let mut asked = 0;
     for seq in 2..32 {
         let now = 100 * seq;
-        let heard = scene.message(now, Change::Released, released_by(OTHER, 5, seq));
+        let heard = scene.message(now, WriteKind::Released, released_by(OTHER, 5, seq));
         if heard.iter().any(|line| line.starts_with("acquire")) {
             asked += 1;
             let unchanged = reply(Outcome::Refused, held_by(OTHER, 5, 1));
@@ -188,11 +188,11 @@ fn a_release_that_is_told_again_and_again_counts_once() {
     let mut scene = Scene::standby();
     scene.run_until(3010);
     for now in 3011..3020 {
-        scene.message(now, Change::Released, released_by(OTHER, 5, 2));
+        scene.message(now, WriteKind::Released, released_by(OTHER, 5, 2));
     }
     scene.reply(3020, 3, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
     scene.reply(3030, 4, reply(Outcome::Refused, held_by(OTHER, 6, 3)));
-    let heard = scene.message(3040, Change::Released, released_by(OTHER, 6, 4));
+    let heard = scene.message(3040, WriteKind::Released, released_by(OTHER, 6, 4));
     assert_eq!(heard[1], "acquire A above 6 #5 within 1000");
 }
 
@@ -200,9 +200,9 @@ fn a_release_that_is_told_again_and_again_counts_once() {
 fn a_primary_looks_once_between_two_polls_also_when_it_is_answered() {
     let mut scene = Scene::primary();
     let me = scene.identity('A');
-    scene.message(20, Change::Granted, held_by(OTHER, 9, 30));
+    scene.message(20, WriteKind::Granted, held_by(OTHER, 9, 30));
     scene.reply(30, 2, reply(Outcome::Renewed, held_by(me, 7, 3)));
-    let again = scene.message(40, Change::Granted, held_by(OTHER, 9, 31));
+    let again = scene.message(40, WriteKind::Granted, held_by(OTHER, 9, 31));
     assert_eq!(again, [""; 0]);
 }
 
@@ -211,7 +211,7 @@ fn a_renewal_whose_message_comes_before_its_reply_makes_a_primary_ask_nothing() 
     let mut scene = Scene::primary();
     let me = scene.identity('A');
     scene.run_until(2000);
-    scene.message(2005, Change::Renewed, held_by(me, 7, 3));
+    scene.message(2005, WriteKind::Renewed, held_by(me, 7, 3));
     assert_eq!(
         scene.reply(2010, 2, reply(Outcome::Renewed, held_by(me, 7, 3))),
         ["extended until 6660"]
@@ -222,7 +222,7 @@ fn a_renewal_whose_message_comes_before_its_reply_makes_a_primary_ask_nothing() 
 fn a_release_newer_than_what_a_poll_shows_is_still_asked_about() {
     let mut scene = Scene::standby();
     scene.run_until(3010);
-    scene.message(3011, Change::Released, released_by(OTHER, 5, 3));
+    scene.message(3011, WriteKind::Released, released_by(OTHER, 5, 3));
     assert_eq!(
         scene.reply(3020, 3, reply(Outcome::Refused, held_by(OTHER, 5, 2))),
         ["acquire A above 5 #4 within 1000"]
@@ -235,7 +235,7 @@ fn a_release_older_than_what_a_poll_shows_is_asked_about_no_more() {
         let mut scene = Scene::standby();
         scene.run_until(3010);
         let released = released_by(OTHER, 5, 2);
-        scene.released_message(3011, Change::Released, released, listeners);
+        scene.released_message(3011, WriteKind::Released, released, listeners);
         assert_eq!(
             scene.reply(3020, 3, reply(Outcome::Refused, held_by(OTHER, 6, 3))),
             ["primary is other with 6"]
@@ -247,7 +247,7 @@ fn a_release_older_than_what_a_poll_shows_is_asked_about_no_more() {
 #[test]
 fn a_release_that_a_reply_belied_is_forgotten() {
     let mut scene = Scene::standby();
-    scene.message(20, Change::Released, released_by(OTHER, 5, 99));
+    scene.message(20, WriteKind::Released, released_by(OTHER, 5, 99));
     scene.reply(30, 3, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
     scene.run_until(3030);
     scene.reply(3040, 4, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
@@ -262,11 +262,11 @@ fn a_release_that_a_reply_belied_is_forgotten() {
 #[test]
 fn a_second_release_does_not_put_off_the_question_about_the_first() {
     let mut scene = Scene::standby();
-    scene.released_message(20, Change::Released, released_by(OTHER, 5, 2), 1000);
+    scene.released_message(20, WriteKind::Released, released_by(OTHER, 5, 2), 1000);
     let at = scene.wakes_at();
     assert!(at < Some(120.0), "{at:?}");
     for seq in 3..6 {
-        scene.released_message(20, Change::Released, released_by(OTHER, 5, seq), 1000);
+        scene.released_message(20, WriteKind::Released, released_by(OTHER, 5, seq), 1000);
         assert_eq!(scene.wakes_at(), at);
     }
 }
@@ -275,7 +275,7 @@ fn a_second_release_does_not_put_off_the_question_about_the_first() {
 fn a_lie_older_than_what_a_poll_shows_is_corrected_by_that() {
     let mut scene = Scene::standby();
     scene.run_until(3010);
-    scene.message(3011, Change::Granted, held_by(OTHER, 99, 2));
+    scene.message(3011, WriteKind::Granted, held_by(OTHER, 99, 2));
     assert_eq!(
         scene.reply(3020, 3, reply(Outcome::Refused, held_by(OTHER, 5, 3))),
         ["primary is other with 5"]
@@ -287,13 +287,13 @@ fn a_message_before_the_first_answer_leaves_the_question_to_the_next() {
     let mut scene = Scene::new();
     scene.act(|e| e.listen(at(0), true));
     scene.act(|e| e.campaign(at(0)));
-    scene.message(5, Change::Renewed, held_by(OTHER, 5, 0));
+    scene.message(5, WriteKind::Renewed, held_by(OTHER, 5, 0));
     assert_eq!(
         scene.reply(10, 1, reply(Outcome::Refused, held_by(OTHER, 5, 0))),
         [""; 0]
     );
     assert_eq!(
-        scene.message(20, Change::Renewed, held_by(OTHER, 5, 1)),
+        scene.message(20, WriteKind::Renewed, held_by(OTHER, 5, 1)),
         ["acquire A above 5 #2 within 1000"],
         "it may be the answer to the caller"
     );
@@ -303,7 +303,7 @@ fn a_message_before_the_first_answer_leaves_the_question_to_the_next() {
 fn a_new_campaign_has_all_its_questions() {
     let mut scene = Scene::standby();
     for seq in 2..9 {
-        scene.message(20, Change::Released, released_by(OTHER, 5, seq));
+        scene.message(20, WriteKind::Released, released_by(OTHER, 5, seq));
         scene.reply(20, 3, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
     }
     scene.act(|e| e.resign(at(30), Reason::Resigned));
@@ -318,7 +318,7 @@ fn a_new_campaign_has_all_its_questions() {
         .parse()
         .unwrap();
     scene.reply(50, id, reply(Outcome::Refused, held_by(OTHER, 5, 10)));
-    let heard = scene.message(60, Change::Released, released_by(OTHER, 5, 11));
+    let heard = scene.message(60, WriteKind::Released, released_by(OTHER, 5, 11));
     assert!(
         heard.iter().any(|line| line.starts_with("acquire")),
         "{heard:?}"
@@ -331,7 +331,7 @@ fn a_message_from_the_past_changes_nothing() {
     scene.run_until(3010);
     scene.reply(3020, 3, reply(Outcome::Refused, held_by(OTHER, 5, 7)));
     for seq in 0..=7 {
-        let heard = scene.message(3030, Change::Released, released_by(OTHER, 5, seq));
+        let heard = scene.message(3030, WriteKind::Released, released_by(OTHER, 5, seq));
         assert_eq!(heard, [""; 0]);
     }
 }
@@ -340,6 +340,6 @@ fn a_message_from_the_past_changes_nothing() {
 fn what_a_message_says_is_forgotten_where_nobody_campaigns() {
     let mut scene = Scene::primary();
     scene.act(|e| e.resign(at(20), Reason::Resigned));
-    let heard = scene.message(30, Change::Granted, held_by(OTHER, 9, 5));
+    let heard = scene.message(30, WriteKind::Granted, held_by(OTHER, 9, 5));
     assert_eq!(heard, [""; 0]);
 }

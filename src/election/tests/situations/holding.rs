@@ -1,5 +1,9 @@
+use std::time::Duration;
+
 use super::scene::*;
-use crate::election::{Change, Outcome, Reason, Record, Version};
+use crate::election::{
+    Command, Config, Election, Outcome, Output, Random, Reason, Record, Time, Version, WriteKind,
+};
 
 #[test]
 fn a_primary_renews_a_third_of_the_ttl_after_the_send_of_the_last_confirmed_request() {
@@ -96,7 +100,7 @@ fn a_primary_that_hears_of_anothers_write_to_its_record_renews_at_once() {
         ..created(0)
     };
     assert_eq!(
-        scene.message(500, Change::Created, anew),
+        scene.message(500, WriteKind::Created, anew),
         ["renew A 7 #2 within 1000"],
         "the record was flushed and a standby's poll created it"
     );
@@ -107,11 +111,11 @@ fn a_primary_ignores_its_own_messages_and_older_ones() {
     let mut scene = Scene::primary();
     let me = scene.identity('A');
     assert_eq!(
-        scene.message(20, Change::Granted, held_by(me, 7, 2)),
+        scene.message(20, WriteKind::Granted, held_by(me, 7, 2)),
         [] as [&str; 0]
     );
     assert_eq!(
-        scene.message(30, Change::Released, released_by(OTHER, 5, 1)),
+        scene.message(30, WriteKind::Released, released_by(OTHER, 5, 1)),
         [] as [&str; 0]
     );
 }
@@ -157,4 +161,68 @@ fn a_late_renewal_of_an_earlier_term_extends_nothing() {
         [] as [&str; 0],
         "nor is the new term lost by it"
     );
+}
+
+#[test]
+fn elections_that_begin_together_do_not_renew_in_step() {
+    let first_renewals: Vec<u64> = (0..1_000).map(|seed| renewals(seed, false)[0]).collect();
+    let in_each_tenth = |tenth: u64| {
+        let within = |at: &&u64| (tenth * 200..(tenth + 1) * 200).contains(*at);
+        first_renewals.iter().filter(within).count()
+    };
+    let counts: Vec<usize> = (0..10).map(in_each_tenth).collect();
+    assert!(
+        counts.iter().all(|count| (50..200).contains(count)),
+        "{counts:?}"
+    );
+    assert_eq!(counts.iter().sum::<usize>(), 1_000, "never later than due");
+}
+
+#[test]
+fn they_are_parted_anew_after_a_failure_and_only_then() {
+    for seed in 0..100 {
+        let undisturbed = renewals(seed, false);
+        assert_eq!(undisturbed[1] - undisturbed[0], 2_000);
+        let disturbed = renewals(seed, true);
+        let gap = disturbed[2] - disturbed[1];
+        assert!((50..=2_000).contains(&gap), "{gap}");
+    }
+    let gaps = (0..100)
+        .map(|seed| renewals(seed, true))
+        .map(|at| at[2] - at[1]);
+    assert!(gaps.filter(|gap| *gap < 1_000).count() > 25);
+}
+
+/// When a primary with a ttl of 6 s sends its first renewals, in ms, the first of which fails or not.
+fn renewals(seed: u128, first_fails: bool) -> Vec<u64> {
+    let config = Config::new(Duration::from_secs(6));
+    let mut election = Election::new(config, Random::from_seed(seed));
+    election.listen(Time::ZERO, true);
+    election.campaign(Time::ZERO);
+    let mut sent_at = Vec::new();
+    let mut now = Time::ZERO;
+    while sent_at.len() < 4 {
+        while let Some(output) = election.poll_output() {
+            let Output::Send(request) = output else {
+                continue;
+            };
+            let answer = match &request.command {
+                Command::Acquire { identity, .. } => {
+                    reply(Outcome::Granted, held_by(*identity, 7, 1))
+                }
+                Command::Renew { identity, .. } => {
+                    sent_at.push(now.as_micros() / 1000);
+                    match first_fails && sent_at.len() == 1 {
+                        true => refused(),
+                        false => reply(Outcome::Renewed, held_by(*identity, 7, 1)),
+                    }
+                }
+                _ => panic!("{request:?}"),
+            };
+            election.handle_reply(now, request, answer);
+        }
+        now = election.poll_timeout().expect("it renews");
+        election.handle_timeout(now);
+    }
+    sent_at
 }

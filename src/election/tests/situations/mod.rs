@@ -2,6 +2,8 @@
 
 mod campaigning;
 mod configuration;
+mod crowds;
+mod failing;
 mod hearing_messages;
 mod holding;
 mod losing;

@@ -1,5 +1,5 @@
 use super::scene::*;
-use crate::election::{Change, Outcome, Reason, Record, Version};
+use crate::election::{Outcome, Reason, Record, Version, WriteKind};
 
 #[test]
 fn a_primary_that_resigns_releases_at_once_and_has_ended_when_that_is_answered() {
@@ -25,7 +25,7 @@ fn nothing_is_told_after_a_resignation() {
     let late = scene.reply(2020, 2, reply(Outcome::Renewed, held_by(me, 7, 3)));
     assert_eq!(late, [] as [&str; 0]);
     assert_eq!(
-        scene.message(2030, Change::Granted, held_by(OTHER, 8, 5)),
+        scene.message(2030, WriteKind::Granted, held_by(OTHER, 8, 5)),
         [] as [&str; 0]
     );
 }
@@ -185,7 +185,7 @@ fn an_acquire_that_broke_with_its_connection_is_released_again_on_the_new_one() 
 #[test]
 fn a_standby_whose_questions_are_all_answered_resigns_without_asking() {
     let mut scene = Scene::standby();
-    scene.message(20, Change::Renewed, held_by(OTHER, 5, 2));
+    scene.message(20, WriteKind::Renewed, held_by(OTHER, 5, 2));
     assert_eq!(
         scene.act(|e| e.resign(at(30), Reason::Resigned)),
         ["resigned: resigned", "ended"]
@@ -217,7 +217,7 @@ fn a_grant_for_an_identity_given_up_is_released_when_a_message_tells_of_it() {
     scene.act(|e| e.campaign(at(120)));
     scene.reply(130, 3, reply(Outcome::Refused, held_by(OTHER, 8, 4)));
     assert_eq!(
-        scene.message(500, Change::Granted, held_by(me, 9, 6)),
+        scene.message(500, WriteKind::Granted, held_by(me, 9, 6)),
         ["no primary", "acquire B above 8 #4 within 1000"],
         "a late duplicate of its old acquire took what another released, if that is true"
     );

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use crate::election::{
-    Answer, Change, Command, Config, Election, Event, Failure, Identity, Message, Nonce, Notice,
-    Outcome, Output, Random, Reason, Record, Reply, Request, Time, Token, Version,
+    Answer, Command, Config, Election, Event, Failure, Identity, Message, Nonce, Notice, Outcome,
+    Output, Random, Reason, Record, Reply, Request, Time, Token, Version, WriteKind,
 };
 
 /// One candidate with a ttl of 6 s, which makes round numbers: renewals every 2 s, commands
@@ -89,6 +89,11 @@ impl Scene {
 
     pub fn with(config: Config) -> Self {
         config.check().unwrap();
+        // In every situation renewals are due on time.
+        let config = Config {
+            renew_spread: Duration::ZERO,
+            ..config
+        };
         let election = Election::new(config, Random::from_seed(1));
         Scene {
             election,
@@ -105,7 +110,7 @@ impl Scene {
         scene.act(|e| e.listen(at(0), true));
         scene.act(|e| e.campaign(at(0)));
         scene.reply(10, 1, reply(Outcome::Refused, held_by(OTHER, 5, 0)));
-        scene.message(10, Change::Renewed, held_by(OTHER, 5, 1));
+        scene.message(10, WriteKind::Renewed, held_by(OTHER, 5, 1));
         scene.reply(10, 2, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
         scene
     }
@@ -141,14 +146,14 @@ impl Scene {
         self.act(|e| e.handle_reply(at(now), request, reply))
     }
 
-    pub fn message(&mut self, now: u64, change: Change, record: Record) -> Vec<String> {
+    pub fn message(&mut self, now: u64, change: WriteKind, record: Record) -> Vec<String> {
         self.released_message(now, change, record, 1)
     }
 
     pub fn released_message(
         &mut self,
         now: u64,
-        change: Change,
+        change: WriteKind,
         record: Record,
         listeners: u32,
     ) -> Vec<String> {
@@ -304,6 +309,7 @@ fn show_reason(reason: Reason) -> &'static str {
         Reason::Superseded => "superseded",
         Reason::Stalled => "stalled",
         Reason::Resigned => "resigned",
+        Reason::Failed => "failed",
         Reason::Exit => "exit",
         Reason::Internal => "internal",
     }

@@ -1,5 +1,5 @@
 use super::scene::*;
-use crate::election::{Change, Outcome, Reason};
+use crate::election::{Outcome, Reason, WriteKind};
 
 #[test]
 fn a_primary_whose_event_loop_hangs_is_stalled_and_gives_its_place_up_at_once() {
@@ -54,7 +54,7 @@ fn a_standby_whose_event_loop_hangs_takes_nothing_and_asks_nothing() {
     let mut scene = Scene::standby();
     assert_eq!(scene.act(|e| e.suspend(at(100))), [""; 0]);
     assert_eq!(
-        scene.message(200, Change::Released, released_by(OTHER, 5, 2)),
+        scene.message(200, WriteKind::Released, released_by(OTHER, 5, 2)),
         [""; 0]
     );
     assert_eq!(scene.run_until(60_000), [""; 0]);
@@ -67,7 +67,7 @@ fn a_standby_whose_event_loop_hangs_takes_nothing_and_asks_nothing() {
 #[test]
 fn a_grant_that_comes_while_the_event_loop_hangs_is_given_back() {
     let mut scene = Scene::standby();
-    scene.message(20, Change::Released, released_by(OTHER, 5, 2));
+    scene.message(20, WriteKind::Released, released_by(OTHER, 5, 2));
     let me = scene.identity('A');
     assert_eq!(
         scene.act(|e| e.suspend(at(30))),

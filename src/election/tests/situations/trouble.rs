@@ -1,5 +1,5 @@
 use super::scene::*;
-use crate::election::{Change, Outcome, Reason};
+use crate::election::{Outcome, Reason, WriteKind};
 
 #[test]
 fn a_silent_store_is_reported_once_after_a_third_of_the_ttl_and_again_when_it_answers() {
@@ -125,7 +125,7 @@ fn credentials_refused_under_a_primary_are_reported_and_retried_until_it_steps_d
 #[test]
 fn a_campaign_that_has_answered_survives_refused_credentials() {
     let mut scene = Scene::standby();
-    scene.message(20, Change::Renewed, held_by(OTHER, 5, 2));
+    scene.message(20, WriteKind::Renewed, held_by(OTHER, 5, 2));
     scene.run_until(3010);
     assert_eq!(scene.reply(3015, 3, denied()), ["unavailable: WRONGPASS"]);
     assert!(scene.wakes_at().is_some());
@@ -151,7 +151,7 @@ fn nothing_shortens_the_pause_after_a_refusal() {
     scene.run_until(3010);
     scene.reply(3011, 3, refused());
     assert_eq!(
-        scene.message(3012, Change::Released, released_by(OTHER, 5, 2)),
+        scene.message(3012, WriteKind::Released, released_by(OTHER, 5, 2)),
         ["no primary"],
         "a free place is no reason to press a store that refuses"
     );

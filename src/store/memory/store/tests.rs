@@ -1,8 +1,10 @@
 use std::cell::Cell;
+use std::sync::Arc;
 
 use super::*;
 use crate::election::scoped::{Tick, TickName};
 use crate::election::{Identity, Nonce, Outcome};
+use crate::store::memory::stores;
 
 const TTL: Duration = Duration::from_secs(5);
 const NAMES: u64 = 10_000;
@@ -230,7 +232,7 @@ fn fences_are_forgotten_with_the_lease_whose_tokens_they_have_seen() {
     for resource in 0..NAMES {
         assert_eq!(
             store.fence(resource, "primary:election 0", 7),
-            FenceOutcome::Passed(Answer::Nothing)
+            FenceOutcome::Passed(CommandReply::Nothing)
         );
     }
     // While somebody holds it, all that its fences have seen counts.

@@ -4,6 +4,7 @@ use super::plan::Family;
 use super::rules::Rule;
 use super::search;
 use crate::election::planted::Planted;
+use crate::election::tests::simulation::planted::line;
 
 /// A mistake, where to look for it, the one rule that is heard, and how many seeds it gets.
 const MISTAKES: [(Planted, Family, Rule, u64); 25] = [
@@ -96,18 +97,29 @@ const MISTAKES: [(Planted, Family, Rule, u64); 25] = [
 
 #[test]
 fn every_planted_mistake_is_found() {
+    let (table, missed) = look_for_all();
+    println!("{table}");
+    assert!(missed.is_empty(), "not found: {missed:#?}");
+}
+
+/// A line for each mistake, with a seed that shows it, and those that no seed shows.
+pub fn look_for_all() -> (String, Vec<Planted>) {
+    let mut lines = vec![line("planted mistake", "found by", "faults", "seed")];
     let mut missed = Vec::new();
     for (planted, family, rule, budget) in MISTAKES {
         let found = search(0..budget, Some(planted), &[rule], |_| family);
-        match found.failure {
-            Some((seed, violation)) => println!(
-                "{planted:?}: {rule:?} in seed {seed} of {budget}: {}",
-                violation.message
-            ),
-            None => missed.push(format!("{planted:?} by {rule:?} in {budget} seeds")),
-        }
+        let seed = match found.failure {
+            Some((seed, _)) => seed.to_string(),
+            None => {
+                missed.push(planted);
+                format!("none of {budget}")
+            }
+        };
+        let [planted, rule] = [format!("{planted:?}"), format!("{rule:?}")];
+        let family = format!("{family:?}").to_lowercase();
+        lines.push(line(&planted, &rule, &family, &seed));
     }
-    assert!(missed.is_empty(), "not found: {missed:#?}");
+    (lines.join("\n"), missed)
 }
 
 #[test]

@@ -439,7 +439,7 @@ fn own_term(plan: &LeasePlan) -> Duration {
     ttl * 98 / 100 - Duration::from_millis(20) - ttl / 5
 }
 
-/// What one question may take of its caller's time (DESIGN's figures, not the code's).
+/// What one question may take of its caller's time (the figures of docs/protocol.md, not the code's).
 fn longest_question(plan: &LeasePlan) -> Duration {
     (plan.config.acquire_timeout / 3).max(Duration::from_millis(100))
 }

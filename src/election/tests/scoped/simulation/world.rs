@@ -125,6 +125,7 @@ impl World<'_> {
             self.at(*at, Happening::Event(index));
         }
         for (at, delay) in &self.plan.forged {
+            *self.counts.entry("fault: a forged message").or_default() += 1;
             for who in 0..self.users.len() {
                 self.at(*at, Happening::To(who, Delivery::Message(*delay)));
             }
@@ -180,6 +181,13 @@ impl World<'_> {
     }
 
     fn befall(&mut self, index: usize) {
+        self.count(match self.plan.events[index].1 {
+            Event::Silent { .. } => "fault: the store is silent",
+            Event::Reset { .. } => "fault: connections are reset",
+            Event::Lose => "fault: data lost",
+            Event::Step { .. } => "fault: the store's clock is set",
+            Event::Freeze { .. } => "fault: frozen",
+        });
         match self.plan.events[index].1 {
             Event::Silent { until } => self.silent_until = until,
             Event::Reset { until } => self.reset_until = until,
@@ -243,10 +251,11 @@ impl World<'_> {
         };
         self.at(overdue, Happening::To(who, what));
         if self.strikes(faults.lose) {
-            return;
+            return self.count("fault: a request lost");
         }
         let mut at = self.now + self.travel();
         if self.strikes(faults.delay) {
+            self.count("fault: a request delayed");
             at += self.delay(who);
         }
         let user = &mut self.users[who];
@@ -261,6 +270,7 @@ impl World<'_> {
             copy,
         };
         if copied {
+            self.count("fault: a request repeated");
             let later = at + self.delay(who);
             self.at(later, arrive(true));
         }
@@ -275,6 +285,7 @@ impl World<'_> {
             let cause = "reset".into();
             Err(Failure::Unknown { cause })
         } else if self.strikes(self.plan.faults.err) {
+            self.count("fault: an error of the store");
             let cause = "LOADING".into();
             Err(Failure::Refused { cause })
         } else {
@@ -286,11 +297,15 @@ impl World<'_> {
             Ok(applied.outcome)
         };
         // Nobody waits for the answer to a copy.
-        if copy || self.plan.leases[who].deaf || self.strikes(self.plan.faults.lose) {
+        if copy {
             return;
+        }
+        if self.plan.leases[who].deaf || self.strikes(self.plan.faults.lose) {
+            return self.count("fault: a reply lost");
         }
         let mut at = self.now + self.travel();
         if self.strikes(self.plan.faults.delay) {
+            self.count("fault: a reply delayed");
             at += self.delay(who);
         }
         let tick = self.plan.leases[who].config.tick;

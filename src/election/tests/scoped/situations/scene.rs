@@ -198,6 +198,7 @@ impl Scene {
                     Reason::Expired => "expired",
                     Reason::Superseded => "superseded",
                     Reason::Stalled => "stalled",
+                    Reason::Failed => "failed",
                     other => panic!("{other:?} is no reason of a scoped lease"),
                 };
                 format!("lost {}: {reason}", end.token)

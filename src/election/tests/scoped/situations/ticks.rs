@@ -282,24 +282,26 @@ fn the_last_occurrence_is_found_by_asking_for_the_next_ones() {
 #[test]
 fn an_occurrence_that_is_only_told_to_one_who_asks_within_a_repeated_hour_is_the_first_again() {
     let hour = 3_600_000;
-    // At 2:30, and at 3:30 again where that is asked for after 3:00; the next is a day later.
-    let daily = |after: i64| {
-        let next = [(after < 2 * hour + hour / 2, 2 * hour + hour / 2)];
-        let again = (
-            (3 * hour..3 * hour + hour / 2).contains(&after),
-            3 * hour + hour / 2,
-        );
-        let found = next.into_iter().chain([again]).find(|(is, _)| *is);
-        Ok::<_, ()>(Some(found.map_or(27 * hour + hour / 2, |(_, at)| at)))
+    let day = 24 * hour;
+    // Every ten minutes from 2:00 to 3:00, and from 3:00 to 4:00 again for one who asks after 3:00.
+    let of_one_hour = |after: i64| {
+        let next = (after.div_euclid(hour / 6) + 1) * (hour / 6);
+        let again = after >= 3 * hour && next < 4 * hour;
+        let found = match next {
+            _ if next < 2 * hour => 2 * hour,
+            _ if next < 3 * hour || again => next,
+            _ => day + 3 * hour,
+        };
+        Ok::<_, ()>(Some(found))
     };
-    assert_eq!(
-        not_repeated(3 * hour + hour / 2, daily),
-        Ok(2 * hour + hour / 2)
-    );
-    assert_eq!(
-        not_repeated(27 * hour + hour / 2, daily),
-        Ok(27 * hour + hour / 2)
-    );
+    for minutes in [10, 20, 50] {
+        let found = 3 * hour + minutes * 60_000;
+        let first = not_repeated(found, 3 * hour, of_one_hour);
+        assert_eq!(first, Ok(3 * hour - hour / 6), "{minutes} minutes later");
+    }
+    let next_day = day + 3 * hour;
+    assert_eq!(not_repeated(next_day, 3 * hour, of_one_hour), Ok(next_day));
     let hourly = |after: i64| Ok::<_, ()>(Some((after.div_euclid(hour) + 1) * hour));
-    assert_eq!(not_repeated(3 * hour, hourly), Ok(3 * hour));
+    assert_eq!(not_repeated(3 * hour, 3 * hour, hourly), Ok(3 * hour));
+    assert_eq!(not_repeated(4 * hour, 3 * hour, hourly), Ok(4 * hour));
 }

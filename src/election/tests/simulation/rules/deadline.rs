@@ -13,13 +13,16 @@ impl Deadline {
         self.term = Some((token, deadline));
     }
 
-    /// `Lost` was sent. Before the deadline only a newer grant or a hung event loop is a reason.
+    /// `Lost` was sent. Before the deadline only a newer grant, a hung event loop or failed work is a reason.
     pub fn lost(&mut self, now: Time, told_expired: bool, reason: Reason) -> Verdict {
         let term = self.term.take();
         match term {
             Some((token, deadline))
                 if now < deadline
-                    && !matches!(reason, Reason::Superseded | Reason::Stalled)
+                    && !matches!(
+                        reason,
+                        Reason::Superseded | Reason::Stalled | Reason::Failed
+                    )
                     && !told_expired =>
             {
                 Err(format!(

@@ -1,0 +1,179 @@
+'use strict'
+
+// The functions of elections.
+
+const {addon} = require('./binary.js')
+const {context} = require('./context.js')
+const {electionOf} = require('./elections.js')
+const {calling, ofBinary} = require('./errors.js')
+const {log} = require('./log.js')
+const {boolean, callable, given, millis, millisOrFalse, optionalText, reading, text} =
+  require('./options.js')
+const {readSource} = require('./source.js')
+const {Guard} = require('./work.js')
+
+/** @typedef {typeof import('../../index.js')} Outside */
+/** @typedef {import('./addon').PlainChange} Change */
+/** @typedef {import('./elections.js').Election} Election */
+
+const OF_ELECTION = [
+  'ttl',
+  'renewInterval',
+  'establishTimeout',
+  'exitTimeout',
+  'stallTimeout',
+  'scope',
+  'serverId',
+  'eagerStart',
+]
+
+/** Where this package was loaded anew in the same process. */
+const LEFT_OVER =
+  '; an earlier test file left it: end each with afterAll(() => resignPrimaryServer()), and give each ' +
+  'a prefix of its own'
+
+/** @type {Outside['establishPrimaryServer']} */
+async function establishPrimaryServer(redis, prefix, options) {
+  const name = text('prefix', prefix)
+  const read = reading(() => readOptions(options))
+  const source = readSource(redis)
+  const election = electionOf(name).use()
+  const isLeftOver = !election.isOurs && addon.campaigns(name).length > 0
+  election.isOurs = true
+  try {
+    const granted = await addon.establishPrimaryServer(source, name, read)
+    return granted ? election.leaseOf(granted) : undefined
+  } catch (error) {
+    const thrown = ofBinary(error)
+    if (isLeftOver && thrown.message.startsWith('a campaign for ')) {
+      election.isOurs = false
+      thrown.message += LEFT_OVER
+    }
+    throw thrown
+  } finally {
+    election.leave()
+  }
+}
+
+/** @param {unknown} options */
+function readOptions(options) {
+  const read = given(options, OF_ELECTION)
+  return {
+    ttl: millis(read, 'ttl'),
+    renewInterval: millis(read, 'renewInterval'),
+    establishTimeout: millis(read, 'establishTimeout'),
+    exitTimeout: millis(read, 'exitTimeout'),
+    stallTimeout: millisOrFalse(read, 'stallTimeout'),
+    scope: optionalText(read, 'scope'),
+    serverId: optionalText(read, 'serverId'),
+    eagerStart: boolean(read, 'eagerStart'),
+  }
+}
+
+/** @type {Outside['onPrimaryChange']} */
+function onPrimaryChange(prefix, listener) {
+  const election = electionOf(text('prefix', prefix))
+  callable('listener', listener)
+  const inContext = context()
+  return follow(election.use(), (change) => inContext(tell, election, listener, change))
+}
+
+/** @type {Outside['whilePrimary']} */
+function whilePrimary(prefix, run, options) {
+  const keeps = reading(() => boolean(given(options, ['keepOnFailure']), 'keepOnFailure')) ?? false
+  const election = electionOf(text('prefix', prefix))
+  callable('run', run)
+  const guard = new Guard(election, run, keeps)
+  const stop = follow(election.use(), ({type}) => {
+    if (type === 'elected') guard.begin()
+  })
+  return () => {
+    stop()
+    guard.stop()
+  }
+}
+
+/**
+ * Stands for election while it follows. The election itself hears each change first.
+ *
+ * @param {Election} election
+ * @param {(change: Change) => void} hear
+ */
+function follow(election, hear) {
+  const listener = calling(() => addon.onPrimaryChange(election.prefix, hear, true))
+  let follows = true
+  return () => {
+    if (!follows) return
+    follows = false
+    addon.offPrimaryChange(listener)
+    election.leave()
+  }
+}
+
+/**
+ * A listener that throws, or returns a promise that rejects, harms nobody.
+ *
+ * @param {Election} election
+ * @param {(change: import('../../index.js').PrimaryChange) => unknown} listener
+ * @param {Change} change
+ */
+async function tell(election, listener, change) {
+  try {
+    await listener(changeOf(election, change))
+  } catch (error) {
+    log('error', 'a listener threw', {prefix: election.prefix, error})
+  }
+}
+
+/**
+ * A new object for every listener: none can spoil another's.
+ *
+ * @param {Election} election
+ * @param {Change} change
+ * @returns {import('../../index.js').PrimaryChange}
+ */
+function changeOf(election, {type, prefix, lease, token, reason, primary, cause}) {
+  switch (type) {
+    case 'elected':
+      return /** @type {any} */ ({type, prefix, lease: lease && election.leaseOf(lease)})
+    case 'lost':
+      return /** @type {any} */ ({type, prefix, token, reason})
+    case 'resigned':
+      return /** @type {any} */ (
+        token === undefined ? {type, prefix, reason} : {type, prefix, token, reason}
+      )
+    case 'primary-changed':
+      return {type, prefix, primary}
+    case 'unavailable':
+      return /** @type {any} */ ({type, prefix, cause})
+    default:
+      return /** @type {any} */ ({type, prefix})
+  }
+}
+
+/** @type {Outside['primaryStatus']} */
+function primaryStatus(prefix) {
+  const name = text('prefix', prefix)
+  const status = calling(() => addon.primaryStatus(name))
+  if (!status) return undefined
+  const {lease, ...rest} = status
+  if (!lease) return /** @type {any} */ (rest)
+  return /** @type {any} */ ({...rest, token: lease.token, lease: electionOf(name).leaseOf(lease)})
+}
+
+/** @type {Outside['resignPrimaryServer']} */
+async function resignPrimaryServer(prefix, options) {
+  const drain = reading(() => millis(given(options, ['drain']), 'drain')) ?? 0
+  const name = prefix === undefined || prefix === null ? undefined : text('prefix', prefix)
+  try {
+    await Promise.all(addon.campaigns(name).map((campaign) => addon.resign(campaign, drain)))
+  } catch (error) {
+    throw ofBinary(error)
+  }
+}
+
+exports.establishPrimaryServer = establishPrimaryServer
+exports.onPrimaryChange = onPrimaryChange
+exports.primaryStatus = primaryStatus
+exports.resignPrimaryServer = resignPrimaryServer
+exports.whilePrimary = whilePrimary

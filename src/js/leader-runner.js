@@ -1,0 +1,211 @@
+'use strict'
+
+const {addon} = require('./binary.js')
+const {layer} = require('./core.js')
+const {calling, invalid} = require('./errors.js')
+const {log} = require('./log.js')
+const {MAX_MS, callable, describe, given, millis, reading, text} = require('./options.js')
+const {Run, errorOf} = require('./run.js')
+const {hand, isBounded, isOfTick, ofRun, ofRunner, periodOf} = require('./run-options.js')
+const {storeOf} = require('./source.js')
+
+/** @typedef {import('../../index.js').RunOutcome} RunOutcome */
+/** @typedef {import('./run.js').Ending} Ending */
+
+/** Jobs of so many names are watched. */
+const MOST_WATCHED = 1_000
+
+const TOO_LONG =
+  'a job was asked for twice within half of tickEvery, which is to be the shortest time between two ' +
+  'ticks: one of them is skipped'
+
+/** Runs the jobs of a scheduler that every server has, each tick on one of them. */
+class LeaderRunner {
+  /** @type {string} */
+  #prefix
+  /** @type {number} */
+  #lockTTL
+  /** @type {number[]} */
+  #options
+  /** @type {import('./source.js').Store} */
+  #store
+  #closed = false
+  /** When each job of a period was asked for last, and whether somebody was warned of one. */
+  #asked = new Map()
+  #warned = false
+  /** The runs that have not ended.
+   * @type {Set<Run>} */
+  #runs = new Set()
+
+  /**
+   * @param {import('../../index.js').RedisSource} redis
+   * @param {string} prefix
+   * @param {number} lockTTL
+   * @param {import('../../index.js').LeaderRunnerOptions} [options]
+   */
+  constructor(redis, prefix, lockTTL, options) {
+    this.#prefix = calling(() => addon.jobResource(text('prefix', prefix)))
+    this.#lockTTL = ttlOf(lockTTL)
+    this.#options = reading(() => ofRunner(lockTTL, options))
+    hand(this.#options)
+    calling(() => addon.checkRun(layer))
+    this.#store = storeOf(redis)
+  }
+
+  /**
+   * @template {RunOutcome | void} [Outcome=RunOutcome]
+   * @param {string} name
+   * @param {(lease: import('../../index.js').Lease) => unknown} run
+   * @param {(() => unknown) | null} [skip]
+   * @param {import('../../index.js').RunOptions} [options]
+   * @returns {Promise<Outcome>}
+   */
+  async runLocked(name, run, skip, options) {
+    return /** @type {any} */ (await this.#run(name, run, skip, options))
+  }
+
+  /** @param {{drain?: number}} [options] */
+  async close(options) {
+    const drain = reading(() => millis(given(options, ['drain']), 'drain')) ?? this.#lockTTL
+    this.#closed = true
+    const left = [...this.#runs].map((run) => !run.abandon('closed') && run.leaveWithin(drain))
+    await Promise.all(left)
+  }
+
+  /**
+   * @param {unknown} name
+   * @param {(lease: import('../../index.js').Lease) => unknown} work
+   * @param {(() => unknown) | null | undefined} skip
+   * @param {unknown} options
+   * @returns {Promise<RunOutcome>}
+   */
+  async #run(name, work, skip, options) {
+    let run
+    let list
+    try {
+      const asked = reading(() => this.#ask(name, work, skip, options))
+      if (this.#closed) return {outcome: 'skipped', reason: 'closed'}
+      list = asked.list
+      hand(list)
+      run = new Run(asked, work)
+    } catch (error) {
+      log('error', 'a job could not be run', {prefix: this.#prefix, error})
+      return {outcome: 'failed', error}
+    }
+    this.#watchPeriod(run.resource, periodOf(list))
+    this.#runs.add(run)
+    const ending = await run.ending
+    this.#runs.delete(run)
+    report(run.resource, ending)
+    if (skip && (ending.kind === 'held' || ending.kind === 'ran')) {
+      try {
+        await skip()
+      } catch (error) {
+        log('error', 'the skip function of a job failed', {
+          resource: run.resource,
+          error,
+        })
+      }
+    }
+    run.keep(false)
+    return outcomeOf(run.resource, ending)
+  }
+
+  /**
+   * A server asks once for each tick. One that asks again for the tick that it has just asked for has been given
+   * too long a period, and would skip what nobody runs.
+   *
+   * @param {string} resource
+   * @param {number} period NaN where none names the tick
+   */
+  #watchPeriod(resource, period) {
+    if (Number.isNaN(period) || this.#warned) return
+    const now = performance.now()
+    const soon = now - this.#asked.get(resource) < period / 2
+    // A name that is never used again is not kept for ever.
+    if (this.#asked.size >= MOST_WATCHED) this.#asked.clear()
+    this.#asked.set(resource, now)
+    if (!soon) return
+    this.#warned = true
+    log('warn', TOO_LONG, {prefix: this.#prefix, resource, tickEvery: period})
+  }
+
+  /**
+   * @param {unknown} name
+   * @param {Function} work
+   * @param {Function | null | undefined} skip
+   * @param {unknown} options
+   */
+  #ask(name, work, skip, options) {
+    const job = text('name', name)
+    const resource = calling(() => addon.jobResource(this.#prefix, job))
+    callable('run', work)
+    if (skip !== undefined && skip !== null) callable('skip', skip)
+    const list = ofRun(this.#options, options)
+    return {
+      store: this.#store,
+      prefix: this.#prefix,
+      resource,
+      list,
+      bounded: isBounded(list),
+      ofTick: isOfTick(list),
+    }
+  }
+}
+
+/** @param {unknown} lockTTL */
+function ttlOf(lockTTL) {
+  if (typeof lockTTL === 'number' && lockTTL >= 0 && lockTTL < MAX_MS) return lockTTL
+  const got = typeof lockTTL === 'number' ? lockTTL : describe(lockTTL)
+  throw invalid(`lockTTL must be a number of milliseconds, got ${got}`)
+}
+
+/**
+ * @param {string} resource
+ * @param {Ending} ending
+ */
+function report(resource, ending) {
+  switch (ending.kind) {
+    case 'threw':
+      return log('error', 'a job failed', {resource, error: ending.error})
+    case 'unavailable':
+    case 'denied':
+      return log('error', 'a job was not run: redis is unavailable', {
+        resource,
+        cause: ending.cause,
+      })
+    case 'lost':
+      return log('error', 'a job ran on without its lease', {resource, token: ending.token})
+    case 'broke':
+      return log('error', 'the run of a job broke', {resource})
+  }
+}
+
+/**
+ * @param {string} resource
+ * @param {Ending} ending
+ * @returns {RunOutcome}
+ */
+function outcomeOf(resource, ending) {
+  switch (ending.kind) {
+    case 'returned':
+      return {outcome: 'ran', token: ending.token}
+    case 'threw':
+      return {outcome: 'failed', error: ending.error, token: ending.token}
+    case 'held':
+    case 'ran':
+      return {outcome: 'skipped', reason: ending.kind}
+    case 'closed':
+    case 'abandoned':
+      return {outcome: 'skipped', reason: 'closed'}
+    case 'lost': {
+      const {token, loss: reason} = ending
+      const error = errorOf(resource, {...ending, result: undefined})
+      return {outcome: 'lost', token, reason, error}
+    }
+    default:
+      return {outcome: 'unavailable', error: errorOf(resource, ending)}
+  }
+}
+
+exports.LeaderRunner = LeaderRunner

@@ -1,0 +1,34 @@
+'use strict'
+
+// What the package exports: index.d.ts says what it is.
+
+const {addon} = require('./binary.js')
+const {setLogger} = require('./core.js')
+const {PrimaryLeaseError} = require('./errors.js')
+const {
+  establishPrimaryServer,
+  onPrimaryChange,
+  primaryStatus,
+  resignPrimaryServer,
+  whilePrimary,
+} = require('./functions.js')
+const {LeaderRunner} = require('./leader-runner.js')
+const {Lease} = require('./lease.js')
+const {PrimaryLease} = require('./primary-lease.js')
+const {withLease} = require('./with-lease.js')
+
+/** @type {typeof import('../../index.js')} */
+module.exports = {
+  LeaderRunner,
+  Lease: /** @type {any} */ (Lease),
+  PrimaryLease: /** @type {any} */ (PrimaryLease),
+  PrimaryLeaseError,
+  establishPrimaryServer,
+  onPrimaryChange,
+  postgresFence: addon.postgresFence,
+  primaryStatus,
+  resignPrimaryServer,
+  setLogger,
+  whilePrimary,
+  withLease,
+}

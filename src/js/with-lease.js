@@ -1,0 +1,49 @@
+'use strict'
+
+const {callable, reading, text} = require('./options.js')
+const {Run, errorOf} = require('./run.js')
+const {hand, isBounded, isOfTick, ofWithLease} = require('./run-options.js')
+const {storeOf} = require('./source.js')
+
+/** @type {typeof import('../../index.js').withLease} */
+async function withLease(redis, resource, options, run) {
+  const asked = reading(() => ask(redis, resource, options, run))
+  const {signal} = asked
+  if (signal?.aborted) throw signal.reason
+  hand(asked.list)
+  /** @type {Run | undefined} */
+  let running
+  const abandon = () => void running?.abandon('abandoned')
+  // Before anything is asked: it may throw.
+  reading(() => signal?.addEventListener('abort', abandon))
+  running = new Run(asked, run)
+  const ending = await running.ending
+  signal?.removeEventListener('abort', abandon)
+  running.keep(false)
+  if (ending.kind === 'returned') return /** @type {any} */ (ending.value)
+  if (ending.kind === 'threw') throw ending.error
+  if (ending.kind === 'abandoned' && signal?.aborted) throw signal.reason
+  throw errorOf(running.resource, ending)
+}
+
+/**
+ * @param {unknown} redis
+ * @param {unknown} resource
+ * @param {unknown} options
+ * @param {Function} run
+ */
+function ask(redis, resource, options, run) {
+  const name = text('resource', resource)
+  const {list, signal} = ofWithLease(options)
+  callable('run', run)
+  return {
+    resource: name,
+    list,
+    signal,
+    bounded: isBounded(list),
+    ofTick: isOfTick(list),
+    store: storeOf(redis),
+  }
+}
+
+exports.withLease = withLease
