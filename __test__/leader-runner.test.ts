@@ -227,6 +227,34 @@ describe('through a relay', () => {
   })
 })
 
+test('a present tick is not run again by a server that waited longer than it lasts', async () => {
+  const {prefix, server} = runners(LONG, {acquireTimeout: 10_000})
+  const dir = await mkdtemp(join(tmpdir(), 'primary-lease-hangs-'))
+  const go = join(dir, 'go')
+  const options = {tickEvery: 2_000}
+  // Its loop stands still between the grant and the run.
+  const script = `const {LeaderRunner} = require(${JSON.stringify(join(__dirname, '../index.js'))})
+    const runner = new LeaderRunner('${redis.url}', '${prefix}', ${LONG})
+    runner.runLocked('job', () => console.log('runs'), undefined, ${JSON.stringify(options)})
+      .then(({outcome}) => console.log(outcome))
+    setImmediate(() => {
+      while (!require('node:fs').existsSync(${JSON.stringify(go)}));
+    })`
+  const child = spawn(process.execPath, ['-e', script], {stdio: ['ignore', 'pipe', 'inherit']})
+  try {
+    const said = text(child.stdout)
+    const tick = `lease:{${prefix}:job}:tick`
+    await until('it is granted', () => redis.client.exists(tick))
+    const waiting = server().runLocked('job', never, () => {}, options)
+    await until('the tick is over', async () => !(await redis.client.exists(tick)))
+    await writeFile(go, '')
+    expect(await waiting).toEqual({outcome: 'skipped', reason: 'ran'})
+    expect(await said).toBe('runs\nran\n')
+  } finally {
+    child.kill('SIGKILL')
+  }
+})
+
 test('a server that was frozen before it saw its grant runs the tick all the same', async () => {
   const {prefix, server, key} = runners(500)
   const dir = await mkdtemp(join(tmpdir(), 'primary-lease-frozen-'))

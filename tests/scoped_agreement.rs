@@ -149,6 +149,8 @@ impl World {
                 format!("granted the token {place}")
             }
             ScopedOutcome::Held(remaining) => format!("held for {}", nearly(remaining)),
+            // A time on each one's own clock.
+            ScopedOutcome::Pending(latest) => format!("pending, until a time {}", latest.is_some()),
             other => format!("{other:?}"),
         };
         format!("{shown}, told {:?}", told.map(nearly))

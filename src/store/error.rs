@@ -283,7 +283,7 @@ mod tests {
             ("NOPERM", "select", true),
             ("LOADING", "Redis is loading the dataset in memory", false),
             ("BUSY", "Redis is busy running a script.", false),
-            ("MASTERDOWN", "ConnectionState with MASTER is down", false),
+            ("MASTERDOWN", "Link with MASTER is down", false),
             ("ERR", "max number of clients reached", false),
             ("upstream", "failure", false),
         ] {

@@ -26,8 +26,12 @@ pub(super) fn invocation(keys: ScopedKeys, command: &ScopedCommand) -> Invocatio
             let asking = with_tick(&ACQUIRE, tick)
                 .with(identity)
                 .with(ttl.as_millis());
-            match tick {
+            let asking = match tick {
                 Some(tick) => asking.with(tick.memory.as_millis()),
+                None => asking,
+            };
+            match tick.and_then(|tick| tick.latest) {
+                Some(latest) => asking.with(latest),
                 None => asking,
             }
         }
@@ -92,7 +96,11 @@ pub(super) fn decode_outcome(
                     let millis = millis.parse().map_err(|_| unknown())?;
                     Ok(ScopedOutcome::Held(Duration::from_millis(millis)))
                 }
-                ["pending"] => Ok(ScopedOutcome::Pending),
+                ["pending"] => Ok(ScopedOutcome::Pending(None)),
+                ["pending", latest] => {
+                    let latest = latest.parse().map_err(|_| unknown())?;
+                    Ok(ScopedOutcome::Pending(Some(latest)))
+                }
                 ["ran"] => Ok(ScopedOutcome::Ran),
                 ["denied", why] => Err(Failure::Denied { cause: why.into() }),
                 _ => Err(unknown()),

@@ -79,10 +79,12 @@ impl ScopedConfig {
             Some(Tick {
                 name: TickName::At(_),
                 memory,
+                ..
             }) => between("tickMemory", memory, ttl, MAX_TICK_MEMORY, "")?,
             Some(Tick {
                 name: TickName::Present,
                 memory,
+                ..
             }) => {
                 let least = Duration::from_millis(2);
                 between("tickEvery", memory * 2, least, MAX_TICK_MEMORY, "")?;

@@ -54,8 +54,8 @@ pub enum ScopedOutcome {
     /// Another holds it, or has just held it: for so long yet, if nothing is renewed or released.
     Held(Duration),
     /// To one that asks for a tick: another was granted it, or the lease, and has not begun to run. It may
-    /// give it back yet.
-    Pending,
+    /// give it back yet. With the time until which that tick is remembered, for [`Tick::latest`].
+    Pending(Option<u64>),
     /// Another was granted the lease for this tick.
     Ran,
     /// To [`ScopedCommand::Begin`]: that is known now.

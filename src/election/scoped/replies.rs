@@ -107,7 +107,10 @@ impl ScopedLease {
                     self.hear_release(freed_at.max(now));
                 }
             }
-            Ok(ScopedOutcome::Pending) if !planted!(PendingCountsAsRun) => {
+            Ok(ScopedOutcome::Pending(latest)) if !planted!(PendingCountsAsRun) => {
+                if let Some(tick) = &mut self.config.tick {
+                    tick.latest = tick.latest.or(latest);
+                }
                 self.look_again(now, wait_until);
             }
             Ok(_) => self.refuse(now, Refusal::Ran),

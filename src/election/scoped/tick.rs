@@ -6,6 +6,9 @@ pub struct Tick {
     pub name: TickName,
     /// For how long it is remembered that it was granted.
     pub memory: Duration,
+    /// Until when it is still this tick that is asked for, where another was granted it and had not begun: on the
+    /// store's clock, in microseconds since 1970. The present tick is another one after that.
+    pub latest: Option<u64>,
 }
 
 /// What tells one tick from the others.
@@ -22,6 +25,7 @@ impl Tick {
         Tick {
             name: TickName::At(millis),
             memory,
+            latest: None,
         }
     }
 
@@ -32,6 +36,7 @@ impl Tick {
         Tick {
             name: TickName::Present,
             memory: period / 2,
+            latest: None,
         }
     }
 }

@@ -155,9 +155,18 @@ impl ScopedRegister {
                 && lease.value.stage == Stage::Pending
             {
                 lease.cut(now);
-                return ScopedOutcome::Pending;
+                taken.cut(now);
+                return ScopedOutcome::Pending(Some(taken.at.saturating_sub(1_000)));
             }
             taken.cut(now);
+            return ScopedOutcome::Ran;
+        }
+        // The tick that was pending is forgotten: what is present by now is another one.
+        let latest = tick.and_then(|tick| tick.latest);
+        let mine = |lease: &Expiring<Held>| lease.value.identity == identity;
+        let known = self.lease.as_ref().is_some_and(mine)
+            || tick.is_some_and(|tick| self.ticks.contains_key(&tick.name));
+        if latest.is_some_and(|latest| now > latest) && !known {
             return ScopedOutcome::Ran;
         }
         let mut token = Token::new(now);
@@ -177,7 +186,7 @@ impl ScopedRegister {
                 Stage::Pending | Stage::Held => {
                     lease.cut(now);
                     return match held.stage {
-                        Stage::Pending if tick.is_some() => ScopedOutcome::Pending,
+                        Stage::Pending if tick.is_some() => ScopedOutcome::Pending(None),
                         _ => wait(lease.at),
                     };
                 }

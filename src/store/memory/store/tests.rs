@@ -2,7 +2,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::*;
-use crate::election::scoped::{Tick, TickName};
+use crate::election::scoped::Tick;
 use crate::election::{Identity, Nonce, Outcome};
 use crate::store::memory::stores;
 
@@ -194,10 +194,7 @@ fn resources_are_forgotten_when_their_leases_have_run_out() {
 fn a_tick_is_remembered_for_as_long_as_it_was_asked_for() {
     let store = store();
     let memory = Duration::from_secs(60);
-    let tick = Some(Tick {
-        name: TickName::At(5000),
-        memory,
-    });
+    let tick = Some(Tick::at(5000, memory));
     assert!(matches!(store.run(0, tick), ScopedOutcome::Granted(_)));
     pass(Duration::from_secs(50));
     store.names().forget(clock());
@@ -249,10 +246,7 @@ fn stores_that_nobody_has_in_hand_are_forgotten_with_their_names() {
     let is_ours = |name: &str| name.starts_with("a store of many ");
     let kept = MemoryStore::named("a store of many, kept", clock);
     let busy = MemoryStore::named("a store of many, busy", clock);
-    let tick = Some(Tick {
-        name: TickName::At(1),
-        memory: Duration::from_secs(1 << 30),
-    });
+    let tick = Some(Tick::at(1, Duration::from_secs(1 << 30)));
     busy.run(0, tick);
     drop(busy);
     for number in 0..NAMES {

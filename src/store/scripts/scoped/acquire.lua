@@ -8,9 +8,11 @@
 -- ARGV  1 identity  of the acquisition
 --       2 ttl       in ms
 --       3 memory    for how long the tick is remembered, in ms; only with KEYS[2]
+--       4 latest    where the tick was pending: until when it is asked for, Redis's clock in microseconds
 -- Reply: the token, an integer, where it is granted; else
 --   {'held', ms}     by another, or its minHold stands, for so long yet
---   {'pending'}      for a tick alone: another was granted it, or the lease, and has not begun to run
+--   {'pending', latest}  for a tick alone: another was granted it and has not begun to run
+--   {'pending'}          another was granted the lease, for another tick, and has not begun to run
 --   {'ran'}          another was granted the lease for this tick
 --   {'denied', why}  only a person can mend it
 --
@@ -18,7 +20,7 @@
 -- clock decides, and its expiry: nobody watches a resource between two runs. Where a time lies further
 -- ahead than what was written with it, the clock was set back: it is cut to that.
 
-local identity, ttl, memory = unpack(ARGV)
+local identity, ttl, memory, latest = unpack(ARGV)
 local LARGEST = 9007199254740991
 
 local value = redis.call('GET', KEYS[1])
@@ -42,6 +44,11 @@ local function expires_in(key, written)
   return left
 end
 
+local function now_us()
+  local time = redis.call('TIME')
+  return time[1] * 1000000 + time[2]
+end
+
 if KEYS[2] then
   local taken = redis.call('GET', KEYS[2])
   local taker, written = string.match(taken or '', '^(%x+) (%d+)$')
@@ -49,18 +56,23 @@ if KEYS[2] then
     return {'denied', KEYS[2] .. ' is not a tick of this package'}
   end
   if taken and taker ~= identity then
-    if taker == holder and mark == 'pending' and expires_in(KEYS[1], kept) >= 0 then
-      return {'pending'}
-    end
-    if expires_in(KEYS[2], written) < 0 then
+    local left = expires_in(KEYS[2], written)
+    if left < 0 then
       return {'denied', KEYS[2] .. ' never expires: nobody of this package wrote it so'}
     end
+    if taker == holder and mark == 'pending' and expires_in(KEYS[1], kept) >= 0 then
+      -- A little less than the key lasts: it is told in whole milliseconds.
+      return {'pending', string.format('%.0f', now_us() + (left - 1) * 1000)}
+    end
+    return {'ran'}
+  end
+  -- The tick that was pending is forgotten: what is present by now is another one.
+  if latest and taker ~= identity and holder ~= identity and now_us() > tonumber(latest) then
     return {'ran'}
   end
 end
 
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
+local now = now_us()
 local token = now
 if value then
   local free_at = tonumber(mark)

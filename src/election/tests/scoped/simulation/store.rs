@@ -99,7 +99,7 @@ impl Store {
         self.overtaken = self.overtaken.filter(|(_, until)| *until > now);
         let applied = self.register.apply(now, command);
         let caller = identity(command);
-        if let (ScopedCommand::Acquire { .. }, ScopedOutcome::Held(_) | ScopedOutcome::Pending) =
+        if let (ScopedCommand::Acquire { .. }, ScopedOutcome::Held(_) | ScopedOutcome::Pending(_)) =
             (command, applied.outcome)
         {
             self.cut(now, applied.outcome);

@@ -135,7 +135,7 @@ impl World<'_> {
                 }
                 let own = request.sent_at + own_term(&user.plan);
                 heard = Some(own);
-                if answer == Ok(ScopedOutcome::Pending) {
+                if matches!(answer, Ok(ScopedOutcome::Pending(_))) {
                     user.pending_since.get_or_insert(now);
                     user.looks += 1;
                 }

@@ -219,7 +219,9 @@ impl Scene {
         };
         let (words, identity) = match command {
             ScopedCommand::Acquire { identity, tick, .. } => {
-                (format!("acquire{}", for_tick(tick)), identity)
+                let latest = tick.and_then(|tick| tick.latest);
+                let latest = latest.map_or_else(String::new, |at| format!(" until {at}"));
+                (format!("acquire{}{latest}", for_tick(tick)), identity)
             }
             ScopedCommand::Begin { identity, token } => (format!("begin {token}"), identity),
             ScopedCommand::Renew {

@@ -7,7 +7,7 @@ use crate::election::scoped::{ScopedCommand, ScopedOutcome, Tick, last_occurrenc
 use crate::election::{Failure, Identity};
 use crate::store::ScopedRegister;
 
-const PENDING: Result<ScopedOutcome, Failure> = Ok(ScopedOutcome::Pending);
+const PENDING: Result<ScopedOutcome, Failure> = Ok(ScopedOutcome::Pending(None));
 const RAN: Result<ScopedOutcome, Failure> = Ok(ScopedOutcome::Ran);
 
 /// Granted with token 7 by the request that was sent at time 0; the run has not begun.
@@ -103,6 +103,23 @@ fn a_tick_that_is_pending_is_looked_after_until_its_run_has_begun() {
     assert!(again >= at(15) && again <= at(20), "{again:?}");
     assert_eq!(scene.timeout(20), ["acquire for tick 5000 #2 within 1000"]);
     assert_eq!(scene.reply(21, 2, RAN), ["refused: ran", "ended"]);
+}
+
+#[test]
+fn whoever_looks_again_for_a_pending_tick_says_until_when_it_was_that_one() {
+    let mut scene = Scene::asking_for_tick();
+    scene.reply(10, 1, Ok(ScopedOutcome::Pending(None)));
+    assert_eq!(scene.timeout(20), ["acquire for tick 5000 #2 within 1000"]);
+    scene.reply(21, 2, Ok(ScopedOutcome::Pending(Some(7))));
+    let asked = scene.timeout(41);
+    assert_eq!(asked, ["acquire for tick 5000 until 7 #3 within 1000"]);
+    scene.reply(42, 3, Ok(ScopedOutcome::Pending(Some(9))));
+    let asked = scene.timeout(82);
+    assert_eq!(
+        asked,
+        ["acquire for tick 5000 until 7 #4 within 1000"],
+        "the first counts"
+    );
 }
 
 #[test]
