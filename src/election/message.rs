@@ -81,7 +81,7 @@ pub struct Request {
     /// Rises with every request of one election.
     pub id: u64,
     pub sent_at: Time,
-    /// Unanswered after this, the outcome is unknown and the connection is to be dropped.
+    /// Unanswered after this, the outcome is unknown.
     pub bound: Duration,
     pub command: Command,
 }
@@ -120,7 +120,8 @@ pub struct Reply {
 pub enum Failure {
     /// No answer within the bound, or the connection broke: it may or may not have happened.
     Unknown { cause: Arc<str> },
-    /// The server answered with an error that passes (LOADING, READONLY, OOM, MISCONF, BUSY).
+    /// The server answered with an error that passes (LOADING, READONLY, OOM, MISCONF, BUSY), or the
+    /// command was not sent: it has not happened.
     Refused { cause: Arc<str> },
     /// The server answered with an error that only a person can mend: credentials, permissions, a
     /// key of another type, a record of a newer protocol, a token at its limit.

@@ -11,8 +11,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::backoff::Backoff;
 use super::connection::{Connection, Unopened};
-use super::exchange::{Exchange, Job, replies};
+use super::exchange::{Exchange, Job, WatchedExchange};
 use super::jitter::random;
+use super::replies::replies;
 use super::trouble::Trouble;
 use super::words::told;
 use super::{Answering, FenceOutcome, FenceRequest, RedisSource};
@@ -196,7 +197,8 @@ impl Task {
         };
         let mut exchange = Exchange::new(self.source.clone(), self.number, clustered);
         let (reading, mut writing) = split(socket);
-        let mut replies = pin!(replies(reading, exchange.moved.clone()));
+        let moved = exchange.moved.clone();
+        let mut replies = pin!(replies(WatchedExchange { reading, moved }));
         let mut writable = true;
         // One that rings too early is cheaper than one that is set anew for each command.
         let mut alarm = pin!(sleep_until(Instant::now()));

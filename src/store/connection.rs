@@ -3,10 +3,9 @@ use std::fmt;
 use futures_util::future::join5;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Cmd, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo,
-    RedisError, Value, cmd,
+    AsyncConnectionConfig, Cmd, ProtocolVersion, PushKind, RedisConnectionInfo, RedisError, Value,
+    cmd,
 };
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -23,13 +22,12 @@ pub(super) struct Push {
     pub payload: Vec<u8>,
 }
 
-/// One life of the connection: opened, logged in, and known to be a master. Dropping it closes the
-/// socket, and every command that is still on its way fails.
+/// A connection at its beginning: opened, logged in, and known to be a master. Dropping it closes the
+/// socket.
 pub(super) struct Connection {
-    pub handle: MultiplexedConnection,
+    handle: MultiplexedConnection,
     /// Reads and writes the socket; ends when the server closes it.
-    pub driver: JoinHandle<()>,
-    pub pushes: mpsc::UnboundedReceiver<Push>,
+    driver: JoinHandle<()>,
     /// The server pushes messages (RESP3).
     pub pushing: bool,
     /// The server is a node of a cluster.
@@ -71,7 +69,7 @@ impl Connection {
         Err(Unopened::BrokenOff(unknown(cause)))
     }
 
-    /// The socket alone, logged in, for who speaks over it himself. Only before anything was asked.
+    /// The socket alone, logged in, for who speaks over it from then on.
     pub fn into_socket(self) -> Option<Socket> {
         self.driver.abort();
         self.socket.take_back()
@@ -181,15 +179,13 @@ async fn greet(
         true => ProtocolVersion::RESP3,
         false => ProtocolVersion::RESP2,
     };
-    // What is not said here is sent below, where its errors can be told apart.
+    // What is not said here is sent by the caller, where its errors can be told apart.
     let mut info = RedisConnectionInfo::default()
         .set_protocol(protocol)
         .set_skip_set_lib_name();
-    let mut config = AsyncConnectionConfig::new()
+    let config = AsyncConnectionConfig::new()
         .set_response_timeout(None)
-        .set_connection_timeout(None)
-        .set_pipeline_buffer_size(PIPELINE);
-    let (push_sender, pushes) = mpsc::unbounded_channel();
+        .set_connection_timeout(None);
     if pushing {
         if let Some(username) = &source.username {
             info = info.set_username(username);
@@ -197,19 +193,11 @@ async fn greet(
         if let Some(password) = &source.password {
             info = info.set_password(password);
         }
-        // Runs inside the connection's own task: it may neither wait nor fail.
-        config = config.set_push_sender(move |info: PushInfo| {
-            if let Some(push) = message(info) {
-                let _ = push_sender.send(push);
-            }
-            Ok::<(), ()>(())
-        });
     }
     match MultiplexedConnection::new_with_config(&info, socket.clone(), config).await {
         Ok((handle, driver)) => Ok(Connection {
             handle,
             driver: tokio::spawn(driver),
-            pushes,
             pushing,
             clustered: false,
             socket,
@@ -223,10 +211,7 @@ async fn greet(
 }
 
 /// Sends one command. An error that the server answered is an `Err` too.
-pub(super) async fn ask(
-    mut handle: MultiplexedConnection,
-    command: Cmd,
-) -> Result<Value, RedisError> {
+async fn ask(mut handle: MultiplexedConnection, command: Cmd) -> Result<Value, RedisError> {
     handle.send_packed_command(&command).await?.extract_error()
 }
 
@@ -316,8 +301,8 @@ fn unknown(cause: &str) -> Failure {
     }
 }
 
-fn message(info: PushInfo) -> Option<Push> {
-    match (info.kind, <[Value; 2]>::try_from(info.data)) {
+pub(super) fn message(kind: PushKind, data: Vec<Value>) -> Option<Push> {
+    match (kind, <[Value; 2]>::try_from(data)) {
         (PushKind::Message, Ok([Value::BulkString(channel), Value::BulkString(payload)])) => {
             Some(Push { channel, payload })
         }
@@ -326,5 +311,3 @@ fn message(info: PushInfo) -> Option<Push> {
 }
 
 const CLIENT_NAME: &str = "primary-lease";
-/// Commands that wait for the socket to take them; more than one process ever has on its way.
-const PIPELINE: usize = 1024;

@@ -135,6 +135,14 @@ pub(super) fn no_connection(bound: Duration, address: &str) -> Arc<str> {
     format!("no connection within {} ms ({address})", bound.as_millis()).into()
 }
 
+/// It waited behind others, and never left.
+pub(super) fn not_sent(bound: Duration, address: &str) -> Failure {
+    let bound = bound.as_millis();
+    Failure::Refused {
+        cause: format!("not sent within {bound} ms: the server is behind ({address})").into(),
+    }
+}
+
 /// Redis 6.2 puts an error inside a script into a sentence of its own, with a dash before the code.
 pub(super) fn has_code(words: &str, code: &str) -> bool {
     words.split([' ', '-', ':']).any(|word| word == code)
@@ -275,7 +283,7 @@ mod tests {
             ("NOPERM", "select", true),
             ("LOADING", "Redis is loading the dataset in memory", false),
             ("BUSY", "Redis is busy running a script.", false),
-            ("MASTERDOWN", "ConnectionState with MASTER is down", false),
+            ("MASTERDOWN", "Link with MASTER is down", false),
             ("ERR", "max number of clients reached", false),
             ("upstream", "failure", false),
         ] {

@@ -5,8 +5,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::stream::{Stream, unfold};
-use redis::{RedisError, Value, parse_redis_value_async};
+use redis::{RedisError, Value};
 use tokio::io::{AsyncRead, ReadBuf, ReadHalf};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -340,21 +339,6 @@ impl Exchange {
     }
 }
 
-/// Everything that the server says, one reply after the other.
-pub(super) fn replies(
-    reading: ReadHalf<Socket>,
-    moved: Moved,
-) -> impl Stream<Item = Result<Value, RedisError>> {
-    let watched = WatchedExchange { reading, moved };
-    unfold(
-        (Default::default(), watched),
-        |(mut decoder, mut watched)| async {
-            let reply = parse_redis_value_async(&mut decoder, &mut watched).await;
-            Some((reply, (decoder, watched)))
-        },
-    )
-}
-
 /// When a byte was last sent or received.
 #[derive(Clone)]
 pub(super) struct Moved(Arc<Mutex<Instant>>);
@@ -374,9 +358,9 @@ impl Moved {
 }
 
 /// Notes whatever is received.
-struct WatchedExchange {
-    reading: ReadHalf<Socket>,
-    moved: Moved,
+pub(super) struct WatchedExchange {
+    pub reading: ReadHalf<Socket>,
+    pub moved: Moved,
 }
 
 impl AsyncRead for WatchedExchange {

@@ -1,3 +1,4 @@
+use std::fmt::{self, Display};
 use std::sync::Arc;
 
 use crate::election::ConfigError;
@@ -47,30 +48,51 @@ impl Keys {
     }
 }
 
-/// The names of one scoped lease in Redis.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ScopedKeys {
-    /// The string that is the lease.
-    pub lease: Arc<str>,
-    /// The channel on which its releases are published.
-    pub releases: Arc<str>,
+/// The names of one scoped lease in Redis. They are written where they go to, and made nowhere else.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ScopedKeys<'a> {
+    place: Place<'a>,
+    resource: &'a str,
 }
 
-impl ScopedKeys {
-    pub fn new(place: Place, resource: &str) -> Self {
-        let Place { key_prefix, db } = place;
-        let lease = format!("{key_prefix}lease:{{{resource}}}");
-        ScopedKeys {
-            releases: format!("{lease}:released:{db}").into(),
-            lease: lease.into(),
-        }
+impl<'a> ScopedKeys<'a> {
+    pub fn new(place: Place<'a>, resource: &'a str) -> Self {
+        ScopedKeys { place, resource }
+    }
+
+    /// The string that is the lease.
+    pub fn lease(self) -> impl Display + 'a {
+        ScopedName(self, ScopedKind::Lease)
+    }
+
+    /// The channel on which its releases are published.
+    pub fn releases(self) -> impl Display + 'a {
+        ScopedName(self, ScopedKind::Releases)
     }
 
     /// What remembers that a tick was granted, in the slot of the lease.
-    pub fn tick(&self, name: TickName) -> Arc<str> {
-        match name {
-            TickName::At(at) => format!("{}:tick:{at}", self.lease).into(),
-            TickName::Present => format!("{}:tick", self.lease).into(),
+    pub fn tick(self, name: TickName) -> impl Display + 'a {
+        ScopedName(self, ScopedKind::Tick(name))
+    }
+}
+
+struct ScopedName<'a>(ScopedKeys<'a>, ScopedKind);
+
+enum ScopedKind {
+    Lease,
+    Releases,
+    Tick(TickName),
+}
+
+impl Display for ScopedName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ScopedKeys { place, resource } = self.0;
+        write!(f, "{}lease:{{{resource}}}", place.key_prefix)?;
+        match &self.1 {
+            ScopedKind::Lease => Ok(()),
+            ScopedKind::Releases => write!(f, ":released:{}", place.db),
+            ScopedKind::Tick(TickName::At(at)) => write!(f, ":tick:{at}"),
+            ScopedKind::Tick(TickName::Present) => f.write_str(":tick"),
         }
     }
 }
@@ -110,7 +132,8 @@ mod tests {
     fn each_database_has_channels_of_its_own() {
         let other = Place { db: 0, ..APP };
         assert_ne!(Keys::new(APP, "a").changes, Keys::new(other, "a").changes);
-        let [one, two] = [APP, other].map(|place| ScopedKeys::new(place, "a").releases);
+        let [one, two] =
+            [APP, other].map(|place| ScopedKeys::new(place, "a").releases().to_string());
         assert_ne!(one, two);
     }
 
@@ -135,8 +158,8 @@ mod tests {
                 "chronos:mail",
             );
             assert_eq!(
-                tag(&keys.lease),
-                tag(&keys.tick(TickName::At(1_795))),
+                tag(&keys.lease().to_string()),
+                tag(&keys.tick(TickName::At(1_795)).to_string()),
                 "{prefix}"
             );
         }
@@ -152,8 +175,8 @@ mod tests {
                 "chronos:mail",
             );
             assert_ne!(
-                tag(&keys.lease),
-                tag(&keys.tick(TickName::At(1_795))),
+                tag(&keys.lease().to_string()),
+                tag(&keys.tick(TickName::At(1_795)).to_string()),
                 "{prefix}"
             );
         }
@@ -162,11 +185,14 @@ mod tests {
     #[test]
     fn all_keys_of_a_resource_share_its_slot() {
         let keys = ScopedKeys::new(APP, "chronos:mail");
-        assert_eq!(&*keys.lease, "app:lease:{chronos:mail}");
-        let at = keys.tick(TickName::At(1_795));
-        assert_eq!(&*at, "app:lease:{chronos:mail}:tick:1795");
-        let present = keys.tick(TickName::Present);
-        assert_eq!(&*present, "app:lease:{chronos:mail}:tick");
-        assert_eq!(&*keys.releases, "app:lease:{chronos:mail}:released:4");
+        assert_eq!(keys.lease().to_string(), "app:lease:{chronos:mail}");
+        let at = keys.tick(TickName::At(1_795)).to_string();
+        assert_eq!(at, "app:lease:{chronos:mail}:tick:1795");
+        let present = keys.tick(TickName::Present).to_string();
+        assert_eq!(present, "app:lease:{chronos:mail}:tick");
+        assert_eq!(
+            keys.releases().to_string(),
+            "app:lease:{chronos:mail}:released:4"
+        );
     }
 }

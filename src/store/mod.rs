@@ -1,9 +1,10 @@
 //! Asks Redis: the record's four operations, and the messages of its changes channel.
 
+mod ask;
 mod backoff;
 mod commands;
 mod connection;
-mod connection_state;
+mod engine;
 mod error;
 mod exchange;
 mod fence;
@@ -11,10 +12,13 @@ mod hello;
 mod jitter;
 mod keys;
 mod memory;
+mod opening;
 mod outgoing;
+mod pace;
 mod patience;
 mod redis_source;
 mod redis_store;
+mod replies;
 mod reply;
 mod scoped;
 mod script;
@@ -22,8 +26,9 @@ mod slots;
 mod socket;
 mod source;
 mod subscriptions;
-mod supervisor;
 mod trouble;
+mod waiting_line;
+mod wire;
 mod words;
 
 use std::fmt;

@@ -15,11 +15,11 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     pub fn begin_command(&mut self, arguments: usize) {
-        self.append(format!("*{arguments}\r\n").as_bytes());
+        self.append(head(b'*', arguments, &mut Digits::default()));
     }
 
     pub fn argument(&mut self, argument: &[u8]) {
-        self.append(format!("${}\r\n", argument.len()).as_bytes());
+        self.append(head(b'$', argument.len(), &mut Digits::default()));
         self.append(argument);
         self.append(b"\r\n");
     }
@@ -28,14 +28,14 @@ impl Outgoing {
         if argument.len() <= PIECE {
             return self.argument(&argument);
         }
-        self.append(format!("${}\r\n", argument.len()).as_bytes());
+        self.append(head(b'$', argument.len(), &mut Digits::default()));
         self.put += argument.len() as u64;
         self.pieces.push_back(argument);
         self.append(b"\r\n");
     }
 
     pub fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
+        self.put == self.written
     }
 
     /// How many bytes wait.
@@ -54,12 +54,19 @@ impl Outgoing {
         self.taken += bytes;
         self.written += bytes as u64;
         if self.next().is_empty() {
-            self.pieces.pop_front();
             self.taken = 0;
+            match &mut self.pieces {
+                // The last one is filled anew, unless it is a large argument.
+                pieces if pieces.len() == 1 && pieces[0].capacity() <= 4 * PIECE => {
+                    pieces[0].clear();
+                }
+                pieces => drop(pieces.pop_front()),
+            }
         }
     }
 
-    fn append(&mut self, bytes: &[u8]) {
+    /// Puts in what is already written as the protocol wants it.
+    pub fn append(&mut self, bytes: &[u8]) {
         self.put += bytes.len() as u64;
         match self.pieces.back_mut() {
             // A large argument has no room left, and moves when it grows.
@@ -70,6 +77,26 @@ impl Outgoing {
         }
     }
 }
+
+/// How an array (`*`) or a string (`$`) of that length begins.
+pub(super) fn head(kind: u8, length: usize, digits: &mut Digits) -> &[u8] {
+    let mut rest = length;
+    let mut at = digits.len() - 2;
+    digits[at..].copy_from_slice(b"\r\n");
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    digits[at - 1] = kind;
+    &digits[at - 1..]
+}
+
+/// As many as a length has, and what stands around them.
+pub(super) type Digits = [u8; 24];
 
 /// What is copied rather than written by itself.
 const PIECE: usize = 64 * 1024;
@@ -103,6 +130,31 @@ mod tests {
             assert_eq!(drain(&mut outgoing, at_once), expected);
             assert_eq!(outgoing.waiting(), 0);
         }
+    }
+
+    #[test]
+    fn lengths_are_written_in_full() {
+        for (length, expected) in [
+            (0, "$0\r\n".to_owned()),
+            (10, "$10\r\n".to_owned()),
+            (usize::MAX, format!("${}\r\n", usize::MAX)),
+        ] {
+            assert_eq!(
+                head(b'$', length, &mut Digits::default()),
+                expected.as_bytes()
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_written_leaves_its_place_to_what_comes_next() {
+        let mut outgoing = Outgoing::default();
+        outgoing.argument(b"first");
+        let place = outgoing.next().as_ptr();
+        drain(&mut outgoing, usize::MAX);
+        outgoing.argument(b"second");
+        assert_eq!(outgoing.next().as_ptr(), place);
+        assert_eq!(drain(&mut outgoing, 3), b"$6\r\nsecond\r\n");
     }
 
     #[test]

@@ -2,20 +2,19 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+use super::ask::{Ask, Asker};
 use super::commands::Commands;
+use super::engine::{Engine, Order};
 use super::error::no_answer;
 use super::jitter::random;
 use super::keys::{Keys, Place, ScopedKeys};
 use super::patience::ttl_of_bound;
-use super::reply::decode_reply;
 use super::script::Invocation;
 use super::subscriptions::Receiver;
-use super::supervisor::{Ask, Order, Supervisor};
 use super::trouble::Trouble;
 use super::words::told;
 use super::{
@@ -43,8 +42,8 @@ impl RedisStore {
         let source = Arc::new(source);
         let trouble: Arc<Mutex<Trouble>> = Arc::default();
         let (orders, received) = mpsc::unbounded_channel();
-        let supervisor = Supervisor::new(source.clone(), trouble.clone(), received, random());
-        runtime.spawn(supervisor.run());
+        let engine = Engine::new(source.clone(), trouble.clone(), received, random());
+        runtime.spawn(engine.run());
         RedisStore {
             commands: Commands::new(source.clone()),
             source,
@@ -70,36 +69,25 @@ impl RedisStore {
 }
 
 impl RedisStore {
-    /// Sends a script within `bound`, and reads its answer with `decode`. The ttl of what it is about
-    /// bounds connecting.
+    /// Sends a script within `bound` for who waits at `answered`. The ttl of what it is about bounds
+    /// connecting.
     fn ask<T: Send + 'static>(
         &self,
         invocation: Invocation,
-        channel: Option<Arc<str>>,
         ttl: Option<Duration>,
         bound: Duration,
-        decode: impl FnOnce(&Value, bool) -> Result<T, Failure> + Send + 'static,
+        asker: Asker,
+        answered: oneshot::Receiver<Result<T, Failure>>,
     ) -> Answering<T> {
         let asked_at = Instant::now();
         let deadline = asked_at + bound;
-        let (sender, answered) = oneshot::channel();
         let order = Order::Ask(Ask {
-            invocation: Arc::new(invocation),
-            channel,
+            invocation,
             ttl: ttl.unwrap_or_else(|| ttl_of_bound(bound)),
             bound,
             asked_at,
             deadline: deadline - MARGIN.min(bound / 10),
-            answer: Box::new(move |result| {
-                let answer = result.and_then(|(value, subscribed)| decode(&value, subscribed));
-                let odd = match &answer {
-                    Err(failure @ Failure::Unknown { .. }) => Some(failure.clone()),
-                    _ => None,
-                };
-                // The caller may have stopped waiting.
-                let _ = sender.send(answer);
-                odd
-            }),
+            asker,
         });
         // Refused only when the runtime of the task has ended; then nobody answers either.
         let _ = self.orders.send(order);
@@ -137,9 +125,11 @@ impl Store for RedisStore {
             Command::Release { .. } | Command::Inspect => None,
         };
         let keys = self.keys(target);
-        let channel = keys.changes.clone();
-        let invocation = Invocation::of_election(target, keys, &request.command);
-        self.ask(invocation, Some(channel), ttl, request.bound, decode_reply)
+        let invocation = Invocation::of_election(target, &keys, &request.command);
+        let (sender, answered) = oneshot::channel();
+        let channel = keys.changes;
+        let asker = Asker::Election { channel, sender };
+        self.ask(invocation, ttl, request.bound, asker, answered)
     }
 
     fn subscribe(&self, target: &Target) -> mpsc::UnboundedReceiver<Message> {
@@ -158,17 +148,17 @@ impl ScopedStore for RedisStore {
             | ScopedCommand::Withdraw { .. } => None,
         };
         let keys = ScopedKeys::new(self.place(), resource);
-        let invocation = scoped::invocation(&keys, &request.command);
+        let invocation = scoped::invocation(keys, &request.command);
+        let (sender, answered) = oneshot::channel();
         let command = request.command.clone();
-        self.ask(invocation, None, ttl, request.bound, move |value, _| {
-            scoped::decode_outcome(&keys.lease, &command, value)
-        })
+        let asker = Asker::Run { command, sender };
+        self.ask(invocation, ttl, request.bound, asker, answered)
     }
 
     fn subscribe_releases(&self, resource: &str) -> mpsc::UnboundedReceiver<Duration> {
         let (sender, releases) = mpsc::unbounded_channel();
-        let channel = ScopedKeys::new(self.place(), resource).releases;
-        self.listen(channel, Receiver::Releases(sender));
+        let channel = ScopedKeys::new(self.place(), resource).releases();
+        self.listen(channel.to_string().into(), Receiver::Releases(sender));
         releases
     }
 }

@@ -1,5 +1,6 @@
 //! What is asked of Redis about a scoped lease, and what it answers.
 
+use std::fmt::{self, Display};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -10,68 +11,61 @@ use super::script::{Invocation, Script};
 use crate::election::scoped::{ScopedCommand, ScopedOutcome, Tick};
 use crate::election::{Failure, Identity, Token};
 
-pub(super) fn invocation(keys: &ScopedKeys, command: &ScopedCommand) -> Invocation {
-    let with_tick = |tick: &Option<Tick>| {
-        let tick = tick.map(|tick| keys.tick(tick.name));
-        [Some(keys.lease.clone()), tick]
-            .into_iter()
-            .flatten()
-            .collect()
+pub(super) fn invocation(keys: ScopedKeys, command: &ScopedCommand) -> Invocation {
+    let lease = |script| Invocation::new(script, keys.lease());
+    let with_tick = |script, tick: &Option<Tick>| match tick {
+        Some(tick) => Invocation::with_two_keys(script, keys.lease(), keys.tick(tick.name)),
+        None => lease(script),
     };
-    let millis = |duration: &Duration| duration.as_millis().to_string();
     match command {
         ScopedCommand::Acquire {
             identity,
             ttl,
             tick,
         } => {
-            let memory = tick.map(|tick| millis(&tick.memory));
-            let latest = tick.and_then(|tick| tick.latest);
-            let latest = latest.map(|latest| latest.to_string());
-            let arguments = [
-                Some(identity.to_string()),
-                Some(millis(ttl)),
-                memory,
-                latest,
-            ];
-            Invocation::new(&ACQUIRE, with_tick(tick), arguments.into_iter().flatten())
+            let asking = with_tick(&ACQUIRE, tick)
+                .with(identity)
+                .with(ttl.as_millis());
+            let asking = match tick {
+                Some(tick) => asking.with(tick.memory.as_millis()),
+                None => asking,
+            };
+            match tick.and_then(|tick| tick.latest) {
+                Some(latest) => asking.with(latest),
+                None => asking,
+            }
         }
-        ScopedCommand::Begin { identity, token } => {
-            let arguments = [mine(*token, *identity)];
-            Invocation::new(&BEGIN, vec![keys.lease.clone()], arguments)
-        }
+        ScopedCommand::Begin { identity, token } => lease(&BEGIN).with(Mine(*token, *identity)),
         ScopedCommand::Renew {
             identity,
             token,
             ttl,
             begun,
-        } => {
-            let begun = u8::from(*begun).to_string();
-            let arguments = [mine(*token, *identity), millis(ttl), begun];
-            Invocation::new(&RENEW, vec![keys.lease.clone()], arguments)
-        }
+        } => lease(&RENEW)
+            .with(Mine(*token, *identity))
+            .with(ttl.as_millis())
+            .with(u8::from(*begun)),
         ScopedCommand::Release {
             identity,
             token,
             min_hold,
-        } => {
-            let arguments = [
-                mine(*token, *identity),
-                min_hold.as_micros().to_string(),
-                keys.releases.to_string(),
-            ];
-            Invocation::new(&RELEASE, vec![keys.lease.clone()], arguments)
-        }
-        ScopedCommand::Withdraw { identity, tick } => {
-            let arguments = [identity.to_string(), keys.releases.to_string()];
-            Invocation::new(&WITHDRAW, with_tick(tick), arguments)
-        }
+        } => lease(&RELEASE)
+            .with(Mine(*token, *identity))
+            .with(min_hold.as_micros())
+            .with(keys.releases()),
+        ScopedCommand::Withdraw { identity, tick } => with_tick(&WITHDRAW, tick)
+            .with(identity)
+            .with(keys.releases()),
     }
 }
 
 /// How the value of the key begins while the lease is held by this one.
-fn mine(token: Token, identity: Identity) -> String {
-    format!("{token} {identity} ")
+struct Mine(Token, Identity);
+
+impl Display for Mine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ", self.0, self.1)
+    }
 }
 
 /// Reads the answer of the script that a command calls.

@@ -1,10 +1,12 @@
-use std::sync::{Arc, LazyLock};
-
-use redis::Cmd;
+use std::fmt::{self, Display};
+use std::io::Write;
+use std::ops::Range;
+use std::sync::LazyLock;
 
 use super::Target;
 use super::keys::Keys;
-use crate::election::{Command, Token, Version};
+use super::outgoing::{Digits, Outgoing, head};
+use crate::election::Command;
 
 /// A Lua script, embedded at compile time behind the prelude that all of them share.
 #[derive(Debug)]
@@ -13,12 +15,15 @@ pub(super) struct Script {
     sha1: String,
 }
 
-/// One call of a script.
-#[derive(Debug)]
+/// One call of a script, written as it goes over the wire but for how the script itself is named.
 pub(super) struct Invocation {
     pub script: &'static Script,
-    pub keys: Vec<Arc<str>>,
-    arguments: Vec<Vec<u8>>,
+    /// How many arguments are in `written`.
+    arguments: usize,
+    /// The number of keys, the keys, and all that the script is told.
+    written: Vec<u8>,
+    /// Where the first key is in it.
+    key: Range<usize>,
 }
 
 impl Script {
@@ -57,23 +62,50 @@ impl Script {
 }
 
 impl Invocation {
-    pub fn new(
-        script: &'static Script,
-        keys: Vec<Arc<str>>,
-        arguments: impl IntoIterator<Item = impl Into<Vec<u8>>>,
-    ) -> Self {
-        Invocation {
+    pub fn new(script: &'static Script, key: impl Display) -> Self {
+        Invocation::begin(script, 1, key)
+    }
+
+    pub fn with_two_keys(script: &'static Script, key: impl Display, second: impl Display) -> Self {
+        Invocation::begin(script, 2, key).with(second)
+    }
+
+    fn begin(script: &'static Script, keys: u8, first: impl Display) -> Self {
+        let mut invocation = Invocation {
             script,
-            keys,
-            arguments: arguments.into_iter().map(Into::into).collect(),
-        }
+            arguments: 0,
+            written: Vec::with_capacity(USUAL_LENGTH),
+            key: 0..0,
+        };
+        invocation.put(keys);
+        invocation.key = invocation.put(first);
+        invocation
+    }
+
+    pub fn with(mut self, argument: impl Display) -> Self {
+        self.put(argument);
+        self
+    }
+
+    /// Writes an argument, and says where it is.
+    fn put(&mut self, argument: impl Display) -> Range<usize> {
+        let begins = self.written.len();
+        // Writing to memory does not fail.
+        let _ = write!(self.written, "{argument}");
+        let length = self.written.len() - begins;
+        let mut digits = Digits::default();
+        let head = head(b'$', length, &mut digits);
+        self.written.extend_from_slice(head);
+        self.written[begins..].rotate_right(head.len());
+        self.written.extend_from_slice(b"\r\n");
+        self.arguments += 1;
+        begins + head.len()..begins + head.len() + length
     }
 
     /// What an election asks about its record.
-    pub fn of_election(target: &Target, keys: Keys, command: &Command) -> Self {
-        let server = target.server.to_string();
-        let channel = keys.changes.to_string();
-        let (script, arguments): (&'static Script, _) = match command {
+    pub fn of_election(target: &Target, keys: &Keys, command: &Command) -> Self {
+        let begin = |script| Invocation::new(script, &keys.record).with(&keys.changes);
+        match command {
             Command::Acquire {
                 identity,
                 ttl,
@@ -81,88 +113,86 @@ impl Invocation {
                 watched,
                 eager,
                 nonce,
-            } => (
-                &ACQUIRE,
-                vec![
-                    channel,
-                    identity.to_string(),
-                    server,
-                    ttl.as_millis().to_string(),
-                    integer(*floor),
-                    version(watched.as_ref()),
-                    eager.map_or_else(String::new, |eager| eager.as_millis().to_string()),
-                    nonce.to_string(),
-                ],
-            ),
+            } => begin(&ACQUIRE)
+                .with(identity)
+                .with(&target.server)
+                .with(ttl.as_millis())
+                .with(floor.get())
+                .with(OrEmpty(watched.as_ref()))
+                .with(OrEmpty(eager.map(|eager| eager.as_millis())))
+                .with(nonce),
             Command::Renew {
                 identity,
                 token,
                 ttl,
                 over,
                 nonce,
-            } => (
-                &RENEW,
-                vec![
-                    channel,
-                    identity.to_string(),
-                    server,
-                    integer(*token),
-                    ttl.as_millis().to_string(),
-                    version(over.as_ref()),
-                    nonce.to_string(),
-                ],
-            ),
+            } => begin(&RENEW)
+                .with(identity)
+                .with(&target.server)
+                .with(token.get())
+                .with(ttl.as_millis())
+                .with(OrEmpty(over.as_ref()))
+                .with(nonce),
             Command::Release {
                 identity,
                 listeners,
                 nonce,
-            } => (
-                &RELEASE,
-                vec![
-                    channel,
-                    identity.to_string(),
-                    listeners.to_string(),
-                    nonce.to_string(),
-                ],
-            ),
-            Command::Inspect => (&INSPECT, vec![channel]),
-        };
-        Invocation::new(script, vec![keys.record], arguments)
+            } => begin(&RELEASE).with(identity).with(listeners).with(nonce),
+            Command::Inspect => begin(&INSPECT),
+        }
     }
 
-    /// The short form, for a server that knows the script.
-    pub fn by_hash(&self) -> Cmd {
-        self.command("EVALSHA", &self.script.sha1)
+    /// The first key, by which a cluster finds the place of all of them.
+    pub fn key(&self) -> &[u8] {
+        &self.written[self.key.clone()]
     }
 
-    /// The long form, which also makes the script known.
-    pub fn by_text(&self) -> Cmd {
-        self.command("EVAL", self.script.text)
+    /// In the short form, for a server that knows the script.
+    pub fn put_by_hash(&self, outgoing: &mut Outgoing) {
+        self.put_as("EVALSHA", &self.script.sha1, outgoing);
     }
 
-    fn command(&self, name: &str, script: &str) -> Cmd {
-        let mut command = redis::cmd(name);
-        command
-            .arg(script)
-            .arg(self.keys.len())
-            .arg(self.keys.iter().map(|key| &**key).collect::<Vec<&str>>())
-            .arg(&self.arguments[..]);
-        command
+    /// In the long form, which also makes the script known.
+    pub fn put_by_text(&self, outgoing: &mut Outgoing) {
+        self.put_as("EVAL", self.script.text, outgoing);
+    }
+
+    fn put_as(&self, name: &str, script: &str, outgoing: &mut Outgoing) {
+        outgoing.begin_command(2 + self.arguments);
+        outgoing.argument(name.as_bytes());
+        outgoing.argument(script.as_bytes());
+        outgoing.append(&self.written);
     }
 }
+
+impl fmt::Debug for Invocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invocation")
+            .field("key", &String::from_utf8_lossy(self.key()))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Nothing is said as an empty argument.
+struct OrEmpty<T>(Option<T>);
+
+impl<T: Display> Display for OrEmpty<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(value) => value.fmt(f),
+            None => Ok(()),
+        }
+    }
+}
+
+/// In bytes.
+const USUAL_LENGTH: usize = 256;
 
 /// The commands that a piece of a script calls by their names.
 fn calls(text: &str) -> Vec<&str> {
     let after = text.split("call('").skip(1);
     after.filter_map(|rest| rest.split('\'').next()).collect()
-}
-
-fn integer(token: Token) -> String {
-    token.get().to_string()
-}
-
-fn version(version: Option<&Version>) -> String {
-    version.map_or_else(String::new, Version::to_string)
 }
 
 static ACQUIRE: LazyLock<Script> = LazyLock::new(|| {
@@ -193,6 +223,20 @@ static INSPECT: LazyLock<Script> = LazyLock::new(|| {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_is_written_as_the_protocol_wants_it() {
+        static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new("return 1"));
+        let invocation = Invocation::with_two_keys(&SCRIPT, "lease:{mail}", "tick")
+            .with(format_args!("{} {}", 7, "x"))
+            .with(OrEmpty(None::<u64>));
+        assert_eq!(invocation.key(), b"lease:{mail}");
+        let mut outgoing = Outgoing::default();
+        invocation.put_by_text(&mut outgoing);
+        let expected = "*7\r\n$4\r\nEVAL\r\n$8\r\nreturn 1\r\n$1\r\n2\r\n$12\r\nlease:{mail}\r\n\
+                        $4\r\ntick\r\n$3\r\n7 x\r\n$0\r\n\r\n";
+        assert_eq!(String::from_utf8_lossy(outgoing.next()), expected);
+    }
 
     #[test]
     fn the_command_that_a_script_was_refused_is_found_by_the_line() {

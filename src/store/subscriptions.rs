@@ -61,21 +61,28 @@ pub(super) struct Subscriptions {
     confirmed: HashSet<Arc<str>>,
     /// What the server had no time for.
     postponed: HashSet<Arc<str>>,
+    /// What the server has never been told of.
+    fresh: HashSet<Arc<str>>,
+    /// What was subscribed to over an earlier connection, and the server is to be told again.
+    again: Vec<Arc<str>>,
+    /// What nobody receives any more, and the server is to be told.
+    ended: Vec<Arc<str>>,
     /// One per receiver; ends with it.
     departures: FuturesUnordered<Pin<Box<dyn Future<Output = Arc<str>> + Send>>>,
 }
 
 impl Subscriptions {
-    /// True for the first receiver of a channel: the server is to be told.
-    pub fn add(&mut self, channel: Arc<str>, receiver: Receiver) -> bool {
+    pub fn add(&mut self, channel: Arc<str>, receiver: Receiver) {
         let departure = (channel.clone(), receiver.clone());
         self.departures.push(Box::pin(async move {
             departure.1.closed().await;
             departure.0
         }));
-        let receivers = self.receivers.entry(channel).or_default();
+        let receivers = self.receivers.entry(channel.clone()).or_default();
         receivers.push(receiver);
-        receivers.len() == 1
+        if receivers.len() == 1 {
+            self.fresh.insert(channel);
+        }
     }
 
     /// The channel of the next receiver that is dropped. Waits for ever while there is none.
@@ -86,17 +93,18 @@ impl Subscriptions {
         }
     }
 
-    /// Forgets the receivers that were dropped. True after the last: the server is to be told.
-    pub fn prune(&mut self, channel: &Arc<str>) -> bool {
+    /// Forgets the receivers that were dropped.
+    pub fn prune(&mut self, channel: &Arc<str>) {
         let Some(receivers) = self.receivers.get_mut(channel) else {
-            return false;
+            return;
         };
         receivers.retain(|receiver| !receiver.is_closed());
-        let last = receivers.is_empty();
-        if last {
+        if receivers.is_empty() {
             self.receivers.remove(channel);
+            if !self.fresh.remove(channel) {
+                self.ended.push(channel.clone());
+            }
         }
-        last
     }
 
     /// Nobody receives anything.
@@ -104,33 +112,56 @@ impl Subscriptions {
         self.receivers.is_empty()
     }
 
-    pub fn postpone(&mut self, channel: Arc<str>) {
-        self.postponed.insert(channel);
+    pub fn postpone(&mut self, channels: Vec<Arc<str>>) {
+        self.postponed.extend(channels);
     }
 
-    /// What was postponed over the present connection and still has a receiver.
-    pub fn take_postponed(&mut self) -> Vec<Arc<str>> {
-        let mut postponed = std::mem::take(&mut self.postponed);
-        postponed.retain(|channel| self.receivers.contains_key(channel));
-        postponed.into_iter().collect()
+    /// Postponed no longer.
+    pub fn resume(&mut self) {
+        let postponed = self.postponed.drain();
+        let wanted = postponed.filter(|channel| self.receivers.contains_key(channel));
+        self.fresh.extend(wanted);
     }
 
-    pub fn channels(&self) -> Vec<Arc<str>> {
-        self.receivers.keys().cloned().collect()
+    /// A connection begins, without any.
+    pub fn begin(&mut self) {
+        self.disconnect();
+        self.again = self.receivers.keys().cloned().collect();
+        self.again.retain(|channel| !self.fresh.contains(channel));
     }
 
-    pub fn confirm(&mut self, channel: Arc<str>) {
-        self.confirmed.insert(channel);
+    /// What is to be subscribed to now.
+    pub fn take_fresh(&mut self) -> Vec<Arc<str>> {
+        self.fresh.drain().collect()
     }
 
-    pub fn confirm_end(&mut self, channel: &str) {
-        self.confirmed.remove(channel);
+    /// What is to be subscribed to when there is nothing more urgent.
+    pub fn take_again(&mut self) -> Vec<Arc<str>> {
+        let mut again = std::mem::take(&mut self.again);
+        again.retain(|channel| self.receivers.contains_key(channel));
+        again
     }
 
-    /// A new connection starts without any.
+    /// What is to be ended now.
+    pub fn take_ended(&mut self) -> Vec<Arc<str>> {
+        std::mem::take(&mut self.ended)
+    }
+
+    pub fn confirm(&mut self, channels: Vec<Arc<str>>) {
+        self.confirmed.extend(channels);
+    }
+
+    pub fn confirm_end(&mut self, channels: &[Arc<str>]) {
+        for channel in channels {
+            self.confirmed.remove(channel);
+        }
+    }
+
     pub fn disconnect(&mut self) {
         self.confirmed.clear();
         self.postponed.clear();
+        self.again.clear();
+        self.ended.clear();
     }
 
     pub fn is_confirmed(&self, channel: &str) -> bool {

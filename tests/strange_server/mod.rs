@@ -4,6 +4,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -40,6 +41,8 @@ pub enum Said {
     Nothing,
     /// What a Redis would answer that knows no record.
     Redis,
+    /// The same after so long, and nothing behind it earlier.
+    Late(Duration),
 }
 
 impl StrangeServer {
@@ -96,6 +99,10 @@ async fn serve(
                 Said::HangUp => return Ok(()),
                 Said::Nothing => {}
                 Said::Redis => stream.write_all(redis(&command)).await?,
+                Said::Late(after) => {
+                    tokio::time::sleep(after).await;
+                    stream.write_all(redis(&command)).await?;
+                }
             }
         }
         if stream.read_buf(&mut buffer).await? == 0 {
@@ -109,6 +116,7 @@ fn redis(command: &Heard) -> &'static [u8] {
         "HELLO" if command.words.len() > 1 => b"%1\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n",
         "HELLO" => b"*2\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n",
         "ROLE" => b"*1\r\n$6\r\nmaster\r\n",
+        "EVAL" | "EVALSHA" if command.words[3].contains("lease:{") => b":1\r\n",
         "EVAL" | "EVALSHA" => b"*2\r\n$4\r\nseen\r\n$2\r\n-1\r\n",
         _ => b"+OK\r\n",
     }

@@ -42,7 +42,7 @@ pub struct ScopedRequest {
     /// Rises with every request of one lease.
     pub id: u64,
     pub sent_at: Time,
-    /// Unanswered after this, the outcome is unknown and the connection is to be dropped.
+    /// Unanswered after this, the outcome is unknown.
     pub bound: Duration,
     pub command: ScopedCommand,
 }
