@@ -67,13 +67,13 @@ test('the caller gets the error of the run as it is', async () => {
 })
 
 test('the lease is renewed for as long as the run is pending', async () => {
-  const {key, run} = resource({ttl: 300})
+  const {key, run} = resource({ttl: 1_500})
   const held = await run(async (lease) => {
     const value = await redis.client.get(key)
     // Nearly run out, and then nearly whole again: that is a renewal.
     for (let renewals = 0; renewals < 6; renewals++) {
-      await until('it has aged', async () => (await redis.client.pttl(key)) < 250)
-      await until('it is renewed', async () => (await redis.client.pttl(key)) > 270)
+      await until('it has aged', async () => (await redis.client.pttl(key)) < 1_250)
+      await until('it is renewed', async () => (await redis.client.pttl(key)) > 1_250)
     }
     expect(await redis.client.get(key)).toBe(value)
     return lease.isHeld
@@ -102,7 +102,7 @@ describe('a lease that is lost', () => {
   const take = (key: string) => redis.client.set(key, '1 ff', 'PX', 60_000)
 
   test('aborts the signal and rejects, with the result of the run', async () => {
-    const {key, run} = resource({ttl: 300})
+    const {key, run} = resource({ttl: 1_500})
     const running = run(async (lease) => {
       expect(lease.signal.aborted).toBe(false)
       await take(key)
@@ -263,7 +263,7 @@ test('one tick is run once, also much later', async () => {
 })
 
 test('maxRun ends the wait for a run that never ends, and its lease', async () => {
-  const {key, run} = resource({ttl: 300})
+  const {key, run} = resource({ttl: 1_500})
   const kept: Lease[] = []
   const running = run(
     (lease) => {
