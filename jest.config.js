@@ -5,6 +5,8 @@ module.exports = {
   maxWorkers: 3,
   testTimeout: 60_000,
   moduleNameMapper: {'^primary-lease$': '<rootDir>/index.js'},
+  // The package that was packed there has our name.
+  modulePathIgnorePatterns: ['<rootDir>/target/'],
   transform: {
     // `.mjs` too: the tests share helpers with the scripts and the demo, which Node runs as they are.
     '\\.(ts|mjs)$': [
