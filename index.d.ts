@@ -574,7 +574,7 @@ export declare class PrimaryLease {
  * in the background until `release()`, `resignPrimaryServer()` or the end of the process. It
  * takes over when the primary goes, and stands again after a loss, **while somebody listens** with
  * `onPrimaryChange` or works with `whilePrimary`: a caller who looks at the answer alone never
- * becomes primary unawares. A new call stands again and has its own answer; one while a call is
+ * becomes primary later without noticing. A new call stands again and has its own answer; one while a call is
  * under way joins it.
  *
  * An unreachable Redis does not reject: after `establishTimeout` without an answer it resolves
