@@ -1,4 +1,4 @@
-// `npm run bench`: scoped leases against the libraries that give a run a lease in JavaScript, on one
+// `npm run bench`: run leases against the libraries that give a run a lease in JavaScript, on one
 // Redis, in turns, so that what else the machine does falls on all of them.
 
 import {access} from 'node:fs/promises'
