@@ -1,12 +1,12 @@
 import Redis, {type RedisOptions} from 'ioredis'
-import type {ElectionOptions} from '../../index.js'
+import {type ElectionOptions, establishPrimaryServer} from '../../index.js'
 import {keyOf, now} from '../../support/record.mjs'
 import {RedisServer} from '../../support/redis.mjs'
 import {until} from '../../support/until'
 import {Server} from './servers'
 
 /** The ttl of the tests: short, so that they wait little, and long against a busy machine. */
-export const TTL = 1000
+export const TTL = 2000
 
 let elections = 0
 // Jest runs several files in one process, each with a counter of its own.
@@ -83,9 +83,20 @@ export function useRedis(args: string[] = []) {
         return record && record.seq >= from + count
       })
     },
-    /** A new election on this server. */
+    /** A new election on this server, whose first primary does not wait. */
     election(options: ElectionOptions = {}) {
-      return {url: this.url, prefix: newPrefix(), options: {ttl: TTL, ...options}}
+      return {url: this.url, prefix: newPrefix(), options: {ttl: TTL, eagerStart: true, ...options}}
+    },
+    /**
+     * One whose place was released: whoever stands is elected at once, however long its ttl, though Redis has
+     * been up for less.
+     */
+    async vacant(options: ElectionOptions = {}) {
+      const election = this.election(options)
+      const {url, prefix} = election
+      const lease = await establishPrimaryServer(url, prefix, {ttl: 1000, eagerStart: true})
+      await lease?.release()
+      return election
     },
   }
 }
