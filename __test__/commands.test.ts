@@ -134,11 +134,16 @@ describe('a large argument', () => {
     const begun = performance.now()
     const copy = Buffer.from(bytes)
     const copying = performance.now() - begun
-    const called = performance.now()
-    const asked = lease.command('copy', ['SETRANGE', 'copy', '0', bytes])
-    expect(performance.now() - called).toBeLessThan(copying / 2)
-    expect(await asked).toBe(copy.length)
-    await redis.client.del('copy')
+    const calls: number[] = []
+    // Of one of them at least the processor is not taken away.
+    for (let call = 0; call < 3; call++) {
+      const called = performance.now()
+      const asked = lease.command('copy', ['SETRANGE', 'copy', '0', bytes])
+      calls.push(performance.now() - called)
+      expect(await asked).toBe(copy.length)
+      await redis.client.del('copy')
+    }
+    expect(Math.min(...calls)).toBeLessThan(copying / 2)
   })
 
   test('that is not any more what it was is refused, and those behind it are sent', async () => {

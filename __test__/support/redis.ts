@@ -25,7 +25,9 @@ export function useRedis(args: string[] = []) {
   const clients: Redis[] = []
 
   const connect = (options: RedisOptions = {}) => {
-    const opened = new Redis({port: server?.port, lazyConnect: true, ...options})
+    // Of a connection that has closed already, the timer of a disconnect would outlive the last test.
+    const quiet = {lazyConnect: true, disconnectTimeout: 0}
+    const opened = new Redis({port: server?.port, ...quiet, ...options})
     // A test may well stop the server.
     opened.on('error', () => {})
     clients.push(opened)
