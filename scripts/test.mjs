@@ -2,7 +2,9 @@
 // real Redis and PostgreSQL servers, the fault run, and the packed package. It reads the tracked files and
 // writes none; what it makes lies in target/.
 
+import {spawn} from 'node:child_process'
 import {copyFile, readFile, rename, rm} from 'node:fs/promises'
+import {availableParallelism} from 'node:os'
 import {join} from 'node:path'
 import {parseArgs} from 'node:util'
 import {jest} from '../support/jest.mjs'
@@ -15,8 +17,10 @@ const HELP = `npm test -- [options]
 
   --quick   while you work: the lints, the rules of the elections and of the runs, and Jest on what one
             Redis server shows of most of the exports
+  --busy    Jest alone, on a machine that is busy: beside two processes for each processor that take all the
+            time they get
 `
-const ADDON = 'target/addon'
+const ADDON_DIR = 'target/addon'
 const JEST_REPORT = 'target/jest.json'
 /** What --quick has of Jest: many exports, on one server each, with little waiting. */
 const QUICK = [
@@ -38,9 +42,20 @@ const CHAOS_SILENCE = 120_000
 
 const proof = new Proof()
 
-/** @param {boolean} quick */
-async function test(quick) {
+/** @param {{quick?: boolean, busy?: boolean}} options */
+async function test({quick = false, busy = false}) {
   await setup({rust: ['rustfmt', 'clippy'], postgres: !quick, browser: !quick})
+  if (!busy) await prove(quick)
+  else {
+    await addon()
+    await besideLoad(() =>
+      proof.step('jest on a busy machine', () => counted(jest), {needs: ['addon']}),
+    )
+  }
+}
+
+/** @param {boolean} quick */
+async function prove(quick) {
   await proof.step('cargo fmt --check', () => run('cargo', ['fmt', '--check']))
   await proof.step('cargo clippy', () =>
     run('cargo', ['clippy', '--locked', '--all-targets', '--', '-D', 'warnings']),
@@ -50,13 +65,9 @@ async function test(quick) {
   await proof.step('cargo test', () =>
     cargoTest(quick ? ['--lib', '--test', 'rooms', '--test', 'references'] : []),
   )
-  // The debug profile shares its dependencies with the step before: nothing is built twice.
-  await proof.step('addon', () =>
-    run('npm', ['run', 'addon', '--', '--no-dts-cache', '--output-dir', ADDON]),
-  )
+  await addon()
   const needs = ['addon']
   await proof.step('index.mjs and addon.d.ts are up to date', checkGenerated, {needs})
-  await proof.step('index.js has what was built', placeAddon, {needs})
   const files = quick ? QUICK : []
   await proof.step('jest', () => counted((args) => jest([...args, ...files])), {needs})
   if (quick) return
@@ -64,6 +75,35 @@ async function test(quick) {
   await proof.step('the packed package', () =>
     counted((args) => run(process.execPath, ['package-tests/run.mjs', ...args], {show: true})),
   )
+}
+
+/** Built, and beside index.js, which git ignores; `npm run build` puts the release there. */
+async function addon() {
+  // The debug profile shares its dependencies with the Rust tests: nothing is built twice.
+  await proof.step('addon', async () => {
+    await run('npm', ['run', 'addon', '--', '--no-dts-cache', '--output-dir', ADDON_DIR])
+    // In one step: a process may be running the old one.
+    await copyFile(join(root, ADDON_DIR, 'primary-lease.node'), join(root, 'new.node'))
+    await rename(join(root, 'new.node'), join(root, 'primary-lease.node'))
+  })
+}
+
+/**
+ * Does something while the processor has other work.
+ *
+ * @param {() => Promise<unknown>} work
+ */
+async function besideLoad(work) {
+  // Ends with this process, however that ends.
+  const loop = 'const parent = process.ppid; while (process.ppid === parent);'
+  const loops = Array.from({length: 2 * availableParallelism()}, () =>
+    spawn(process.execPath, ['-e', loop], {stdio: 'ignore'}),
+  )
+  try {
+    await work()
+  } finally {
+    for (const child of loops) child.kill('SIGKILL')
+  }
 }
 
 async function tsc() {
@@ -95,20 +135,10 @@ function countRust(output) {
 async function checkGenerated() {
   for (const name of ['index.mjs', TYPES]) {
     const tracked = await readFile(join(root, name), 'utf8').catch(() => undefined)
-    if (tracked !== (await readFile(join(root, ADDON, name), 'utf8'))) {
+    if (tracked !== (await readFile(join(root, ADDON_DIR, name), 'utf8'))) {
       throw new Refusal(`${name} is not what is generated: npm run fix, then commit it`)
     }
   }
-}
-
-/**
- * Puts what was just built beside index.js, which git ignores; `npm run build` puts the release
- * there.
- */
-async function placeAddon() {
-  // In one step: a process may be running the old one.
-  await copyFile(join(root, ADDON, 'primary-lease.node'), join(root, 'new.node'))
-  await rename(join(root, 'new.node'), join(root, 'primary-lease.node'))
 }
 
 async function chaos() {
@@ -136,11 +166,15 @@ async function counted(run) {
 
 try {
   const {values} = parseArgs({
-    options: {quick: {type: 'boolean'}, help: {type: 'boolean', short: 'h'}},
+    options: {
+      quick: {type: 'boolean'},
+      busy: {type: 'boolean'},
+      help: {type: 'boolean', short: 'h'},
+    },
   })
   if (values.help) console.log(HELP)
   else {
-    await test(values.quick ?? false)
+    await test(values)
     console.log(`\n${proof.summary}`)
   }
 } catch (error) {
