@@ -101,14 +101,20 @@ describe('a large reply', () => {
   test('that is longer on its way than the ttl arrives, and costs no lease', async () => {
     const relay = await Relay.before(redis.server.port)
     try {
-      const ttl = 2_500
+      // Long enough for a busy machine, which may be silent for a sixth of it.
+      const ttl = 9_000
       const {lease, changes} = await hold(relay.url, ttl)
       await redis.client.set('slow', Buffer.alloc(10 * MB, 'x'))
-      relay.manner = {how: 'trickle', bytes: 16 * 1024}
+      relay.manner = {how: 'trickle', bytes: 4 * 1024}
       const begun = performance.now()
-      const asked = lease.command('slow', ['GETDEL', 'slow'])
+      let arrived = false
+      const asked = lease.command('slow', ['GETDEL', 'slow']).finally(() => {
+        arrived = true
+      })
+      await until('longer than the ttl', () => performance.now() > begun + ttl)
+      expect(arrived).toBe(false)
+      relay.manner = {how: 'pass'}
       expect(await asked).toHaveLength(10 * MB)
-      expect(performance.now() - begun).toBeGreaterThan(ttl)
       expect(changes).toEqual(['elected'])
       expect(lease.isHeld).toBe(true)
     } finally {
@@ -130,7 +136,7 @@ describe('a large argument', () => {
   })
 
   test('is not copied within the call', async () => {
-    const bytes = Buffer.alloc(200 * MB, 'x')
+    const bytes = Buffer.alloc(64 * MB, 'x')
     const begun = performance.now()
     const copy = Buffer.from(bytes)
     const copying = performance.now() - begun
