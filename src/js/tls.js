@@ -199,8 +199,7 @@ function extraCa() {
 }
 
 /** @param {unknown} value */
-const isGiven = (value) =>
-  value !== undefined && value !== null && value !== false && value !== ''
+const isGiven = (value) => value !== undefined && value !== null && value !== false && value !== ''
 
 exports.HONOURED = HONOURED
 exports.readTls = readTls

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::RedisSource;
 use super::error::{classify, refused_login, server_words};
 use super::hello::{passes, wants_older_protocol};
-use super::socket::{LentSocket, Socket, Stage, open_socket};
+use super::socket::{LentSocket, Progress, Socket, open_socket};
 use crate::election::Failure;
 
 /// A message of a channel, still as the server sent it.
@@ -52,11 +52,11 @@ impl Connection {
     pub async fn open(
         source: &RedisSource,
         deadline: Instant,
-        stage: &Stage,
+        progress: &Progress,
     ) -> Result<Self, Unopened> {
         let (mut hangs_up, mut answers) = (false, false);
         for manner in [Manner::Newer, Manner::Older, Manner::Bare] {
-            match log_in(source, deadline, stage, manner, hangs_up).await {
+            match log_in(source, deadline, progress, manner, hangs_up).await {
                 Ok(connection) => return Ok(connection),
                 Err(Setback::NotWanted) => answers = true,
                 Err(Setback::HungUp { answered }) => {
@@ -119,11 +119,11 @@ enum Setback {
 async fn log_in(
     source: &RedisSource,
     deadline: Instant,
-    stage: &Stage,
+    progress: &Progress,
     manner: Manner,
     hangs_up: bool,
 ) -> Result<Connection, Setback> {
-    let mut connection = greet(source, deadline, stage, manner == Manner::Newer).await?;
+    let mut connection = greet(source, deadline, progress, manner == Manner::Newer).await?;
     let mut select = cmd("SELECT");
     select.arg(source.db);
     let mut set_name = cmd("CLIENT");
@@ -175,10 +175,10 @@ async fn log_in(
 async fn greet(
     source: &RedisSource,
     deadline: Instant,
-    stage: &Stage,
+    progress: &Progress,
     pushing: bool,
 ) -> Result<Connection, Setback> {
-    let socket = open_socket(source, deadline, stage).await;
+    let socket = open_socket(source, deadline, progress).await;
     let socket = LentSocket::new(socket.map_err(Setback::Failed)?);
     let protocol = match pushing {
         true => ProtocolVersion::RESP3,

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::RedisSource;
 use super::connection::{Connection, Unopened};
-use super::socket::Stage;
+use super::socket::Progress;
 
 /// An attempt to connect.
 pub(super) struct Opening {
@@ -15,7 +15,7 @@ pub(super) struct Opening {
     /// How long it may take, and until when.
     allowed: Duration,
     until: Instant,
-    stage: Stage,
+    progress: Progress,
     /// Nobody's hurry shortens it: the one before was cut short.
     fixed: bool,
 }
@@ -23,17 +23,17 @@ pub(super) struct Opening {
 /// The attempt has had its time, which was this.
 pub(super) struct CutShort {
     pub allowed: Duration,
-    pub stage: Stage,
+    pub progress: Progress,
 }
 
 impl Opening {
     pub fn new(source: Arc<RedisSource>, allowed: Duration, fixed: bool) -> Self {
         let until = Instant::now() + allowed;
-        let stage = Stage::default();
-        let reached = stage.clone();
+        let progress = Progress::default();
+        let reached = progress.clone();
         Opening {
             attempt: Box::pin(async move { Connection::open(&source, until, &reached).await }),
-            stage,
+            progress,
             allowed,
             until,
             fixed,
@@ -54,7 +54,7 @@ impl Opening {
         let opened = timeout_at(self.until, &mut self.attempt).await;
         opened.map_err(|_| CutShort {
             allowed: self.allowed,
-            stage: self.stage.clone(),
+            progress: self.progress.clone(),
         })
     }
 }

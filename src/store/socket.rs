@@ -82,7 +82,7 @@ impl AsyncWrite for LentSocket {
 pub(super) async fn open_socket(
     source: &RedisSource,
     deadline: Instant,
-    stage: &Stage,
+    progress: &Progress,
 ) -> Result<Socket, Failure> {
     let socket = match &source.path {
         Some(path) => open_unix(path).await,
@@ -94,22 +94,22 @@ pub(super) async fn open_socket(
     let Some(tls) = &source.tls else {
         return Ok(socket);
     };
-    stage.set_greeting(true);
+    progress.set_greeting(true);
     // A Unix socket has no name of its own, and is on this host.
     let host = match source.path {
         Some(_) => "localhost",
         None => &source.host,
     };
     let encrypted = tls.encrypt(socket, host).await;
-    stage.set_greeting(false);
-    encrypted
+    progress.set_greeting(false);
+    Ok(Box::pin(encrypted?))
 }
 
 /// How far an attempt to connect is, for whoever cuts it short.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Stage(Arc<AtomicBool>);
+pub(super) struct Progress(Arc<AtomicBool>);
 
-impl Stage {
+impl Progress {
     /// TLS was greeted with, and nothing has come back.
     fn set_greeting(&self, greeting: bool) {
         self.0.store(greeting, Ordering::Relaxed);

@@ -14,11 +14,12 @@ use rustls::client::Resumption;
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, SupportedProtocolVersion, version};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
-use super::socket::Socket;
 use crate::election::{ConfigError, Failure};
 
+pub(super) use stream::TlsSocket;
 pub(super) use words::failure_of;
 
 /// How the server shows who it is, and how we do. Never shown in full: there is a key among it.
@@ -119,14 +120,18 @@ impl Tls {
     }
 
     /// Encrypts what goes over `socket`, to the server at `host`.
-    pub(super) async fn encrypt(&self, socket: Socket, host: &str) -> Result<Socket, Failure> {
+    pub(super) async fn encrypt<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        socket: S,
+        host: &str,
+    ) -> Result<TlsSocket<S>, Failure> {
         let name = self.options.server_name.as_deref().unwrap_or(host);
         let denied = |error: ConfigError| Failure::Denied {
             cause: error.to_string().into(),
         };
         let server_name = read_name(name).map_err(denied)?;
         match self.connector.connect(server_name, socket).await {
-            Ok(stream) => Ok(Box::pin(stream::TlsSocket::new(stream))),
+            Ok(stream) => Ok(TlsSocket::new(stream)),
             Err(error) => Err(failure_of(&error)),
         }
     }

@@ -35,7 +35,7 @@ pub(super) fn all_certificates(text: &str) -> impl Iterator<Item = CertificateDe
 pub(super) fn identity(
     options: &TlsOptions,
     provider: &CryptoProvider,
-) -> Result<Option<Identity>, ConfigError> {
+) -> Result<Option<ClientCertificate>, ConfigError> {
     let (certificate, key) = match (&options.certificate, &options.key) {
         (Some(certificate), Some(key)) => (certificate, key),
         (None, None) => return Ok(None),
@@ -52,7 +52,7 @@ pub(super) fn identity(
             Err(refuse(KEY, "the key of tls.cert", "another one"))
         }
         // What cannot be compared here, the server compares.
-        _ => Ok(Some(Identity(Arc::new(identity)))),
+        _ => Ok(Some(ClientCertificate(Arc::new(identity)))),
     }
 }
 
@@ -93,9 +93,9 @@ fn broken(error: &Error) -> &'static str {
 
 /// The one certificate that we have. Unlike with rustls's own way it may be of the first version of X.509.
 #[derive(Debug)]
-pub(super) struct Identity(Arc<CertifiedKey>);
+pub(super) struct ClientCertificate(Arc<CertifiedKey>);
 
-impl ResolvesClientCert for Identity {
+impl ResolvesClientCert for ClientCertificate {
     fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let fits = self.0.key.choose_scheme(schemes).is_some();
         fits.then(|| self.0.clone())

@@ -5,23 +5,21 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
-use crate::store::socket::Socket;
-
 /// An encrypted socket. Whoever reads it also sends what was written and did not fit into the socket
 /// below: a writer takes its bytes for sent, and comes back with the next ones only.
-pub(super) struct TlsSocket(TlsStream<Socket>);
+pub struct TlsSocket<S>(TlsStream<S>);
 
-impl TlsSocket {
-    pub fn new(stream: TlsStream<Socket>) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsSocket<S> {
+    pub(super) fn new(stream: TlsStream<S>) -> Self {
         TlsSocket(stream)
     }
 
-    fn stream(self: Pin<&mut Self>) -> Pin<&mut TlsStream<Socket>> {
+    fn stream(self: Pin<&mut Self>) -> Pin<&mut TlsStream<S>> {
         Pin::new(&mut self.get_mut().0)
     }
 }
 
-impl AsyncRead for TlsSocket {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsSocket<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -35,7 +33,7 @@ impl AsyncRead for TlsSocket {
     }
 }
 
-impl AsyncWrite for TlsSocket {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsSocket<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
