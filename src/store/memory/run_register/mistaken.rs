@@ -17,10 +17,10 @@ pub fn apply(register: &mut RunRegister, now: u64, command: &RunCommand) -> RunA
     change_command(register, &mut command);
     let applied = register.apply(now, &command);
     match command {
-        RunCommand::Withdraw { .. } if Planted::WithdrawLeavesNoMark.is_on() => {
-            if before.lease.is_none() {
-                register.lease = None;
-            }
+        RunCommand::Withdraw { .. }
+            if Planted::WithdrawLeavesNoMark.is_on() && before.lease.is_none() =>
+        {
+            register.lease = None;
         }
         RunCommand::Acquire {
             tick: Some(tick), ..
