@@ -327,6 +327,47 @@ export interface LeaderRunnerOptions {
   exitTimeout?: number
 }
 
+/** What `runCoordinator` takes: the options of a `LeaderRunner` whose ticks are named by node-cron. */
+export type RunCoordinatorOptions = Omit<LeaderRunnerOptions, 'minHold'>
+
+/** The coordinator of node-cron 4 that `runCoordinator` makes, with an end for shutdowns. */
+export interface RunCoordinator {
+  /**
+   * Whether this server runs the tick that `key` names; called by node-cron. Rejects where nobody can
+   * know: with `ERR_STORE_UNAVAILABLE`, `ERR_STORE_DENIED`, or `ERR_INVALID_CONFIG` for a key that names
+   * no tick. node-cron then skips the tick on this server (`coordinator-error`).
+   */
+  shouldRun(key: string, ttlMs: number): Promise<boolean>
+  /** Releases the lease of that tick, and resolves when it is released; called by node-cron. Never rejects. */
+  onComplete(key: string): Promise<void>
+  /**
+   * Grants no more ticks, and resolves when the runs that are under way have ended: at the latest after
+   * `drain` ms (default: the longest `distributedLease` in use). Never rejects.
+   */
+  close(options?: {drain?: number}): Promise<void>
+}
+
+/**
+ * A `RunCoordinator` for node-cron 4: every server runs the scheduler, and each tick of a task with
+ * `distributed: true` is run by one of them, once, however late the others are. The lease is renewed
+ * while the task runs and released at its end; `distributedLease` (default 30,000 ms) is how long that of a
+ * crashed server lasts, from 100 ms.
+ *
+ * Each such task needs a `name`, the same on all servers: it names the lease, `<prefix>:<name>`.
+ *
+ * @example
+ * ```ts
+ * import cron from 'node-cron'
+ * import {runCoordinator} from 'primary-lease'
+ *
+ * cron.setRunCoordinator(runCoordinator(redis, 'chronos'))
+ * cron.schedule('0 3 * * *', sendMail, {name: 'send-mail', distributed: true})
+ * ```
+ *
+ * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG`: an argument, by name and value.
+ */
+export function runCoordinator(redis: RedisSource, prefix: string, options?: RunCoordinatorOptions): RunCoordinator
+
 /**
  * What names a tick: its *scheduled* time, the same on all servers, or what a scheduler hands out that
  * knows its own schedule. A `Date` is taken as it is: the time at which a timer fired, such as
