@@ -2,7 +2,7 @@
 module.exports = {
   testMatch: ['<rootDir>/{__test__,chaos,demo,scripts}/**/*.test.ts'],
   // Two cores' worth of work, but the tests mostly wait for leases to run out.
-  maxWorkers: 3,
+  maxWorkers: 4,
   // For what never ends: a busy machine may take its time.
   testTimeout: 180_000,
   moduleNameMapper: {'^primary-lease$': '<rootDir>/index.js'},
