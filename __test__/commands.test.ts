@@ -7,7 +7,7 @@ import {
   setLogger,
 } from '../index.js'
 import {until} from '../support/until'
-import {newPrefix, TTL, useRedis} from './support/redis'
+import {newPrefix, useRedis, vacate} from './support/redis'
 import {Relay} from './support/relay'
 
 // Nothing that is written here has to outlive the server.
@@ -26,9 +26,7 @@ const HOUR = 3_600_000
 /** A lease of an election that nobody else stands in, and what has become of it. */
 async function hold(url: string, ttl: number) {
   const prefix = newPrefix()
-  // A released record is taken at once, a missing one would be watched for a ttl.
-  const before = await establishPrimaryServer(url, prefix, {ttl: TTL})
-  await before?.release()
+  await vacate(url, prefix)
   const changes: string[] = []
   onPrimaryChange(prefix, ({type}) => changes.push(type))
   const lease = await establishPrimaryServer(url, prefix, {ttl})

@@ -123,7 +123,7 @@ test('a hundred module registries of Jest that load the addon leave nothing behi
     jest.resetModules()
     const {establishPrimaryServer, resignPrimaryServer} =
       require('../index.js') as typeof import('../index.js')
-    const lease = await establishPrimaryServer(redis.url, prefix, {ttl: TTL})
+    const lease = await establishPrimaryServer(redis.url, prefix, {ttl: TTL, eagerStart: true})
     expect(lease?.isHeld).toBe(true)
     await resignPrimaryServer(prefix)
   }

@@ -16,6 +16,16 @@ const file = process.hrtime.bigint().toString(36)
 export const newPrefix = () => `test-${process.pid}-${file}-${++elections}`
 
 /**
+ * Leaves the record of an election released, which whoever stands next takes at once: a missing one would be watched
+ * for a ttl, also by who is eager where Redis has not been up for longer.
+ */
+export async function vacate(url: string, prefix: string, options: ElectionOptions = {}) {
+  const eager = {...options, ttl: 1000, eagerStart: true}
+  const lease = await establishPrimaryServer(url, prefix, eager)
+  await lease?.release()
+}
+
+/**
  * A Redis server of this test file's own, and a client to look into it. Whatever servers a test
  * started are killed after it.
  */
@@ -89,15 +99,10 @@ export function useRedis(args: string[] = []) {
     election(options: ElectionOptions = {}) {
       return {url: this.url, prefix: newPrefix(), options: {ttl: TTL, eagerStart: true, ...options}}
     },
-    /**
-     * One whose place was released: whoever stands is elected at once, however long its ttl, though Redis has
-     * been up for less.
-     */
+    /** One in which whoever stands next is elected at once, however long its ttl. */
     async vacant(options: ElectionOptions = {}) {
       const election = this.election(options)
-      const {url, prefix} = election
-      const lease = await establishPrimaryServer(url, prefix, {ttl: 1000, eagerStart: true})
-      await lease?.release()
+      await vacate(election.url, election.prefix, options)
       return election
     },
   }
