@@ -1,16 +1,22 @@
 //! TLS over a socket that is open: one configuration per source.
 
+mod certificate;
+#[cfg(test)]
+mod handmade;
 mod pem;
 mod roots;
 mod stream;
 mod unverified;
+mod verifier;
 mod words;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::io;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, SupportedProtocolVersion, version};
@@ -20,7 +26,6 @@ use tokio_rustls::TlsConnector;
 use crate::election::{ConfigError, Failure};
 
 pub(super) use stream::TlsSocket;
-pub(super) use words::failure_of;
 
 /// How the server shows who it is, and how we do. Never shown in full: there is a key among it.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -101,12 +106,16 @@ impl Tls {
         let config = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&versions)
             .map_err(|_| refuse("redis: tls", "of a version that there is", "none"))?;
-        let config = match options.verify {
-            true => config.with_root_certificates(roots::read(&options.roots)?),
-            false => config
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(unverified::Unverified)),
+        let verifier: Arc<dyn ServerCertVerifier> = match options.verify {
+            true => {
+                let algorithms = provider.signature_verification_algorithms;
+                Arc::new(roots::read(&options.roots, algorithms)?)
+            }
+            false => Arc::new(unverified::Unverified),
         };
+        let config = config
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
         let mut config = match pem::identity(&options, &provider)? {
             Some(identity) => config.with_client_cert_resolver(Arc::new(identity)),
             None => config.with_no_client_auth(),
@@ -132,8 +141,21 @@ impl Tls {
         let server_name = read_name(name).map_err(denied)?;
         match self.connector.connect(server_name, socket).await {
             Ok(stream) => Ok(TlsSocket::new(stream)),
-            Err(error) => Err(failure_of(&error)),
+            Err(error) => Err(words::of_greeting(&error, &self.options, name)),
         }
+    }
+}
+
+impl Tls {
+    /// What an error of an encrypted socket means after the greeting, if it is one of TLS: in its version
+    /// 1.3 the server looks at our certificate only then.
+    pub(super) fn failure(&self, error: &io::Error) -> Option<Failure> {
+        words::of_reading(error, &self.options)
+    }
+
+    /// What may be wanted by a server that hangs up after the greeting, without a word.
+    pub(super) fn wanted(&self) -> &'static str {
+        words::of_silence(&self.options)
     }
 }
 
