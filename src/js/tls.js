@@ -79,9 +79,10 @@ function readTls(tls) {
   if (typeof tls !== 'object' || Array.isArray(tls)) {
     throw invalid(`redis: tls must be an object of options or true, got ${describe(tls)}`)
   }
-  const options = /** @type {Fields} */ (tls)
+  // As in Node, what is inherited was not given.
+  const options = /** @type {Fields} */ ({...tls})
   for (const name of Object.keys(options)) {
-    if (isGiven(options[name]) && !KNOWN.has(name)) throw unknown('redis: tls', name, HONOURED)
+    if (options[name] !== undefined && !KNOWN.has(name)) throw unknown('redis: tls', name, HONOURED)
   }
   for (const [name, why] of REFUSED) {
     if (isGiven(options[name])) throw invalid(`redis: tls.${name} cannot be used: ${why}`)
@@ -110,9 +111,9 @@ function readFields(options) {
 
 /** @param {Fields} options */
 function verifies(options) {
-  const value = options.rejectUnauthorized
-  // As in Node: everything but `false` is true, and where there is nothing the environment decides.
-  if (value === undefined) return process.env.NODE_TLS_REJECT_UNAUTHORIZED !== '0'
+  // As in Node, the environment decides where nothing was said, and `undefined` says something.
+  if (!('rejectUnauthorized' in options)) return process.env.NODE_TLS_REJECT_UNAUTHORIZED !== '0'
+  const value = options.rejectUnauthorized ?? true
   if (typeof value === 'boolean') return value
   throw invalid(`redis: tls.rejectUnauthorized must be true or false, got ${describe(value)}`)
 }

@@ -10,10 +10,11 @@ mod unverified;
 mod verifier;
 mod words;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
@@ -128,12 +129,16 @@ impl Tls {
         })
     }
 
-    /// Encrypts what goes over `socket`, to the server at `host`.
+    /// Encrypts what goes over `socket`, to the server at `host`, which is at `address` for people.
     pub(super) async fn encrypt<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         socket: S,
         host: &str,
+        address: &str,
     ) -> Result<TlsSocket<S>, Failure> {
+        if !self.options.verify {
+            warn_once(address);
+        }
         let name = self.options.server_name.as_deref().unwrap_or(host);
         let denied = |error: ConfigError| Failure::Denied {
             cause: error.to_string().into(),
@@ -176,6 +181,18 @@ impl Hash for Tls {
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.options.fmt(f)
+    }
+}
+
+/// Says of a server, once in the life of the process, that it could be any.
+fn warn_once(address: &str) {
+    static WARNED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+    let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+    if warned.insert(address.to_owned()) {
+        tracing::warn!(
+            redis = address,
+            "tls.rejectUnauthorized is false: any server is believed, and can read the password"
+        );
     }
 }
 
