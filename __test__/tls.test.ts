@@ -3,7 +3,13 @@ import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {promisify} from 'node:util'
 import Redis from 'ioredis'
-import {establishPrimaryServer, resignPrimaryServer, setLogger, withLease} from '../index.js'
+import {
+  establishPrimaryServer,
+  resignPrimaryServer,
+  setLogger,
+  type TlsOptions,
+  withLease,
+} from '../index.js'
 import {until} from '../support/until'
 import {LOCAL, useCertificates} from './support/certificates'
 import {newPrefix, TTL} from './support/redis'
@@ -32,10 +38,11 @@ afterAll(async () => {
   for (const {server} of [open, closed, older]) await server.close()
 })
 
+/** As a caller in JavaScript would have it, who may give anything. */
 const at = ({tlsPort}: Started, tls: unknown, more: object = {}) => ({
   host: '127.0.0.1',
   port: tlsPort,
-  tls,
+  tls: tls as TlsOptions,
   ...(tlsPort === open.tlsPort ? {password: MARKER} : {}),
   ...more,
 })
@@ -59,7 +66,8 @@ describe('a connection over TLS', () => {
   const tls = {ca: ca.cert}
 
   test('is made for an election, by options, by client and by URL', async () => {
-    for (const source of [at(open, tls), new Redis({...at(open, tls), lazyConnect: true})]) {
+    const client = new Redis({...at(open, tls as never), lazyConnect: true} as object)
+    for (const source of [at(open, tls), client]) {
       const lease = await establishPrimaryServer(source, newPrefix(), {ttl: TTL})
       expect(lease?.isHeld).toBe(true)
     }

@@ -2,7 +2,7 @@
 
 const {withLease} = require('../../index.js')
 
-const source = JSON.parse(process.argv[2])
+const source = JSON.parse(String(process.argv[2]))
 
 async function main() {
   for (const resource of ['one', 'two']) {
