@@ -34,6 +34,7 @@ const REFUSED = Object.entries({
   ecdhCurve: 'it cannot be chosen',
   host: 'it would win over the host of the connection, give it there',
   path: 'it would win over the path of the connection, give it there',
+  lookup: 'it cannot be called from here',
   pfx: 'give tls.cert and tls.key in PEM (openssl pkcs12 -in file.pfx -nodes)',
   passphrase: PASSPHRASE,
   port: 'it would win over the port of the connection, give it there',
@@ -50,6 +51,9 @@ const REFUSED = Object.entries({
 
 /** What makes no difference to who is trusted, or only on a server. */
 const IRRELEVANT = [
+  'ALPNCallback',
+  'SNICallback',
+  'certificateCompression',
   'dhparam',
   'enableTrace',
   'highWaterMark',
@@ -62,6 +66,7 @@ const IRRELEVANT = [
   'sessionIdContext',
   'sessionTimeout',
   'ticketKeys',
+  'timeout',
 ]
 
 const REFUSED_NAMES = REFUSED.map(([name]) => name)
@@ -203,4 +208,6 @@ function extraCa() {
 const isGiven = (value) => value !== undefined && value !== null && value !== false && value !== ''
 
 exports.HONOURED = HONOURED
+exports.IRRELEVANT = IRRELEVANT
+exports.REFUSED = REFUSED
 exports.readTls = readTls
