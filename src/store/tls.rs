@@ -233,3 +233,41 @@ fn refuse(field: &'static str, rule: &str, value: &str) -> ConfigError {
         value: value.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_certificate_or_a_key_is_shown() {
+        let options = TlsOptions {
+            roots: Roots::Given("hush".into()),
+            certificate: Some("hush".into()),
+            key: Some("hush".into()),
+            ..TlsOptions::default()
+        };
+        assert!(!format!("{options:?} {options:#?}").contains("hush"));
+        let refusal = Tls::new(options).unwrap_err().to_string();
+        assert!(!refusal.contains("hush"), "{refusal}");
+    }
+
+    #[test]
+    fn what_differs_in_any_option_is_not_the_same() {
+        let tls = |change: fn(&mut TlsOptions)| {
+            let mut options = TlsOptions::default();
+            change(&mut options);
+            Tls::new(options).unwrap()
+        };
+        let same = tls(|_| {});
+        assert_eq!(same, tls(|_| {}));
+        for other in [
+            tls(|options| options.verify = false),
+            tls(|options| options.roots = Roots::Public("others".into())),
+            tls(|options| options.server_name = Some("redis.test".into())),
+            tls(|options| options.min_version = TlsVersion::V1_3),
+            tls(|options| options.max_version = TlsVersion::V1_2),
+        ] {
+            assert_ne!(same, other);
+        }
+    }
+}

@@ -190,3 +190,6 @@ const VERSIONS: &str = "the server speaks no version of TLS that is wanted here:
 const NOTHING_IN_COMMON: &str = "the server has no version, cipher or kind of key that is supported here (RSA, P-256, P-384 and \
                                  Ed25519)";
 const MOST_NAMES: usize = 8;
+
+#[cfg(test)]
+mod tests;
