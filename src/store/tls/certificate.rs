@@ -20,7 +20,6 @@ pub struct Certificate<'a> {
 #[derive(Debug)]
 struct Extension<'a> {
     id: &'a [u8],
-    critical: bool,
     value: &'a [u8],
 }
 
@@ -83,18 +82,6 @@ impl<'a> Certificate<'a> {
 
     pub fn has_name_constraints(&self) -> bool {
         self.extension(NAME_CONSTRAINTS).is_some()
-    }
-
-    /// Whether there is a critical extension that nothing here looks at.
-    pub fn has_other_critical_extensions(&self) -> bool {
-        let known = [
-            ALTERNATIVE_NAMES,
-            BASIC_CONSTRAINTS,
-            KEY_USAGE,
-            EXTENDED_KEY_USAGE,
-        ];
-        let mut extensions = self.extensions.iter();
-        extensions.any(|extension| extension.critical && !known.contains(&extension.id))
     }
 
     /// Whether a server may show it: what its key is for is not said, or this is among it.
@@ -162,21 +149,14 @@ fn read_extensions(content: &[u8]) -> Option<Vec<Extension<'_>>> {
     while !list.is_empty() {
         let mut fields = Reader(list.take(SEQUENCE)?);
         let id = fields.take(OBJECT_ID)?;
-        let critical = match fields.take_if(BOOLEAN)? {
-            None | Some([0]) => false,
-            Some([0xff]) => true,
-            Some(_) => return None,
-        };
+        // Whether it is critical: webpki knows all that may be.
+        fields.take_if(BOOLEAN)?;
         let value = fields.take(OCTET_STRING)?;
         fields.end()?;
         if extensions.iter().any(|other| other.id == id) {
             return None;
         }
-        extensions.push(Extension {
-            id,
-            critical,
-            value,
-        });
+        extensions.push(Extension { id, value });
     }
     Some(extensions)
 }
@@ -337,7 +317,6 @@ const EXTENSIONS: u8 = 0xa3;
 const COMMON_NAME: &[u8] = &[0x55, 4, 3];
 const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
 const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 17];
-const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
 const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
 const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
 const SERVER_AUTHENTICATION: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];

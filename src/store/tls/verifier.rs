@@ -45,7 +45,6 @@ pub(super) enum Objection {
     FirstVersion,
     WeakKey(usize),
     NotForServers,
-    CriticalExtension,
     ExpiredCa,
     ConstrainedCa,
 }
@@ -129,8 +128,7 @@ impl Verifier {
             certificate.issuer == subject || sent.iter().any(|sent| sent.issuer == subject)
         };
         let mut roots = self.roots.roots.iter();
-        certificate.has_name_constraints()
-            || sent.iter().any(Certificate::has_name_constraints)
+        sent.iter().any(Certificate::has_name_constraints)
             || roots.any(|root| root.name_constraints.is_some() && is_above(&root.subject))
     }
 }
@@ -155,9 +153,6 @@ fn check_itself(certificate: &Certificate<'_>, now: UnixTime) -> Result<(), Erro
         }
         .into());
     }
-    if certificate.has_other_critical_extensions() {
-        return Err(Objection::CriticalExtension.into());
-    }
     match certificate.is_for_servers() {
         true => Ok(()),
         false => Err(Objection::NotForServers.into()),
@@ -174,7 +169,7 @@ fn is_name_of(pattern: &str, host: &str) -> bool {
             rest_of(host).is_some_and(|host| host.eq_ignore_ascii_case(rest))
         }
         Some(_) => false,
-        None => !pattern.contains('*') && pattern.eq_ignore_ascii_case(host),
+        None => pattern.eq_ignore_ascii_case(host),
     }
 }
 
@@ -301,9 +296,6 @@ impl fmt::Display for Objection {
             Objection::NotForServers => f.write_str(
                 "is not for servers: make one with extendedKeyUsage=serverAuth and keyUsage=digitalSignature",
             ),
-            Objection::CriticalExtension => {
-                f.write_str("has a critical extension that is not known: make one without")
-            }
             Objection::ExpiredCa => f.write_str("is signed by a CA whose own certificate is out of date"),
             Objection::ConstrainedCa => f.write_str(
                 "has its name in the subject alone, and its CA is constrained to some names: make one with \

@@ -114,7 +114,9 @@ fn objection(error: &CertificateError, options: &TlsOptions, name: &str) -> Stri
         Bad::InvalidPurpose | Bad::InvalidPurposeContext { .. } => {
             format!("{}", Objection::NotForServers)
         }
-        Bad::UnhandledCriticalExtension => format!("{}", Objection::CriticalExtension),
+        Bad::UnhandledCriticalExtension => {
+            "has a critical extension that is not known: make one without".into()
+        }
         Bad::BadSignature => "has a signature that is wrong, or made with a key of less than 2048 bits".into(),
         Bad::UnsupportedSignatureAlgorithmContext { .. }
         | Bad::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {

@@ -68,8 +68,8 @@ fn what_is_wrong_with_a_certificate_is_denied_and_named() {
             "is refused",
         ),
         (
-            Bad::Other(OtherError(Arc::new(Objection::CriticalExtension))),
-            "a critical extension",
+            Bad::Other(OtherError(Arc::new(Objection::WeakKey(1024)))),
+            "1024 bits",
         ),
     ] {
         let failure = told(error.into(), &TlsOptions::default());
