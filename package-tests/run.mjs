@@ -1,6 +1,6 @@
 // `npm run test:package`: packs the package, installs it outside the repository as its user would, and
-// runs the tests in this directory there. `--built` takes the binary that is in target/package/binary;
-// other arguments go to Jest.
+// runs the tests in this directory there. `--built` takes the binary that is in target/package/binary,
+// `--packed` the packages that are in target/package/tarballs; other arguments go to Jest.
 
 import {cp, mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
@@ -62,13 +62,12 @@ async function addPackage(app, registry) {
 
 try {
   const args = process.argv.slice(2)
-  if (!args.includes('--built')) await setup()
-  const built = args.filter((arg) => arg === '--built')
-  await run(process.execPath, [join(root, 'scripts/package.mjs'), ...built], {show: true})
-  await withInstalled((env) => {
-    const own = args.filter((arg) => arg !== '--built')
-    return jest(['--config', join(HERE, 'jest.config.js'), ...own], env)
-  })
+  const [built, packed] = [args.includes('--built'), args.includes('--packed')]
+  if (!built && !packed) await setup()
+  const script = [join(root, 'scripts/package.mjs'), ...(built ? ['--built'] : [])]
+  if (!packed) await run(process.execPath, script, {show: true})
+  const own = args.filter((arg) => arg !== '--built' && arg !== '--packed')
+  await withInstalled((env) => jest(['--config', join(HERE, 'jest.config.js'), ...own], env))
 } catch (error) {
   explain(error)
   process.exitCode = 1
