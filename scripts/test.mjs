@@ -86,7 +86,7 @@ async function prove(quick) {
 
 /** Built, and beside index.js, which git ignores; `npm run build` puts the release there. */
 async function addon() {
-  // The debug profile shares its dependencies with the Rust tests: nothing is built twice.
+  // napi names the target, so its dependencies are built beside those of the Rust tests.
   await proof.step('addon', async () => {
     await run('npm', ['run', 'addon', '--', '--no-dts-cache', '--output-dir', ADDON_DIR])
     // In one step: a process may be running the old one.
