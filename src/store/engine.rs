@@ -451,7 +451,10 @@ impl Engine {
                 Some(cause) => Failure::Unknown { cause },
                 None if is_open => not_sent(ask.bound, &address),
                 None => Failure::Unknown {
-                    cause: no_connection(ask.bound, &address),
+                    cause: match &self.state {
+                        ConnectionState::Opening(opening) => opening.cause(ask.bound, &address),
+                        _ => no_connection(ask.bound, &address),
+                    },
                 },
             };
             ask.fail(failure);

@@ -49,6 +49,11 @@ impl Opening {
         }
     }
 
+    /// Why there is no connection yet.
+    pub fn cause(&self, waited: Duration, address: &str) -> Arc<str> {
+        self.progress.cause(waited, address)
+    }
+
     /// What comes of it. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Result<Result<Connection, Unopened>, CutShort> {
         let opened = timeout_at(self.until, &mut self.attempt).await;
