@@ -136,7 +136,7 @@ export class Server {
 export async function runScript(
   url: string,
   script: string,
-  {switches = [] as string[], timeout = 20_000} = {},
+  {switches = [] as string[], timeout = 60_000} = {},
 ) {
   const addon = JSON.stringify(join(__dirname, '../../index.js'))
   const source = `Object.assign(globalThis, require(${addon})); const url = '${url}'; ${script}`
