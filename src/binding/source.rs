@@ -1,5 +1,6 @@
 //! Where Redis is, as the layer hands it over: a URL, or the fields of a connection.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,9 @@ use napi_derive::napi;
 
 use super::error::{Cause, Result, invalid};
 use crate::driver::store;
-use crate::store::{Backend, IpFamily, RedisSource, Source, check_key_prefix};
+use crate::store::{
+    Backend, Endpoint, IpFamily, RedisSource, SentinelSource, Source, check_key_prefix,
+};
 
 /// A connection in ioredis's words.
 #[napi(object)]
@@ -24,6 +27,27 @@ pub struct RedisFields {
     pub family: Option<u32>,
     /// In ms.
     pub connect_timeout: Option<u32>,
+    /// Instead of a host and a port.
+    pub sentinel: Option<SentinelFields>,
+}
+
+/// A master that sentinels know.
+#[napi(object)]
+pub struct SentinelFields {
+    pub name: String,
+    pub sentinels: Vec<EndpointFields>,
+    pub username: Option<String>,
+    pub password: Option<String>,
+    /// Where from here what a sentinel calls `host:port` is.
+    pub nat_map: Option<HashMap<String, EndpointFields>>,
+    /// Sentinels that these know of are asked too.
+    pub learns: bool,
+}
+
+#[napi(object)]
+pub struct EndpointFields {
+    pub host: String,
+    pub port: u32,
 }
 
 /// A URL, or the fields of a connection.
@@ -67,10 +91,29 @@ pub fn source(given: PlainSource) -> std::result::Result<Source, Cause> {
                 )));
             }
         },
+        sentinel: fields.sentinel.map(sentinel),
         connect_timeout: fields
             .connect_timeout
             .map_or(defaults.connect_timeout, |ms| {
                 Duration::from_millis(ms.into())
             }),
     }))
+}
+
+fn sentinel(fields: SentinelFields) -> SentinelSource {
+    let endpoint = |fields: EndpointFields| Endpoint {
+        host: fields.host,
+        port: fields.port as u16,
+    };
+    let mapped = fields.nat_map.unwrap_or_default().into_iter();
+    SentinelSource {
+        name: fields.name,
+        sentinels: fields.sentinels.into_iter().map(endpoint).collect(),
+        username: fields.username,
+        password: fields.password,
+        nat_map: mapped
+            .map(|(announced, at)| (announced, endpoint(at)))
+            .collect(),
+        learns: fields.learns,
+    }
 }

@@ -19,6 +19,7 @@ use super::error::{
 };
 use super::opening::{CutShort, Opening};
 use super::patience::{connect_bound, longest_pause};
+use super::route::{Route, RouteNews};
 use super::script::Invocation;
 use super::subscriptions::{Receiver, Subscriptions};
 use super::trouble::Trouble;
@@ -41,8 +42,8 @@ pub(super) enum Order {
 enum ConnectionState {
     /// Nobody needs one.
     Unused,
-    /// Until the next attempt.
-    Pausing(Instant),
+    /// Until the next attempt, or news of the master.
+    Pausing(Instant, RouteNews),
     Opening(Opening),
     Open(Box<Wire>),
 }
@@ -59,8 +60,11 @@ impl ConnectionState {
     async fn next(&mut self) -> ConnectionEvent {
         match self {
             ConnectionState::Unused => pending().await,
-            ConnectionState::Pausing(until) => {
-                sleep_until(*until).await;
+            ConnectionState::Pausing(until, news) => {
+                tokio::select! {
+                    () = sleep_until(*until) => {}
+                    () = news.next() => {}
+                }
                 ConnectionEvent::PauseOver
             }
             ConnectionState::Opening(opening) => ConnectionEvent::Opened(opening.next().await),
@@ -74,6 +78,7 @@ impl ConnectionState {
 /// gone and every command answered.
 pub(super) struct Engine {
     source: Arc<RedisSource>,
+    route: Route,
     /// Why there is no connection, for callers too.
     trouble: Arc<Mutex<Trouble>>,
     orders: mpsc::UnboundedReceiver<Order>,
@@ -100,12 +105,14 @@ pub(super) struct Engine {
 impl Engine {
     pub fn new(
         source: Arc<RedisSource>,
+        route: Route,
         trouble: Arc<Mutex<Trouble>>,
         orders: mpsc::UnboundedReceiver<Order>,
         random: Random,
     ) -> Self {
         Engine {
             source,
+            route,
             trouble,
             orders,
             closed: false,
@@ -262,7 +269,7 @@ impl Engine {
             Order::Subscribe { channel, receiver } => self.subscriptions.add(channel, receiver),
             Order::Ask(ask) => match (&self.state, &self.refusal) {
                 // The server has just answered: no use to let the caller wait.
-                (ConnectionState::Pausing(_), Some(failure)) => ask.fail(failure.clone()),
+                (ConnectionState::Pausing(..), Some(failure)) => ask.fail(failure.clone()),
                 _ => self.add(ask),
             },
         }
@@ -275,7 +282,7 @@ impl Engine {
             ConnectionState::Opening(opening) => {
                 opening.hurry(connect_bound([ask.ttl].into_iter(), None, timeout));
             }
-            ConnectionState::Pausing(until) => {
+            ConnectionState::Pausing(until, _) => {
                 let pause = self.backoff.jittered(longest_pause([ask.ttl].into_iter()));
                 *until = (*until).min(Instant::now() + pause);
             }
@@ -516,14 +523,17 @@ impl Engine {
         let pause = self.backoff.next_pause(self.longest_pause());
         match pause.is_zero() {
             true => self.open(),
-            false => self.state = ConnectionState::Pausing(Instant::now() + pause),
+            false => {
+                let until = Instant::now() + pause;
+                self.state = ConnectionState::Pausing(until, self.route.news());
+            }
         }
     }
 
     fn open(&mut self) {
         let timeout = self.source.connect_timeout;
         let allowed = connect_bound(self.waiting(), self.cut, timeout);
-        let opening = Opening::new(self.source.clone(), allowed, self.cut.is_some());
+        let opening = Opening::new(self.route.clone(), allowed, self.cut.is_some());
         self.state = ConnectionState::Opening(opening);
     }
 

@@ -1,12 +1,11 @@
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::RedisSource;
 use super::connection::{Connection, Unopened};
+use super::route::Route;
 
 /// An attempt to connect.
 pub(super) struct Opening {
@@ -22,10 +21,10 @@ pub(super) struct Opening {
 pub(super) struct CutShort(pub Duration);
 
 impl Opening {
-    pub fn new(source: Arc<RedisSource>, allowed: Duration, fixed: bool) -> Self {
+    pub fn new(route: Route, allowed: Duration, fixed: bool) -> Self {
         let until = Instant::now() + allowed;
         Opening {
-            attempt: Box::pin(async move { Connection::open(&source, until).await }),
+            attempt: Box::pin(async move { route.open(until).await }),
             allowed,
             until,
             fixed,

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use super::RedisSource;
+use super::sentinel_url::parse_sentinel_url;
 use crate::election::{ConfigError, check_name};
 
 /// Where an election is held.
@@ -22,7 +23,7 @@ impl Source {
         }
     }
 
-    /// Reads `memory://name`, or a URL of [`RedisSource::parse_url`].
+    /// Reads `memory://name`, `redis+sentinel://host:port,host:port/name/db`, or a URL of [`RedisSource::parse_url`].
     pub fn parse_url(text: &str) -> Result<Self, ConfigError> {
         match text.split_once("://") {
             Some((scheme, name)) if scheme.eq_ignore_ascii_case("memory") => {
@@ -30,6 +31,9 @@ impl Source {
                 Ok(Source::Memory {
                     name: name.to_owned(),
                 })
+            }
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("redis+sentinel") => {
+                Ok(Source::Redis(parse_sentinel_url(rest)?))
             }
             _ => Ok(Source::Redis(RedisSource::parse_url(text)?)),
         }
