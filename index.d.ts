@@ -35,8 +35,6 @@ export interface RedisClient {
 /** What cannot be honoured is refused: by type, and at run time with `ERR_INVALID_CONFIG`. */
 export interface RefusedOptions {
   readonly tls?: null | undefined
-  readonly sentinels?: null | undefined
-  readonly natMap?: null | undefined
   readonly startupNodes?: null | undefined
   readonly socket?: null | undefined
 }
@@ -75,6 +73,37 @@ export interface RedisOptions extends RefusedOptions {
    * never to less than 250 ms.
    */
   connectTimeout?: number | string | null
+  /**
+   * Sentinels that know where the master is, instead of `host` and `port`. All of them are asked at once, and
+   * heard while the connection is used; `connectTimeout` covers asking them.
+   *
+   * @example
+   * const redis = {sentinels: [{host: 'sentinel-1'}, {host: 'sentinel-2'}], name: 'mymaster'}
+   */
+  sentinels?: readonly SentinelAddress[] | null
+  /** The name under which the sentinels watch the master. Means nothing without `sentinels`. */
+  name?: string | null
+  /** Only a master can be written to; `'slave'` is refused. */
+  role?: 'master' | null
+  /** Of the sentinels; `username` and `password` are the master's. */
+  sentinelUsername?: string | null
+  sentinelPassword?: string | null
+  /** Where from here an address is that a sentinel announces as `host:port`. A function is refused. */
+  natMap?: {readonly [announced: string]: {host: string; port: number}} | null
+  /**
+   * Whether sentinels that the given ones know of are asked too.
+   *
+   * @default true
+   */
+  updateSentinels?: boolean | null
+}
+
+/** The address of a sentinel. */
+export interface SentinelAddress {
+  /** @default 'localhost' */
+  host?: string
+  /** @default 26379 */
+  port?: number | string
 }
 
 /** The same on every server of an election. An option that is not known is refused. */
