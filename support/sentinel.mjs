@@ -24,6 +24,7 @@ class SentinelServer extends RedisServer {
     return join(this.dir, 'sentinel.conf')
   }
 
+  /** @override */
   get commandLine() {
     const options = ['--bind', '127.0.0.1', '--port', String(this.port), '--dir', this.dir]
     return [this.config, '--sentinel', ...options]
@@ -42,6 +43,8 @@ export class SentinelGroup {
   data = []
   /** @type {RedisServer[]} */
   sentinels = []
+  /** @type {RedisServer[]} */
+  #liars = []
   /** @type {Map<number, Redis>} */
   #clients = new Map()
 
@@ -72,6 +75,20 @@ export class SentinelGroup {
     return group
   }
 
+  /**
+   * One more sentinel, which names something else and never finds out.
+   *
+   * @param {number} port
+   * @param {number} epoch
+   */
+  async liar(port, epoch) {
+    const alone = `sentinel monitor ${NAME} 127.0.0.1 ${port} 9`
+    const lies = [alone, `sentinel config-epoch ${NAME} ${epoch}`]
+    const liar = await SentinelServer.watch(lies)
+    this.#liars.push(liar)
+    return liar
+  }
+
   /** @param {number} port */
   #configuration(port) {
     return [
@@ -91,7 +108,12 @@ export class SentinelGroup {
   }
 
   get url() {
-    const hosts = this.sentinels.map(({port}) => `127.0.0.1:${port}`).join(',')
+    return this.urlOf(this.sentinels)
+  }
+
+  /** @param {RedisServer[]} sentinels */
+  urlOf(sentinels) {
+    const hosts = sentinels.map(({port}) => `127.0.0.1:${port}`).join(',')
     const query = this.password ? `?sentinelPassword=${encodeURIComponent(this.password)}` : ''
     return `redis+sentinel://${hosts}/${NAME}${query}`
   }
@@ -116,13 +138,15 @@ export class SentinelGroup {
    * What a sentinel knows of the master.
    *
    * @param {RedisServer} sentinel
-   * @returns {Promise<{[field: string]: string}>}
+   * @returns {Promise<{[field: string]: string | undefined}>}
    */
   async view(sentinel) {
     const fields = /** @type {string[]} */ (
       await this.client(sentinel).call('SENTINEL', 'MASTER', NAME)
     )
-    return Object.fromEntries(fields.flatMap((field, at) => (at % 2 ? [] : [[field, fields[at + 1]]])))
+    return Object.fromEntries(
+      fields.flatMap((field, at) => (at % 2 ? [] : [[field, fields[at + 1]]])),
+    )
   }
 
   /** The server that the sentinels which run name, as soon as they agree. */
@@ -177,7 +201,8 @@ export class SentinelGroup {
   /** Ends all of it and leaves nothing behind. */
   async close() {
     for (const client of this.#clients.values()) client.disconnect()
-    await Promise.all([...this.sentinels, ...this.data].map((server) => server.close()))
+    const all = [...this.sentinels, ...this.data, ...this.#liars]
+    await Promise.all(all.map((server) => server.close()))
   }
 }
 

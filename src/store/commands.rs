@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::backoff::Backoff;
 use super::connection::{Connection, Unopened};
+use super::deadline::Deadline;
 use super::exchange::{Exchange, Job, WatchedExchange};
 use super::jitter::random;
 use super::replies::replies;
@@ -131,7 +132,7 @@ impl Task {
             let mut attempt = pin!(async move {
                 sleep(pause).await;
                 let until = Instant::now() + allowed;
-                timeout_at(until, route.open(until)).await
+                timeout_at(until, route.open(&Deadline::new(until))).await
             });
             let opened = loop {
                 let due = self.waiting.iter().map(Job::due).min()?;

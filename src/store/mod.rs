@@ -4,6 +4,7 @@ mod ask;
 mod backoff;
 mod commands;
 mod connection;
+mod deadline;
 mod engine;
 mod error;
 mod exchange;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::{Connection, Unopened};
+use super::deadline::Deadline;
 use super::route::Route;
 
 /// An attempt to connect.
@@ -12,7 +13,7 @@ pub(super) struct Opening {
     attempt: Pin<Box<dyn Future<Output = Result<Connection, Unopened>> + Send>>,
     /// How long it may take, and until when.
     allowed: Duration,
-    until: Instant,
+    until: Deadline,
     /// Nobody's hurry shortens it: the one before was cut short.
     fixed: bool,
 }
@@ -22,9 +23,10 @@ pub(super) struct CutShort(pub Duration);
 
 impl Opening {
     pub fn new(route: Route, allowed: Duration, fixed: bool) -> Self {
-        let until = Instant::now() + allowed;
+        let until = Deadline::new(Instant::now() + allowed);
+        let known = until.clone();
         Opening {
-            attempt: Box::pin(async move { route.open(until).await }),
+            attempt: Box::pin(async move { route.open(&known).await }),
             allowed,
             until,
             fixed,
@@ -34,15 +36,15 @@ impl Opening {
     /// Somebody came to wait for it who has only so long from now.
     pub fn hurry(&mut self, allowed: Duration) {
         let until = Instant::now() + allowed;
-        if until < self.until && !self.fixed {
-            self.until = until;
+        if until < self.until.at() && !self.fixed {
+            self.until.set(until);
             self.allowed = allowed;
         }
     }
 
     /// What comes of it. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Result<Result<Connection, Unopened>, CutShort> {
-        let opened = timeout_at(self.until, &mut self.attempt).await;
+        let opened = timeout_at(self.until.at(), &mut self.attempt).await;
         opened.map_err(|_| CutShort(self.allowed))
     }
 }

@@ -1,10 +1,9 @@
 use std::future::pending;
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
 use super::RedisSource;
 use super::connection::{Connection, Unopened};
+use super::deadline::Deadline;
 use super::sentinel::{News, Sentinels};
 
 /// The way to the server of a source, for all of its connections: its address, or the sentinels that know
@@ -23,10 +22,10 @@ impl Route {
     }
 
     /// Opens a connection to the master. Nobody waits for it past `deadline`.
-    pub async fn open(&self, deadline: Instant) -> Result<Connection, Unopened> {
+    pub async fn open(&self, deadline: &Deadline) -> Result<Connection, Unopened> {
         match &self.sentinels {
             Some(sentinels) => sentinels.open(deadline).await,
-            None => Connection::open(&self.source, deadline).await,
+            None => Connection::open(&self.source, deadline.at()).await,
         }
     }
 

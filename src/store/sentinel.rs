@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::connection::{Connection, Role, Unopened};
+use super::deadline::Deadline;
 use super::{Endpoint, RedisSource, SentinelSource};
 use crate::election::Failure;
 use asking::{ask_all, way_to};
@@ -78,7 +79,7 @@ impl Sentinels {
 
     /// Opens a connection to the master, which ends when there is another one. Nobody waits for it past
     /// `deadline`.
-    pub async fn open(self: &Arc<Self>, deadline: Instant) -> Result<Connection, Unopened> {
+    pub async fn open(self: &Arc<Self>, deadline: &Deadline) -> Result<Connection, Unopened> {
         self.be_watched();
         let (at, mut connection) = self.find(deadline).await?;
         let mut news = self.master.subscribe();
@@ -97,7 +98,7 @@ impl Sentinels {
 
     /// Asks until somebody named is a master. What a sentinel says and what the server says can differ
     /// for a moment while a failover is under way.
-    async fn find(&self, deadline: Instant) -> Result<(Endpoint, Connection), Unopened> {
+    async fn find(&self, deadline: &Deadline) -> Result<(Endpoint, Connection), Unopened> {
         let mut pause = FIRST_PAUSE;
         loop {
             let testimonies = self.ask(deadline).await.map_err(Unopened::Failed)?;
@@ -105,7 +106,7 @@ impl Sentinels {
                 Ok(found) => return Ok(found),
                 Err(setback) => setback,
             };
-            if !setback.passes || Instant::now() + 2 * pause > deadline {
+            if !setback.passes || Instant::now() + 2 * pause > deadline.at() {
                 return Err(setback.why);
             }
             sleep(pause).await;
@@ -117,7 +118,7 @@ impl Sentinels {
     async fn try_each(
         &self,
         candidates: Vec<Endpoint>,
-        deadline: Instant,
+        deadline: &Deadline,
     ) -> Result<(Endpoint, Connection), Setback> {
         let mut first = None;
         for at in candidates {
@@ -127,7 +128,7 @@ impl Sentinels {
                 sentinel: None,
                 ..(*self.source).clone()
             };
-            let setback = match Connection::open_any(&way, deadline).await {
+            let setback = match Connection::open_any(&way, deadline.at()).await {
                 Ok(connection) => match connection.expect_master(&way) {
                     Ok(()) => {
                         self.note_master(&at);
@@ -156,7 +157,7 @@ impl Sentinels {
     }
 
     /// What those say that answer.
-    async fn ask(&self, deadline: Instant) -> Result<Vec<Testimony>, Failure> {
+    async fn ask(&self, deadline: &Deadline) -> Result<Vec<Testimony>, Failure> {
         let asked = self.all();
         let given = self.given.sentinels.len();
         let ways = asked.iter().map(|at| way_to(&self.source, &self.given, at));
@@ -188,12 +189,16 @@ impl Sentinels {
     }
 
     /// Looks for the master, and says whether to look again: there are sentinels, and no master.
-    async fn look(&self, deadline: Instant) -> bool {
+    async fn look(&self, deadline: &Deadline) -> bool {
         let Ok(testimonies) = self.ask(deadline).await else {
             // They are heard when they are back.
             return false;
         };
-        let tried = timeout_at(deadline, self.try_each(candidates(&testimonies), deadline)).await;
+        let tried = timeout_at(
+            deadline.at(),
+            self.try_each(candidates(&testimonies), deadline),
+        )
+        .await;
         !matches!(tried, Ok(Ok(_)))
     }
 

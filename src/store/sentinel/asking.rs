@@ -6,6 +6,7 @@ use redis::{Cmd, RedisError, Value, cmd};
 use tokio::time::{Instant, timeout_at};
 
 use super::super::connection::{Connection, Unopened};
+use super::super::deadline::Deadline;
 use super::super::error::classify;
 use super::super::words::with_cause;
 use super::super::{Endpoint, RedisSource, SentinelSource};
@@ -29,25 +30,30 @@ pub(super) fn way_to(
     }
 }
 
-/// Asks all of them, and gives what each says with its place among them. Once one of them has named a master, the others have a
-/// quarter of what is left to the deadline: who is gone must not keep the others from being heard.
+/// Asks all of them, and gives what each says with its place among them. Once one of them has named a
+/// master, the others have a quarter of what is left to the deadline: who is gone must not keep the others
+/// from being heard.
 pub(super) async fn ask_all(
     ways: impl Iterator<Item = RedisSource>,
     sentinels: &SentinelSource,
-    deadline: Instant,
+    deadline: &Deadline,
 ) -> Vec<(usize, Result<Testimony, Failure>)> {
     let ask = |(at, way): (usize, RedisSource)| async move {
-        let said = ask_one(&way, sentinels, deadline).await;
+        let said = ask_one(&way, sentinels, deadline.at()).await;
         (at, said.map_err(|failure| told_of(&failure, &way)))
     };
     let mut asked: FuturesUnordered<_> = ways.enumerate().map(ask).collect();
     let mut heard = Vec::new();
-    let mut until = deadline;
-    while let Ok(Some((at, said))) = timeout_at(until, asked.next()).await {
-        let names_one = matches!(&said, Ok(testimony) if testimony.master.is_some());
-        if names_one && until == deadline {
-            let now = Instant::now();
-            until = now + deadline.saturating_duration_since(now) / 4;
+    let mut named_at = None;
+    loop {
+        let until = named_at.map_or(deadline.at(), |at: Instant| {
+            at + deadline.at().saturating_duration_since(at) / 4
+        });
+        let Ok(Some((at, said))) = timeout_at(until, asked.next()).await else {
+            break;
+        };
+        if matches!(&said, Ok(testimony) if testimony.master.is_some()) {
+            named_at.get_or_insert_with(Instant::now);
         }
         heard.push((at, said));
     }

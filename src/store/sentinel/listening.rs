@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::super::backoff::Backoff;
 use super::super::connection::{Connection, Push, message};
+use super::super::deadline::Deadline;
 use super::super::jitter::random;
 use super::super::outgoing::Outgoing;
 use super::super::replies::replies;
@@ -46,7 +47,7 @@ pub(super) async fn keep_watch(sentinels: Weak<Sentinels>) {
             return;
         };
         let begun = Instant::now();
-        if watched.look(begun + LONGEST_LOOK).await {
+        if watched.look(&Deadline::new(begun + LONGEST_LOOK)).await {
             stirred.notify_one();
         }
         drop(watched);
