@@ -10,12 +10,15 @@ use napi_derive::napi;
 use super::error::{Cause, Result, invalid};
 use crate::driver::store;
 use crate::store::{
-    Backend, Endpoint, IpFamily, RedisSource, SentinelSource, Source, check_key_prefix,
+    Backend, Endpoint, IpFamily, RedisSource, Roots, SentinelSource, Source, Tls, TlsOptions,
+    TlsVersion, check_key_prefix,
 };
 
 /// A connection in ioredis's words.
 #[napi(object)]
 pub struct RedisFields {
+    /// All but `tls` is read from it then.
+    pub url: Option<String>,
     pub host: Option<String>,
     pub port: Option<u32>,
     pub path: Option<String>,
@@ -27,6 +30,7 @@ pub struct RedisFields {
     pub family: Option<u32>,
     /// In ms.
     pub connect_timeout: Option<u32>,
+    pub tls: Option<TlsFields>,
     /// Instead of a host and a port.
     pub sentinel: Option<SentinelFields>,
 }
@@ -38,6 +42,7 @@ pub struct SentinelFields {
     pub sentinels: Vec<EndpointFields>,
     pub username: Option<String>,
     pub password: Option<String>,
+    pub tls: Option<TlsFields>,
     /// Where from here what a sentinel calls `host:port` is.
     pub nat_map: Option<HashMap<String, EndpointFields>>,
     /// Sentinels that these know of are asked too.
@@ -48,6 +53,20 @@ pub struct SentinelFields {
 pub struct EndpointFields {
     pub host: String,
     pub port: u32,
+}
+
+/// TLS in Node's words; certificates and keys as text, in PEM.
+#[napi(object)]
+pub struct TlsFields {
+    pub ca: Option<String>,
+    /// Trusted where there is no `ca`.
+    pub public_ca: Option<String>,
+    pub cert: Option<String>,
+    pub key: Option<String>,
+    pub servername: Option<String>,
+    pub reject_unauthorized: bool,
+    pub min_version: Option<String>,
+    pub max_version: Option<String>,
 }
 
 /// A URL, or the fields of a connection.
@@ -69,6 +88,13 @@ pub fn source(given: PlainSource) -> std::result::Result<Source, Cause> {
         Either::A(url) => return Ok(Source::parse_url(&url)?),
         Either::B(fields) => fields,
     };
+    let tls = fields.tls.map(tls).transpose()?;
+    if let Some(url) = fields.url {
+        return Ok(match (Source::parse_url(&url)?, tls) {
+            (Source::Redis(source), Some(tls)) => Source::Redis(source.encrypted(tls)),
+            (source, _) => source,
+        });
+    }
     let defaults = RedisSource::default();
     let key_prefix = fields.key_prefix.unwrap_or_default();
     check_key_prefix(&key_prefix)?;
@@ -91,29 +117,55 @@ pub fn source(given: PlainSource) -> std::result::Result<Source, Cause> {
                 )));
             }
         },
-        sentinel: fields.sentinel.map(sentinel),
+        sentinel: fields.sentinel.map(sentinel).transpose()?,
         connect_timeout: fields
             .connect_timeout
             .map_or(defaults.connect_timeout, |ms| {
                 Duration::from_millis(ms.into())
             }),
+        tls,
     }))
 }
 
-fn sentinel(fields: SentinelFields) -> SentinelSource {
+fn tls(fields: TlsFields) -> std::result::Result<Tls, Cause> {
+    let defaults = TlsOptions::default();
+    let version = |name: Option<String>, default| match name.as_deref() {
+        None => Ok(default),
+        Some("TLSv1.2") => Ok(TlsVersion::V1_2),
+        Some("TLSv1.3") => Ok(TlsVersion::V1_3),
+        Some(_) => Err(invalid(
+            "redis: tls.minVersion and tls.maxVersion must be TLSv1.2 or TLSv1.3",
+        )),
+    };
+    Ok(Tls::new(TlsOptions {
+        roots: match fields.ca {
+            Some(ca) => Roots::Given(ca),
+            None => Roots::Public(fields.public_ca.unwrap_or_default()),
+        },
+        certificate: fields.cert,
+        key: fields.key,
+        server_name: fields.servername,
+        verify: fields.reject_unauthorized,
+        min_version: version(fields.min_version, defaults.min_version)?,
+        max_version: version(fields.max_version, defaults.max_version)?,
+    })?)
+}
+
+fn sentinel(fields: SentinelFields) -> std::result::Result<SentinelSource, Cause> {
     let endpoint = |fields: EndpointFields| Endpoint {
         host: fields.host,
         port: fields.port as u16,
     };
     let mapped = fields.nat_map.unwrap_or_default().into_iter();
-    SentinelSource {
+    Ok(SentinelSource {
         name: fields.name,
         sentinels: fields.sentinels.into_iter().map(endpoint).collect(),
         username: fields.username,
         password: fields.password,
+        tls: fields.tls.map(tls).transpose()?,
         nat_map: mapped
             .map(|(announced, at)| (announced, endpoint(at)))
             .collect(),
         learns: fields.learns,
-    }
+    })
 }

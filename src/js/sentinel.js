@@ -5,6 +5,7 @@
 const {invalid} = require('./errors.js')
 const {isGiven, refuse, textOf, wholeOf} = require('./fields.js')
 const {describe} = require('./options.js')
+const {readTls} = require('./tls.js')
 
 /** @typedef {import('./addon').SentinelFields} SentinelFields */
 /** @typedef {import('./addon').EndpointFields} EndpointFields */
@@ -20,6 +21,8 @@ const HONOURED = /** @type {const} */ ([
   'role',
   'sentinelUsername',
   'sentinelPassword',
+  'sentinelTLS',
+  'enableTLSForSentinelMode',
   'natMap',
   'updateSentinels',
 ])
@@ -46,10 +49,20 @@ function readSentinel(given) {
     sentinels: endpoints(options.sentinels),
     username: textOf(given, 'sentinelUsername'),
     password: textOf(given, 'sentinelPassword'),
+    tls: readTls(options.sentinelTLS),
     natMap: natMapOf(options.natMap),
     // ioredis learns unless it is told not to.
     learns: options.updateSentinels !== false,
   }
+}
+
+/**
+ * Whether `tls` means the master. Where there are sentinels it does not by itself, in ioredis.
+ *
+ * @param {Given} given
+ */
+function isMasterEncrypted({options}) {
+  return !isGiven(options.sentinels) || isGiven(options.enableTLSForSentinelMode)
 }
 
 /** @param {unknown} role */
@@ -115,4 +128,5 @@ function endpoint(what, value, defaultPort) {
 }
 
 exports.HONOURED = HONOURED
+exports.isMasterEncrypted = isMasterEncrypted
 exports.readSentinel = readSentinel

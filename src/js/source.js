@@ -8,6 +8,7 @@ const {calling} = require('./errors.js')
 const {MAX_WHOLE, isGiven, refuse, textOf, wholeOf} = require('./fields.js')
 const {describe, isPlain, reading, unknown, whole} = require('./options.js')
 const sentinel = require('./sentinel.js')
+const {readTls} = require('./tls.js')
 
 /** @typedef {import('./addon').RedisFields} RedisFields */
 /** @typedef {import('./addon').PlainSource} PlainSource */
@@ -26,12 +27,12 @@ const HONOURED = [
   'connectionName',
   'family',
   'connectTimeout',
+  'tls',
   ...sentinel.HONOURED,
 ]
 
 /** What cannot be honoured: giving it is an error, not a silent default. */
 const REFUSED = Object.entries({
-  tls: 'TLS is not supported yet',
   Connector: 'a custom connector cannot be honoured',
   startupNodes: 'Cluster is not supported yet',
   socket: 'node-redis is not supported yet',
@@ -52,7 +53,6 @@ const IRRELEVANT = [
   'enableAutoPipelining',
   'enableOfflineQueue',
   'enableReadyCheck',
-  'enableTLSForSentinelMode',
   'failoverDetector',
   'keepAlive',
   'lazyConnect',
@@ -102,7 +102,18 @@ const MOST = 8
  * @returns {PlainSource}
  */
 function readSource(redis) {
-  return urlOf(redis) ?? reading(() => fieldsOf(redis).fields)
+  const url = urlOf(redis)
+  return url === undefined ? reading(() => fieldsOf(redis).fields) : ofUrl(url)
+}
+
+/**
+ * Where a URL asks for TLS, what Node trusts goes with it.
+ *
+ * @param {string} url
+ * @returns {PlainSource}
+ */
+function ofUrl(url) {
+  return /^rediss(\+sentinel)?:/i.test(url) ? {url, tls: readTls(true)} : url
 }
 
 /**
@@ -134,7 +145,7 @@ function storeOf(redis) {
 
 /** @param {string} url */
 function openUrl(url) {
-  const store = calling(() => addon.openStore(url))
+  const store = calling(() => addon.openStore(ofUrl(url)))
   const [eldest] = ofUrls.keys()
   if (ofUrls.size === MOST && eldest !== undefined) ofUrls.delete(eldest)
   ofUrls.set(url, store)
@@ -220,6 +231,7 @@ function readFields(options) {
     family: wholeOf(given, 'family', 0, 6),
     connectTimeout: wholeOf(given, 'connectTimeout', 1, MAX_WHOLE),
     sentinel: sentinel.readSentinel(given),
+    tls: sentinel.isMasterEncrypted(given) ? readTls(options.tls) : undefined,
   }
 }
 

@@ -16,6 +16,7 @@ use super::exchange::{Exchange, Job, WatchedExchange};
 use super::jitter::random;
 use super::replies::replies;
 use super::route::Route;
+use super::socket::Progress;
 use super::trouble::Trouble;
 use super::words::told;
 use super::{Answering, FenceOutcome, FenceRequest, RedisSource};
@@ -127,12 +128,13 @@ impl Task {
             let longest = self.waiting.iter().map(|job| job.request.bound).max();
             let longest = longest.unwrap_or_default().max(QUICKEST_CONNECTING);
             let pause = self.backoff.next_pause(longest.min(LONGEST_PAUSE));
-            let route = self.route.clone();
+            let (route, progress) = (self.route.clone(), Progress::default());
+            let reached = progress.clone();
             let allowed = longest.min(self.source.connect_timeout);
             let mut attempt = pin!(async move {
                 sleep(pause).await;
                 let until = Instant::now() + allowed;
-                timeout_at(until, route.open(&Deadline::new(until))).await
+                timeout_at(until, route.open(&Deadline::new(until), &reached)).await
             });
             let opened = loop {
                 let due = self.waiting.iter().map(Job::due).min()?;
@@ -161,7 +163,7 @@ impl Task {
                 }
                 Ok(Err(Unopened::BrokenOff(failure))) => self.trouble.note_cut(now, &failure),
                 Err(_) => {
-                    let cause = format!("no connection within {} ms", allowed.as_millis()).into();
+                    let cause = progress.cause(allowed, &self.source.address());
                     self.trouble.note_cut(now, &Failure::Unknown { cause });
                 }
             }

@@ -32,6 +32,7 @@ mod slots;
 mod socket;
 mod source;
 mod subscriptions;
+mod tls;
 mod trouble;
 mod waiting_line;
 mod wire;
@@ -59,6 +60,7 @@ pub use redis_source::{IpFamily, RedisSource};
 pub use redis_store::RedisStore;
 pub use sentinel_source::{Endpoint, SentinelSource};
 pub use source::Source;
+pub use tls::{Roots, Tls, TlsOptions, TlsVersion};
 pub use words::escaped;
 
 /// One election as a store knows it.

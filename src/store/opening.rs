@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use super::connection::{Connection, Unopened};
 use super::deadline::Deadline;
 use super::route::Route;
+use super::socket::Progress;
 
 /// An attempt to connect.
 pub(super) struct Opening {
@@ -14,19 +15,25 @@ pub(super) struct Opening {
     /// How long it may take, and until when.
     allowed: Duration,
     until: Deadline,
+    progress: Progress,
     /// Nobody's hurry shortens it: the one before was cut short.
     fixed: bool,
 }
 
 /// The attempt has had its time, which was this.
-pub(super) struct CutShort(pub Duration);
+pub(super) struct CutShort {
+    pub allowed: Duration,
+    pub progress: Progress,
+}
 
 impl Opening {
     pub fn new(route: Route, allowed: Duration, fixed: bool) -> Self {
         let until = Deadline::new(Instant::now() + allowed);
-        let known = until.clone();
+        let progress = Progress::default();
+        let (known, reached) = (until.clone(), progress.clone());
         Opening {
-            attempt: Box::pin(async move { route.open(&known).await }),
+            attempt: Box::pin(async move { route.open(&known, &reached).await }),
+            progress,
             allowed,
             until,
             fixed,
@@ -45,6 +52,9 @@ impl Opening {
     /// What comes of it. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Result<Result<Connection, Unopened>, CutShort> {
         let opened = timeout_at(self.until.at(), &mut self.attempt).await;
-        opened.map_err(|_| CutShort(self.allowed))
+        opened.map_err(|_| CutShort {
+            allowed: self.allowed,
+            progress: self.progress.clone(),
+        })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::{Endpoint, SentinelSource};
+use super::{Endpoint, SentinelSource, Tls, TlsOptions};
 use crate::election::ConfigError;
 
 /// Where a Redis server is and how to log in. Sources that are equal but for the connection's name share one.
@@ -30,6 +30,8 @@ pub struct RedisSource {
     /// An eighth of the ttl of what waits for the connection bounds connecting too, but never to less
     /// than 250 ms.
     pub connect_timeout: Duration,
+    /// Whether what goes over the connection is encrypted, and how.
+    pub tls: Option<Tls>,
 }
 
 /// Which addresses of a host are tried.
@@ -42,7 +44,8 @@ pub enum IpFamily {
 }
 
 impl RedisSource {
-    /// Reads `redis://[[user]:password@][host][:port][/db]` or `unix://[[user]:password@]/path`.
+    /// Reads `redis://[[user]:password@][host][:port][/db]` or `unix://[[user]:password@]/path`. With
+    /// `rediss://` it is encrypted, and no server is trusted until [`tls`](Self::tls) says which.
     ///
     /// What cannot be honoured is refused by name, and no error repeats the password.
     pub fn parse_url(text: &str) -> Result<Self, ConfigError> {
@@ -60,13 +63,16 @@ impl RedisSource {
         match scheme.to_ascii_lowercase().as_str() {
             "redis" => parse_tcp(text),
             "unix" => parse_unix(rest),
-            "rediss" => refuse("rediss://".into(), "redis:// (TLS is not supported yet)"),
+            "rediss" => Ok(RedisSource {
+                tls: Some(Tls::new(TlsOptions::default())?),
+                ..parse_tcp(text)?
+            }),
             "memory" => refuse("memory://".into(), "the URL of a Redis server here"),
             // Anything may stand before the colon, also a password that was pasted by mistake.
             other if KNOWN_SCHEMES.contains(&other) => {
-                refuse(format!("{other}://"), "redis:// or unix://")
+                refuse(format!("{other}://"), "redis://, rediss:// or unix://")
             }
-            _ => refuse("an unknown scheme".into(), "redis:// or unix://"),
+            _ => refuse("an unknown scheme".into(), "redis://, rediss:// or unix://"),
         }
     }
 
@@ -95,6 +101,19 @@ impl RedisSource {
         }
     }
 
+    /// The same, with the master and the sentinels both encrypted in this way.
+    pub fn encrypted(self, tls: Tls) -> RedisSource {
+        let of_sentinels = self.sentinel.map(|sentinel| SentinelSource {
+            tls: Some(tls.clone()),
+            ..sentinel
+        });
+        RedisSource {
+            sentinel: of_sentinels,
+            tls: Some(tls),
+            ..self
+        }
+    }
+
     /// What must never be shown, wherever it comes from.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         let of_sentinels = self
@@ -119,6 +138,7 @@ impl Default for RedisSource {
             family: IpFamily::Any,
             sentinel: None,
             connect_timeout: Duration::from_secs(10),
+            tls: None,
         }
     }
 }
@@ -141,6 +161,7 @@ impl fmt::Debug for RedisSource {
             .field("family", &self.family)
             .field("sentinel", &self.sentinel)
             .field("connect_timeout", &self.connect_timeout)
+            .field("tls", &self.tls)
             .finish()
     }
 }
@@ -240,7 +261,6 @@ pub(super) fn refuse<T>(value: String, rule: &str) -> Result<T, ConfigError> {
 
 /// Those that a person may have meant.
 const KNOWN_SCHEMES: &[&str] = &[
-    "rediss+sentinel",
     "sentinel",
     "redis+unix",
     "redis+socket",
@@ -318,9 +338,8 @@ mod tests {
         for (text, named) in [
             ("secret", "without a scheme"),
             ("localhost:6379", "without a scheme"),
-            ("rediss://:secret@host", "TLS"),
             ("memory://secret", "memory"),
-            ("rediss+sentinel://:secret@host/name", "rediss+sentinel"),
+            ("sentinel://:secret@host/name", "sentinel"),
             ("secret://host", "unknown scheme"),
             ("redis://:secret@host?db=4", "query"),
             ("redis://:secret@host/0#x", "fragment"),

@@ -5,6 +5,7 @@ use super::RedisSource;
 use super::connection::{Connection, Unopened};
 use super::deadline::Deadline;
 use super::sentinel::{News, Sentinels};
+use super::socket::Progress;
 
 /// The way to the server of a source, for all of its connections: its address, or the sentinels that know
 /// it.
@@ -22,10 +23,14 @@ impl Route {
     }
 
     /// Opens a connection to the master. Nobody waits for it past `deadline`.
-    pub async fn open(&self, deadline: &Deadline) -> Result<Connection, Unopened> {
+    pub async fn open(
+        &self,
+        deadline: &Deadline,
+        progress: &Progress,
+    ) -> Result<Connection, Unopened> {
         match &self.sentinels {
-            Some(sentinels) => sentinels.open(deadline).await,
-            None => Connection::open(&self.source, deadline.at()).await,
+            Some(sentinels) => sentinels.open(deadline, progress).await,
+            None => Connection::open(&self.source, deadline.at(), progress).await,
         }
     }
 

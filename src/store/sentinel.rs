@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::connection::{Connection, Role, Unopened};
 use super::deadline::Deadline;
+use super::socket::Progress;
 use super::{Endpoint, RedisSource, SentinelSource};
 use crate::election::Failure;
 use asking::{ask_all, way_to};
@@ -79,9 +80,13 @@ impl Sentinels {
 
     /// Opens a connection to the master, which ends when there is another one. Nobody waits for it past
     /// `deadline`.
-    pub async fn open(self: &Arc<Self>, deadline: &Deadline) -> Result<Connection, Unopened> {
+    pub async fn open(
+        self: &Arc<Self>,
+        deadline: &Deadline,
+        progress: &Progress,
+    ) -> Result<Connection, Unopened> {
         self.be_watched();
-        let (at, mut connection) = self.find(deadline).await?;
+        let (at, mut connection) = self.find(deadline, progress).await?;
         let mut news = self.master.subscribe();
         connection.leave_when(async move {
             let moved = news
@@ -98,11 +103,18 @@ impl Sentinels {
 
     /// Asks until somebody named is a master. What a sentinel says and what the server says can differ
     /// for a moment while a failover is under way.
-    async fn find(&self, deadline: &Deadline) -> Result<(Endpoint, Connection), Unopened> {
+    async fn find(
+        &self,
+        deadline: &Deadline,
+        progress: &Progress,
+    ) -> Result<(Endpoint, Connection), Unopened> {
         let mut pause = FIRST_PAUSE;
         loop {
             let testimonies = self.ask(deadline).await.map_err(Unopened::Failed)?;
-            let setback = match self.try_each(candidates(&testimonies), deadline).await {
+            let setback = match self
+                .try_each(candidates(&testimonies), deadline, progress)
+                .await
+            {
                 Ok(found) => return Ok(found),
                 Err(setback) => setback,
             };
@@ -119,6 +131,7 @@ impl Sentinels {
         &self,
         candidates: Vec<Endpoint>,
         deadline: &Deadline,
+        progress: &Progress,
     ) -> Result<(Endpoint, Connection), Setback> {
         let mut first = None;
         for at in candidates {
@@ -128,7 +141,7 @@ impl Sentinels {
                 sentinel: None,
                 ..(*self.source).clone()
             };
-            let setback = match Connection::open_any(&way, deadline.at()).await {
+            let setback = match Connection::open_any(&way, deadline.at(), progress).await {
                 Ok(connection) => match connection.expect_master(&way) {
                     Ok(()) => {
                         self.note_master(&at);
@@ -196,7 +209,7 @@ impl Sentinels {
         };
         let tried = timeout_at(
             deadline.at(),
-            self.try_each(candidates(&testimonies), deadline),
+            self.try_each(candidates(&testimonies), deadline, &Progress::default()),
         )
         .await;
         !matches!(tried, Ok(Ok(_)))

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::Tls;
+
 /// A host and a port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
@@ -29,6 +31,7 @@ pub struct SentinelSource {
     pub username: Option<String>,
     /// Never shown, as that of the master.
     pub password: Option<String>,
+    pub tls: Option<Tls>,
     /// Where from here what a sentinel calls `host:port` is.
     pub nat_map: BTreeMap<String, Endpoint>,
     /// Sentinels that the given ones know of are asked too.
@@ -42,6 +45,7 @@ impl Default for SentinelSource {
             sentinels: Vec::new(),
             username: None,
             password: None,
+            tls: None,
             nat_map: BTreeMap::new(),
             learns: true,
         }
@@ -76,6 +80,7 @@ impl fmt::Debug for SentinelSource {
             .field("sentinels", &self.sentinels)
             .field("username", &self.username)
             .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("tls", &self.tls)
             .field("nat_map", &self.nat_map)
             .field("learns", &self.learns)
             .finish()

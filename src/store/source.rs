@@ -1,7 +1,7 @@
 use std::fmt;
 
-use super::RedisSource;
 use super::sentinel_url::parse_sentinel_url;
+use super::{RedisSource, Tls, TlsOptions};
 use crate::election::{ConfigError, check_name};
 
 /// Where an election is held.
@@ -34,6 +34,10 @@ impl Source {
             }
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("redis+sentinel") => {
                 Ok(Source::Redis(parse_sentinel_url(rest)?))
+            }
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("rediss+sentinel") => {
+                let tls = Tls::new(TlsOptions::default())?;
+                Ok(Source::Redis(parse_sentinel_url(rest)?.encrypted(tls)))
             }
             _ => Ok(Source::Redis(RedisSource::parse_url(text)?)),
         }
@@ -75,6 +79,6 @@ mod tests {
             Source::parse_url("redis://localhost/4"),
             Ok(Source::Redis(_))
         ));
-        assert!(Source::parse_url("rediss://localhost").is_err());
+        assert!(Source::parse_url("http://localhost").is_err());
     }
 }

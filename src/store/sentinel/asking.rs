@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use super::super::connection::{Connection, Unopened};
 use super::super::deadline::Deadline;
 use super::super::error::classify;
+use super::super::socket::Progress;
 use super::super::words::with_cause;
 use super::super::{Endpoint, RedisSource, SentinelSource};
 use super::choice::Testimony;
@@ -26,6 +27,7 @@ pub(super) fn way_to(
         username: sentinels.username.clone(),
         password: sentinels.password.clone(),
         sentinel: None,
+        tls: sentinels.tls.clone(),
         ..source.clone()
     }
 }
@@ -66,7 +68,7 @@ async fn ask_one(
     sentinels: &SentinelSource,
     deadline: Instant,
 ) -> Result<Testimony, Failure> {
-    let opened = Connection::open_any(way, deadline).await;
+    let opened = Connection::open_any(way, deadline, &Progress::default()).await;
     let connection = opened.map_err(|unopened| match unopened {
         Unopened::Failed(failure) | Unopened::BrokenOff(failure) => failure,
     })?;

@@ -18,7 +18,7 @@ use super::super::deadline::Deadline;
 use super::super::jitter::random;
 use super::super::outgoing::Outgoing;
 use super::super::replies::replies;
-use super::super::socket::Socket;
+use super::super::socket::{Progress, Socket};
 use super::super::{Endpoint, RedisSource};
 use super::Sentinels;
 use super::asking::way_to;
@@ -65,7 +65,11 @@ impl Listener {
             loop {
                 sleep(backoff.next_pause(LONGEST_PAUSE)).await;
                 let until = Instant::now() + way.connect_timeout;
-                let opened = timeout_at(until, Connection::open_any(&way, until)).await;
+                let opened = timeout_at(
+                    until,
+                    Connection::open_any(&way, until, &Progress::default()),
+                )
+                .await;
                 if let Ok(Ok(connection)) = opened
                     && let Some(socket) = connection.into_socket()
                 {
