@@ -11,10 +11,13 @@ import {sleep} from './time.mjs'
 const NAME = 'main'
 
 /** A sentinel: it keeps what it knows in its configuration file, also over a restart. */
-class SentinelServer extends RedisServer {
-  /** @param {string[]} lines of its configuration */
-  static async watch(lines) {
-    const sentinel = new SentinelServer(...(await RedisServer.place()), [])
+export class SentinelServer extends RedisServer {
+  /**
+   * @param {string[]} lines of its configuration
+   * @param {string[]} [args] further options
+   */
+  static async watch(lines, args = []) {
+    const sentinel = new SentinelServer(...(await RedisServer.place()), args)
     writeFileSync(sentinel.config, `${lines.join('\n')}\n`)
     await sentinel.start()
     return sentinel
@@ -27,7 +30,7 @@ class SentinelServer extends RedisServer {
   /** @override */
   get commandLine() {
     const options = ['--bind', '127.0.0.1', '--port', String(this.port), '--dir', this.dir]
-    return [this.config, '--sentinel', ...options]
+    return [this.config, '--sentinel', ...options, ...this.args]
   }
 }
 
