@@ -16,7 +16,7 @@
  * options object, or an ioredis client, of which only the options are read. A connection of our own is opened;
  * nothing of the client is used or changed.
  *
- * One server for now: Sentinel, Cluster, node-redis clients and several servers
+ * One server, or a master with its sentinels, for now: Cluster, node-redis clients and several servers
  * are refused with `ERR_INVALID_CONFIG`, as is what cannot be honoured (a `password`
  * function, a custom `Connector`). What only says how the caller's own client behaves (retry
  * strategies, the offline queue and the like) is ignored.
