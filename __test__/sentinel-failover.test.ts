@@ -1,4 +1,3 @@
-import type {RedisServer} from '../support/redis.mjs'
 import {until} from '../support/until'
 import {electedAfter, now, useSentinels} from './support/sentinels'
 
@@ -43,14 +42,9 @@ test('a manual failover is followed', async () => {
   const {group, primaryAndStandby, record, renewed, note} = await sentinels.begin()
   const {primary, servers} = await primaryAndStandby()
   const master = await group.master()
-  const [sentinel] = group.sentinels as [RedisServer]
   const before = await record(master)
   const at = now()
-  await group.client(sentinel).call('SENTINEL', 'FAILOVER', group.name)
-  const next = await until('another master', async () => {
-    const named = await group.master()
-    return named === master ? undefined : named
-  })
+  const next = await group.replaceMaster('manual')
   // Either it keeps its lease, and writes its record there, or somebody is elected there.
   const written = await until('a primary there', async () => {
     const lost = primary.changes('lost').length > 0

@@ -162,6 +162,25 @@ export class SentinelGroup {
   }
 
   /**
+   * Has the sentinels put another in the place of the master; resolves with that one.
+   *
+   * @param {'manual' | 'kill' | 'freeze'} how what is done to the master
+   */
+  async replaceMaster(how) {
+    const old = await this.master()
+    if (how === 'kill') await old.stop()
+    else if (how === 'freeze') old.freeze()
+    else {
+      const [sentinel] = /** @type {[RedisServer]} */ (this.#running)
+      await this.client(sentinel).call('SENTINEL', 'FAILOVER', NAME)
+    }
+    return this.#when('another master', async () => {
+      const master = await this.master()
+      return master === old ? undefined : master
+    })
+  }
+
+  /**
    * Waits until the sentinels know each other and two replicas that could be promoted, and hold nobody for down:
    * what they do not know yet they cannot fail over to.
    */
