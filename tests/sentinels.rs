@@ -139,6 +139,17 @@ async fn asked(store: &RedisStore) {
     ask(store, PATIENCE).await.unwrap();
 }
 
+/// Asks until this server is asked. What is on its way as a connection ends has an unknown outcome.
+async fn asked_of(server: &StrangeServer, store: &RedisStore) {
+    let asking = timeout(PATIENCE, async {
+        while scripts(server) == 0 {
+            let _ = ask(store, PATIENCE).await;
+            sleep(Duration::from_millis(5)).await;
+        }
+    });
+    asking.await.expect("the connection stays where it is");
+}
+
 async fn refusal(store: &RedisStore) -> Failure {
     ask(store, Duration::from_secs(2)).await.unwrap_err()
 }
@@ -252,6 +263,30 @@ async fn while_the_latest_master_is_silent_the_one_before_is_not_used() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_silent_master_goes_to_another_when_it_is_found() {
+    let silent = StrangeServer::start(|_| Said::Nothing).await;
+    let (old, new) = (silent.port, master().await);
+    let (known, port) = (AtomicUsize::new(0), new.port);
+    let sentinel = StrangeServer::start(move |command| match command.name() {
+        "SUBSCRIBE" => Said::Flood(SUBSCRIBED.to_vec(), SWITCHED.to_vec()),
+        "SENTINEL" if known.fetch_add(1, Ordering::SeqCst) < 9 => names(old, 1).answer(command),
+        _ => names(port, 2).answer(command),
+    });
+    let sentinel = sentinel.await;
+    let store = RedisStore::open(
+        RedisSource {
+            sentinel: Some(by(&[&sentinel])),
+            connect_timeout: 3 * PATIENCE,
+            ..RedisSource::default()
+        },
+        &Handle::current(),
+    );
+    let begun = Instant::now();
+    ask(&store, 2 * PATIENCE).await.unwrap();
+    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn a_name_that_no_sentinel_knows_is_denied_and_named() {
     let sentinel = Knowledge::default().start().await;
     let failure = refusal(&open(by(&[&sentinel]))).await;
@@ -323,10 +358,7 @@ async fn a_sentinel_that_speaks_the_older_protocol_alone_is_understood() {
     asked(&store).await;
     at.store(new.port, Ordering::SeqCst);
     until("the other master is used", || new.connections() > 0).await;
-    // What is on its way as the connection ends has an unknown outcome.
-    while scripts(&new) == 0 {
-        let _ = ask(&store, PATIENCE).await;
-    }
+    asked_of(&new, &store).await;
 }
 
 #[tokio::test]
@@ -351,10 +383,7 @@ async fn a_connection_ends_when_another_master_is_named_and_found() {
     assert_eq!((scripts(&old), scripts(&new)), (2, 0));
     at.store(new.port, Ordering::SeqCst);
     until("the other master is found", || new.connections() > 0).await;
-    // What is on its way as the connection ends has an unknown outcome.
-    while scripts(&new) == 0 {
-        let _ = ask(&store, PATIENCE).await;
-    }
+    asked_of(&new, &store).await;
 }
 
 #[tokio::test]

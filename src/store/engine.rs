@@ -19,7 +19,7 @@ use super::error::{
 };
 use super::opening::{CutShort, Opening};
 use super::patience::{connect_bound, longest_pause};
-use super::route::{Route, RouteNews};
+use super::route::Route;
 use super::script::Invocation;
 use super::subscriptions::{Receiver, Subscriptions};
 use super::trouble::Trouble;
@@ -42,8 +42,8 @@ pub(super) enum Order {
 enum ConnectionState {
     /// Nobody needs one.
     Unused,
-    /// Until the next attempt, or news of the master.
-    Pausing(Instant, RouteNews),
+    /// Until the next attempt.
+    Pausing(Instant),
     Opening(Opening),
     Open(Box<Wire>),
 }
@@ -60,11 +60,8 @@ impl ConnectionState {
     async fn next(&mut self) -> ConnectionEvent {
         match self {
             ConnectionState::Unused => pending().await,
-            ConnectionState::Pausing(until, news) => {
-                tokio::select! {
-                    () = sleep_until(*until) => {}
-                    () = news.next() => {}
-                }
+            ConnectionState::Pausing(until) => {
+                sleep_until(*until).await;
                 ConnectionEvent::PauseOver
             }
             ConnectionState::Opening(opening) => ConnectionEvent::Opened(opening.next().await),
@@ -269,7 +266,7 @@ impl Engine {
             Order::Subscribe { channel, receiver } => self.subscriptions.add(channel, receiver),
             Order::Ask(ask) => match (&self.state, &self.refusal) {
                 // The server has just answered: no use to let the caller wait.
-                (ConnectionState::Pausing(..), Some(failure)) => ask.fail(failure.clone()),
+                (ConnectionState::Pausing(_), Some(failure)) => ask.fail(failure.clone()),
                 _ => self.add(ask),
             },
         }
@@ -282,7 +279,7 @@ impl Engine {
             ConnectionState::Opening(opening) => {
                 opening.hurry(connect_bound([ask.ttl].into_iter(), None, timeout));
             }
-            ConnectionState::Pausing(until, _) => {
+            ConnectionState::Pausing(until) => {
                 let pause = self.backoff.jittered(longest_pause([ask.ttl].into_iter()));
                 *until = (*until).min(Instant::now() + pause);
             }
@@ -523,10 +520,7 @@ impl Engine {
         let pause = self.backoff.next_pause(self.longest_pause());
         match pause.is_zero() {
             true => self.open(),
-            false => {
-                let until = Instant::now() + pause;
-                self.state = ConnectionState::Pausing(until, self.route.news());
-            }
+            false => self.state = ConnectionState::Pausing(Instant::now() + pause),
         }
     }
 

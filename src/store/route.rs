@@ -1,10 +1,9 @@
-use std::future::pending;
 use std::sync::Arc;
 
 use super::RedisSource;
 use super::connection::{Connection, Unopened};
 use super::deadline::Deadline;
-use super::sentinel::{News, Sentinels};
+use super::sentinel::Sentinels;
 use super::socket::Progress;
 
 /// The way to the server of a source, for all of its connections: its address, or the sentinels that know
@@ -31,24 +30,6 @@ impl Route {
         match &self.sentinels {
             Some(sentinels) => sentinels.open(deadline, progress).await,
             None => Connection::open(&self.source, deadline.at(), progress).await,
-        }
-    }
-
-    /// What is heard of the master from now on.
-    pub fn news(&self) -> RouteNews {
-        RouteNews(self.sentinels.as_ref().map(|sentinels| sentinels.news()))
-    }
-}
-
-/// Nothing where there is nobody to tell.
-pub(super) struct RouteNews(Option<News>);
-
-impl RouteNews {
-    /// Waits until a master is found elsewhere than the last time. Dropping the future loses nothing.
-    pub async fn next(&mut self) {
-        match &mut self.0 {
-            Some(news) => news.next().await,
-            None => pending().await,
         }
     }
 }

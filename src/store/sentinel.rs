@@ -47,18 +47,6 @@ struct Setback {
     passes: bool,
 }
 
-/// What is heard of a master between two attempts to connect to it.
-pub(super) struct News(watch::Receiver<Option<Endpoint>>);
-
-impl News {
-    /// Waits for another master. Dropping the future loses nothing.
-    pub async fn next(&mut self) {
-        if self.0.changed().await.is_err() {
-            pending().await
-        }
-    }
-}
-
 impl Sentinels {
     pub fn new(source: Arc<RedisSource>, given: SentinelSource) -> Arc<Self> {
         let state = State {
@@ -74,10 +62,6 @@ impl Sentinels {
         })
     }
 
-    pub fn news(&self) -> News {
-        News(self.master.subscribe())
-    }
-
     /// Opens a connection to the master, which ends when there is another one. Nobody waits for it past
     /// `deadline`.
     pub async fn open(
@@ -86,19 +70,19 @@ impl Sentinels {
         progress: &Progress,
     ) -> Result<Connection, Unopened> {
         self.be_watched();
-        let (at, mut connection) = self.find(deadline, progress).await?;
-        let mut news = self.master.subscribe();
-        connection.leave_when(async move {
-            let moved = news
-                .wait_for(|master| master.as_ref() != Some(&at))
-                .await
-                .is_ok();
-            drop(news);
-            if !moved {
-                pending().await
+        let mut named = self.master.subscribe();
+        loop {
+            tokio::select! {
+                // What was found now is news too.
+                biased;
+                found = self.find(deadline, progress) => {
+                    let (at, connection) = found?;
+                    return Ok(leave_with(connection, named, at));
+                }
+                // An old master that hangs is not waited for when another is found.
+                Ok(()) = named.changed() => {}
             }
-        });
-        Ok(connection)
+        }
     }
 
     /// Asks until somebody named is a master. What a sentinel says and what the server says can differ
@@ -277,6 +261,24 @@ impl fmt::Debug for Sentinels {
             .field("given", &self.given)
             .finish_non_exhaustive()
     }
+}
+
+/// The same connection, which ends when the master is not `at` that place any more.
+fn leave_with(
+    mut connection: Connection,
+    mut named: watch::Receiver<Option<Endpoint>>,
+    at: Endpoint,
+) -> Connection {
+    connection.leave_when(async move {
+        let moved = named
+            .wait_for(|master| master.as_ref() != Some(&at))
+            .await
+            .is_ok();
+        if !moved {
+            pending().await
+        }
+    });
+    connection
 }
 
 /// Why no sentinel could be asked: what a person has to mend before what may pass.

@@ -64,7 +64,7 @@ impl Listener {
             let mut backoff = Backoff::new(random());
             loop {
                 sleep(backoff.next_pause(LONGEST_PAUSE)).await;
-                let until = Instant::now() + way.connect_timeout;
+                let until = Instant::now() + way.connect_timeout.min(LONGEST_ATTEMPT);
                 let opened = timeout_at(
                     until,
                     Connection::open_any(&way, until, &Progress::default()),
@@ -160,6 +160,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// What is told later is heard later.
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
 const LONGEST_ROUND: Duration = Duration::from_secs(5);
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const WITHOUT_MESSAGES: Duration = Duration::from_secs(10);
 
