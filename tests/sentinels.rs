@@ -114,7 +114,7 @@ fn by(sentinels: &[&StrangeServer]) -> SentinelSource {
 
 fn open(sentinel: SentinelSource) -> RedisStore {
     let source = RedisSource {
-        sentinel: Some(sentinel),
+        sentinel: Some(Box::new(sentinel)),
         ..RedisSource::default()
     };
     RedisStore::open(source, &Handle::current())
@@ -275,7 +275,7 @@ async fn who_waits_for_a_silent_master_goes_to_another_when_it_is_found() {
     let sentinel = sentinel.await;
     let store = RedisStore::open(
         RedisSource {
-            sentinel: Some(by(&[&sentinel])),
+            sentinel: Some(Box::new(by(&[&sentinel]))),
             connect_timeout: 3 * PATIENCE,
             ..RedisSource::default()
         },

@@ -117,7 +117,7 @@ pub fn source(given: PlainSource) -> std::result::Result<Source, Cause> {
                 )));
             }
         },
-        sentinel: fields.sentinel.map(sentinel).transpose()?,
+        sentinel: fields.sentinel.map(sentinel).transpose()?.map(Box::new),
         connect_timeout: fields
             .connect_timeout
             .map_or(defaults.connect_timeout, |ms| {

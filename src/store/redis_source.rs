@@ -26,7 +26,7 @@ pub struct RedisSource {
     pub connection_name: Option<String>,
     pub family: IpFamily,
     /// Who knows where the master is, instead of a host and a port.
-    pub sentinel: Option<SentinelSource>,
+    pub sentinel: Option<Box<SentinelSource>>,
     /// An eighth of the ttl of what waits for the connection bounds connecting too, but never to less
     /// than 250 ms.
     pub connect_timeout: Duration,
@@ -103,9 +103,11 @@ impl RedisSource {
 
     /// The same, with the master and the sentinels both encrypted in this way.
     pub fn encrypted(self, tls: Tls) -> RedisSource {
-        let of_sentinels = self.sentinel.map(|sentinel| SentinelSource {
-            tls: Some(tls.clone()),
-            ..sentinel
+        let of_sentinels = self.sentinel.map(|sentinel| {
+            Box::new(SentinelSource {
+                tls: Some(tls.clone()),
+                ..*sentinel
+            })
         });
         RedisSource {
             sentinel: of_sentinels,

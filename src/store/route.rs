@@ -17,7 +17,7 @@ pub(super) struct Route {
 impl Route {
     pub fn new(source: Arc<RedisSource>) -> Self {
         let given = source.sentinel.clone();
-        let sentinels = given.map(|given| Sentinels::new(source.clone(), given));
+        let sentinels = given.map(|given| Sentinels::new(source.clone(), *given));
         Route { source, sentinels }
     }
 

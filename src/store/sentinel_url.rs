@@ -41,7 +41,7 @@ pub(super) fn parse_sentinel_url(rest: &str) -> Result<RedisSource, ConfigError>
         db: number(db).ok_or_else(|| no_db(db))?,
         username: credential("user", username)?,
         password: credential("password", password)?,
-        sentinel: Some(sentinel),
+        sentinel: Some(Box::new(sentinel)),
         ..RedisSource::default()
     })
 }
