@@ -6,6 +6,7 @@ import {SentinelServer} from '../support/sentinel.mjs'
 import {LOCAL, useCertificates} from './support/certificates'
 import {newPrefix} from './support/redis'
 import {electedAfter, now, useSentinels} from './support/sentinels'
+import {Server} from './support/servers'
 
 const TTL = 2000
 const sentinels = useSentinels()
@@ -100,6 +101,10 @@ test('the sentinels and the master are each encrypted where the options say so',
       await establish({...at(sentinel.port), tls: trusted, enableTLSForSentinelMode: true}),
     ]
     expect(held.map((lease) => lease?.isHeld)).toEqual([true, true])
+    // What a URL asks for is trusted as Node does.
+    const trusting = new Server([], {NODE_EXTRA_CA_CERTS: ca.certFile})
+    const url = `rediss+sentinel://127.0.0.1:${ofSentinel}/main`
+    expect(await trusting.call('establish', url, newPrefix(), {ttl: TTL})).not.toBeNull()
     const stranger = {ca: certificates.ca().cert}
     for (const changed of [{sentinelTLS: stranger}, {tls: stranger}]) {
       const refused = establish({...at(ofSentinel), ...both, ...changed})

@@ -74,6 +74,22 @@ mod tests {
     }
 
     #[test]
+    fn a_sentinel_url_encrypts_the_sentinels_and_the_master_or_neither() {
+        let encrypted = |url: &str| match Source::parse_url(url) {
+            Ok(Source::Redis(source)) => {
+                let sentinel = source.sentinel.map(|sentinel| sentinel.tls.is_some());
+                (source.tls.is_some(), sentinel)
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            encrypted("redis+sentinel://host/main"),
+            (false, Some(false))
+        );
+        assert_eq!(encrypted("REDISS+Sentinel://host/main"), (true, Some(true)));
+    }
+
+    #[test]
     fn everything_else_is_a_redis_url() {
         assert!(matches!(
             Source::parse_url("redis://localhost/4"),

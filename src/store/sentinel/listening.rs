@@ -161,7 +161,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
 const LONGEST_ROUND: Duration = Duration::from_secs(5);
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const WITHOUT_MESSAGES: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
