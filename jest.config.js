@@ -3,6 +3,8 @@ module.exports = {
   testMatch: ['<rootDir>/__test__/**/*.test.ts'],
   // Two cores' worth of work, but the tests mostly wait for leases to run out.
   maxWorkers: 3,
+  // Of the tests that one file runs side by side, each of which waits nearly all of its time.
+  maxConcurrency: 8,
   testTimeout: 60_000,
   moduleNameMapper: {'^primary-lease$': '<rootDir>/index.js'},
   // The package that was packed there has our name.

@@ -1,10 +1,12 @@
 import {createServer} from 'node:http'
+import {setLogger} from 'primary-lease'
 import {checkSequential} from './checkSequential'
-import {startChronos} from './chronos'
-import {startEmbedder} from './embedder'
+import {stopChronos} from './chronos'
+import {Logger} from './Logger'
 import {RedisInstance} from './RedisInstance'
 import {tell} from './tell'
 
+setLogger(Logger)
 const redis = new RedisInstance('server')
 
 /** Waits until it is told to end, which a real one knows itself. */
@@ -14,25 +16,22 @@ const mutation = checkSequential('import', async () => {
   return {imported: 3}
 })
 
-async function main() {
-  const releaseEmbedder = await startEmbedder()
-  const stopChronos = startChronos()
-  const server = createServer(async (_, response) => {
-    response.end(JSON.stringify(await mutation().catch((error) => ({error: String(error)}))))
-  })
+const server = createServer(async (_, response) => {
+  response.end(JSON.stringify(await mutation().catch((error) => ({error: String(error)}))))
+})
 
-  const disconnectAllSockets = async () => {
-    server.closeAllConnections()
-    await redis.quit()
-  }
-  process.on('SIGTERM', async () => {
-    releaseEmbedder()
-    await stopChronos()
-    await disconnectAllSockets()
-    process.exit()
-  })
-
-  server.listen(0, '127.0.0.1', () => tell('listens', {address: server.address()}))
+const disconnectAllSockets = async () => {
+  server.closeAllConnections()
+  await redis.quit()
 }
 
-main()
+const leave = async () => {
+  await stopChronos?.()
+  tell('chronos has stopped')
+  await disconnectAllSockets()
+  process.exit()
+}
+process.on('SIGTERM', leave)
+process.on('SIGINT', leave)
+
+server.listen(0, '127.0.0.1', () => tell('listens', {address: server.address()}))
