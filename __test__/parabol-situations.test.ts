@@ -3,10 +3,10 @@
 
 import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
-import {now, ripeWatch} from '../scripts/record.mjs'
-import {RedisServer} from '../scripts/redis.mjs'
+import {now, ripeWatch} from '../support/record.mjs'
+import {RedisServer} from '../support/redis.mjs'
 import {compileModel, Embedders, type Way} from './support/embedders'
-import {until} from './support/until'
+import {until} from '../support/until'
 
 /** The columns of the table, in its order. */
 const WAYS: Way[] = ['today', 'import', 'scope', 'whilePrimary']

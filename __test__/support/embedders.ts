@@ -3,9 +3,9 @@ import {join} from 'node:path'
 import {Redis} from 'ioredis'
 import {AppServer, type Told} from '../../package-tests/support/app-server'
 import {transpile} from '../../package-tests/support/transpile'
-import {now} from '../../scripts/record.mjs'
-import type {RedisServer} from '../../scripts/redis.mjs'
-import {until} from './until'
+import {now} from '../../support/record.mjs'
+import type {RedisServer} from '../../support/redis.mjs'
+import {until} from '../../support/until'
 
 const ROOT = join(__dirname, '../..')
 
