@@ -63,7 +63,9 @@ export class Embedders {
     await server.tells('listens')
     const from = now()
     const others = () =>
-      this.#servers.some((one) => one.server !== server && Number(one.server.last('reset')?.at) > from)
+      this.#servers.some(
+        (one) => one.server !== server && Number(one.server.last('reset')?.at) > from,
+      )
     await until('a reset by another server, or none', () => others() || now() > from + 1_000)
     return server
   }

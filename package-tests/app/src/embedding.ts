@@ -53,10 +53,10 @@ export function jobStreams() {
   }
 }
 
-/** A job is its name and the time that it takes. */
+/** One named `long` takes until the database is told that such jobs may end. */
 export async function processJob(job: string) {
   tell('job begins', {job})
-  await sleep(Number(job.split(' ')[1]))
+  if (job === 'long') while (!(await database.exists('long jobs may end'))) await sleep(20)
   await database.rpush('done', job)
   tell('job ends', {job})
 }
