@@ -45,12 +45,17 @@ const awayAtTheStart: Situation = async (embedders, redis) => {
 
 const awayForAWhile: Situation = async (embedders, redis) => {
   const [, other] = await embedders.pair('v1')
+  const intervals = embedders.intervals()
   const from = now()
   await redis.stop()
   await until('a lease would have run out', () => now() > from + ripeWatch(TTL))
   await redis.start()
+  const back = now()
   await other.end('SIGTERM')
   await embedders.started('v1')
+  // What was not ended has to be seen beside the interval of the next primary.
+  const another = () => embedders.intervals() > intervals
+  await until('another interval, or none', () => another() || now() > back + 2 * ripeWatch(TTL))
 }
 
 /** `pm2 restart all`, with a job at hand that takes until the other server is there again. */

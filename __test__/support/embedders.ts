@@ -99,11 +99,18 @@ export class Embedders {
     return [...spans.values()]
   }
 
-  /** How many intervals that reset stalled jobs there were at the same time, at most. */
+  #intervals() {
+    return this.#spans(({event, interval}) => (event === 'reset' ? String(interval) : undefined))
+  }
+
+  /** How many intervals that reset stalled jobs there have been. */
+  intervals() {
+    return this.#intervals().length
+  }
+
+  /** How many of them there were at the same time, at most. */
   intervalsAtOnce() {
-    return mostAtOnce(
-      this.#spans(({event, interval}) => (event === 'reset' ? String(interval) : undefined)),
-    )
+    return mostAtOnce(this.#intervals())
   }
 
   /** How many leases of this name were held at the same time, at most. */

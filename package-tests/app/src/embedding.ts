@@ -56,6 +56,7 @@ export function jobStreams() {
 /** One named `long` takes until the database is told that such jobs may end. */
 export async function processJob(job: string) {
   tell('job begins', {job})
+  await sleep(30)
   if (job === 'long') while (!(await database.exists('long jobs may end'))) await sleep(20)
   await database.rpush('done', job)
   tell('job ends', {job})

@@ -3,10 +3,12 @@ import {setLogger} from 'primary-lease'
 import {checkSequential} from './checkSequential'
 import {stopChronos} from './chronos'
 import {Logger} from './Logger'
+import {tellWhatIsRun} from './observer'
 import {RedisInstance} from './RedisInstance'
 import {tell} from './tell'
 
 setLogger(Logger)
+tellWhatIsRun()
 const redis = new RedisInstance('server')
 
 /** Waits until it is told to end, which a real one knows itself. */
