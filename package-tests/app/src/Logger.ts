@@ -1,3 +1,4 @@
+import {inspect} from 'node:util'
 import {tell} from './tell'
 
 type Level = 'debug' | 'info' | 'warn' | 'error'
@@ -5,9 +6,7 @@ type Level = 'debug' | 'info' | 'warn' | 'error'
 const log =
   (level: Level) =>
   (message: unknown, ...more: unknown[]) =>
-    tell('log', {level, message: String(message), more: more.map(shown)})
-
-const shown = (value: unknown) => (value instanceof Error ? String(value) : value)
+    tell('log', {level, message: String(message), more: more.map((value) => inspect(value))})
 
 /** As `console`, and the one place to which such a server logs. */
 export const Logger = {
