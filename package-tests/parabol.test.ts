@@ -52,8 +52,8 @@ test('two web servers share the jobs between them', async () => {
   expect(await second.mutate()).toEqual({error: {message: 'Already running'}})
   await command('rpush', 'the mutation may end', 'now')
   expect(await mutation).toEqual({imported: 3})
-  await command('rpush', 'the mutation may end', 'now')
-  expect(await second.mutate()).toEqual({imported: 3})
+  await command('rpush', 'the mutation may end', 'badly')
+  expect(await second.mutate()).toEqual({error: 'Error: nothing to import'})
 
   expect(await first.end('SIGTERM')).toBe(0)
   expect(await second.end('SIGINT')).toBe(0)

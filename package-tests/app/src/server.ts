@@ -11,10 +11,11 @@ setLogger(Logger)
 tellWhatIsRun()
 const redis = new RedisInstance('server')
 
-/** Waits until it is told to end, which a real one knows itself. */
+/** Waits until it is told how to end, which a real one knows itself. */
 const mutation = checkSequential('import', async () => {
   tell('the mutation runs')
-  await new RedisInstance('mutation').blpop('the mutation may end', 0)
+  const told = await new RedisInstance('mutation').blpop('the mutation may end', 0)
+  if (told?.[1] === 'badly') throw new Error('nothing to import')
   return {imported: 3}
 })
 
