@@ -686,7 +686,8 @@ export declare class PrimaryLease {
  * under way joins it.
  *
  * An unreachable Redis does not reject: after `establishTimeout` without an answer it resolves
- * `undefined`, and the campaign keeps trying.
+ * `undefined`, and the campaign keeps trying. `primaryStatus` tells the two meanings of `undefined` apart.
+ * Where Redis has no record of the election, the first answer takes a `ttl` (see `eagerStart`).
  *
  * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG` (an argument; also when a campaign of this prefix is under way
  * with another configuration), `ERR_STORE_DENIED` (credentials, permissions, or a key of another
@@ -694,8 +695,9 @@ export declare class PrimaryLease {
  * in which case it was given up).
  *
  * @example
- * const lease = await establishPrimaryServer(process.env.REDIS_URL, 'migrations')
- * if (lease) await migrate(lease)
+ * whilePrimary('billing', ({signal}) => closeInvoices(signal))
+ * const lease = await establishPrimaryServer(process.env.REDIS_URL, 'billing')
+ * if (!lease && !primaryStatus('billing')?.available) console.warn('redis does not answer yet')
  */
 export declare function establishPrimaryServer(redis: RedisSource, prefix: string, options?: ElectionOptions): Promise<PrimaryLease | undefined>
 
