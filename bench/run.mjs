@@ -1,13 +1,13 @@
-// `npm run bench`: scoped leases against the libraries that give a run a lease in JavaScript, on one
+// `npm run bench`: run leases against the libraries that give a run a lease in JavaScript, on one
 // Redis, in turns, so that what else the machine does falls on all of them.
 
 import {access} from 'node:fs/promises'
 import {join} from 'node:path'
 import {parseArgs} from 'node:util'
-import {median} from '../scripts/record.mjs'
-import {RedisServer} from '../scripts/redis.mjs'
-import {explain, root, run, step} from '../scripts/run.mjs'
-import {setup} from '../scripts/setup.mjs'
+import {median} from '../support/record.mjs'
+import {RedisServer} from '../support/redis.mjs'
+import {explain, root, run, step} from '../support/run.mjs'
+import {setup} from '../support/setup.mjs'
 
 const HELP = `npm run bench -- [options]
 

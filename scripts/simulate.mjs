@@ -2,7 +2,7 @@
 // a story.
 
 import {parseArgs} from 'node:util'
-import {explain, Refusal, run} from './run.mjs'
+import {explain, Refusal, run} from '../support/run.mjs'
 
 const HELP = `npm run simulate -- [options]
 
@@ -44,7 +44,7 @@ try {
       `SIMULATE_${name.toUpperCase()}`,
       String(value),
     ])
-    const name = runs ? 'scoped::simulation::simulate' : 'tests::simulation::simulate::simulate'
+    const name = runs ? 'tests::run::simulation::simulate' : 'tests::simulation::simulate::simulate'
     const test = [name, '--ignored', '--nocapture']
     await run('cargo', ['test', '--quiet', '--lib', '--', ...test], {
       env: {...Object.fromEntries(given), RUST_BACKTRACE: '0'},

@@ -98,7 +98,7 @@ struct World {
     tokens: [Token; IDENTITIES],
     known_tokens: Vec<Token>,
     known_epochs: Vec<u64>,
-    known_runs: Vec<Arc<str>>,
+    known_incarnations: Vec<Arc<str>>,
     /// The epoch and the token of the record that was shown last.
     present: Option<(u64, Token)>,
 }
@@ -187,12 +187,12 @@ impl World {
             place(&mut self.known_tokens, &record.token),
             record.version.seq,
             place(&mut self.known_epochs, &record.version.epoch),
-            place(&mut self.known_runs, &record.version.run),
+            place(&mut self.known_incarnations, &record.version.incarnation),
             record.holder,
             record.server,
             record.ttl,
             record.released,
-            record.same_run,
+            record.same_incarnation,
         )
     }
 }

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use primary_lease::election::scoped::{ScopedCommand, ScopedOutcome, ScopedRequest};
+use primary_lease::election::run::{RunCommand, RunOutcome, RunRequest};
 use primary_lease::election::{Command, Failure, Identity, Reply, Request, Time};
-use primary_lease::store::{Answering, RedisSource, RedisStore, ScopedStore, Store, Target};
+use primary_lease::store::{Answering, RedisSource, RedisStore, RunStore, Store, Target};
 use strange_server::{Heard, Said, StrangeServer};
 use tokio::runtime::Handle;
 
@@ -44,27 +44,27 @@ fn ask_for_run(
     store: &RedisStore,
     resource: &str,
     bound: Duration,
-    command: ScopedCommand,
-) -> Answering<ScopedOutcome> {
-    let request = ScopedRequest {
+    command: RunCommand,
+) -> Answering<RunOutcome> {
+    let request = RunRequest {
         id: 1,
         sent_at: Time::ZERO,
         bound,
         command,
     };
-    store.send_scoped(resource, &request)
+    store.send_run(resource, &request)
 }
 
-fn acquire(identity: u128) -> ScopedCommand {
-    ScopedCommand::Acquire {
+fn acquire(identity: u128) -> RunCommand {
+    RunCommand::Acquire {
         identity: Identity::new(identity),
         ttl: Duration::from_secs(60),
         tick: None,
     }
 }
 
-fn withdraw(identity: u128) -> ScopedCommand {
-    ScopedCommand::Withdraw {
+fn withdraw(identity: u128) -> RunCommand {
+    RunCommand::Withdraw {
         identity: Identity::new(identity),
         tick: None,
     }

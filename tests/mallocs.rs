@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use primary_lease::driver::{RunChange, RunHandle, RunStart, hand_over, store};
-use primary_lease::election::scoped::{ScopedCommand, ScopedConfig, ScopedOutcome, ScopedRequest};
+use primary_lease::election::run::{RunCommand, RunConfig, RunOutcome, RunRequest};
 use primary_lease::election::{Identity, Time};
-use primary_lease::store::{RedisSource, ScopedStore, Source};
+use primary_lease::store::{RedisSource, RunStore, Source};
 use redis_server::RedisServer;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -48,30 +48,30 @@ const AT_ONCE: usize = 32;
 const PAIRS: usize = 3_200;
 const TTL: Duration = Duration::from_secs(60);
 
-async fn ask(store: &dyn ScopedStore, resource: &str, command: ScopedCommand) -> ScopedOutcome {
-    let request = ScopedRequest {
+async fn ask(store: &dyn RunStore, resource: &str, command: RunCommand) -> RunOutcome {
+    let request = RunRequest {
         id: 1,
         sent_at: Time::ZERO,
         bound: TTL,
         command,
     };
-    store.send_scoped(resource, &request).await.unwrap()
+    store.send_run(resource, &request).await.unwrap()
 }
 
 /// Takes and gives back leases as the store sees it, `AT_ONCE` side by side.
-async fn pairs_of_commands(store: &dyn ScopedStore, names: &[Arc<str>]) {
+async fn pairs_of_commands(store: &dyn RunStore, names: &[Arc<str>]) {
     let one = async |names: &[Arc<str>]| {
         let identity = Identity::new(1);
         for resource in names {
-            let acquire = ScopedCommand::Acquire {
+            let acquire = RunCommand::Acquire {
                 identity,
                 ttl: TTL,
                 tick: None,
             };
-            let ScopedOutcome::Granted(token) = ask(store, resource, acquire).await else {
+            let RunOutcome::Granted(token) = ask(store, resource, acquire).await else {
                 panic!("not granted");
             };
-            let release = ScopedCommand::Release {
+            let release = RunCommand::Release {
                 identity,
                 token,
                 min_hold: Duration::ZERO,
@@ -83,14 +83,14 @@ async fn pairs_of_commands(store: &dyn ScopedStore, names: &[Arc<str>]) {
 }
 
 /// The same as the outside of the driver sees it.
-async fn runs(store: &Arc<dyn ScopedStore>, names: &[Arc<str>]) {
+async fn runs(store: &Arc<dyn RunStore>, names: &[Arc<str>]) {
     let one = async |names: &[Arc<str>]| {
         for resource in names {
             let (told, mut changes) = mpsc::unbounded_channel();
             let (handle, order) = RunHandle::start(RunStart {
                 store: store.clone(),
                 resource: resource.clone(),
-                config: ScopedConfig::new(TTL),
+                config: RunConfig::new(TTL),
                 max_run: None,
                 stall: None,
                 sink: Box::new(move |change| drop(told.send(change))),
@@ -134,7 +134,7 @@ fn a_pair_of_commands_and_a_run_ask_for_little_memory() {
     let server = RedisServer::start();
     let runtime = Runtime::new().unwrap();
     let source = RedisSource::parse_url(&server.url()).unwrap();
-    let store: Arc<dyn ScopedStore> = store(&Source::Redis(source)).unwrap();
+    let store: Arc<dyn RunStore> = store(&Source::Redis(source)).unwrap();
     let (commands, a_run) = runtime.block_on(async {
         let commands = count(async |names| pairs_of_commands(&*store, names).await).await;
         (

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use primary_lease::election::scoped::{ScopedCommand, ScopedOutcome, ScopedRequest};
+use primary_lease::election::run::{RunCommand, RunOutcome, RunRequest};
 use primary_lease::election::{
     Command, Failure, Identity, Message, Nonce, Outcome, Reply, Request, Time, Token,
 };
-use primary_lease::store::{RedisSource, RedisStore, ScopedStore, Store, Target};
+use primary_lease::store::{RedisSource, RedisStore, RunStore, Store, Target};
 use redis_server::{RedisServer, free_port};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
@@ -63,18 +63,18 @@ async fn ask(store: &RedisStore, bound: Duration, command: Command) -> Result<Re
 }
 
 /// Asks for the lease of a run with a short ttl.
-async fn ask_hastily(store: &RedisStore, bound: Duration) -> Result<ScopedOutcome, Failure> {
-    let request = ScopedRequest {
+async fn ask_hastily(store: &RedisStore, bound: Duration) -> Result<RunOutcome, Failure> {
+    let request = RunRequest {
         id: 1,
         sent_at: Time::ZERO,
         bound,
-        command: ScopedCommand::Acquire {
+        command: RunCommand::Acquire {
             identity: Identity::new(1),
             ttl: Duration::from_millis(100),
             tick: None,
         },
     };
-    store.send_scoped("mail", &request).await
+    store.send_run("mail", &request).await
 }
 
 async fn until_answered(store: &RedisStore, command: Command) -> Reply {

@@ -166,7 +166,7 @@ async fn a_missing_record_is_created_and_not_granted() {
         "nobody is told a nonce"
     );
     assert_eq!(record.ttl, TTL);
-    assert!(record.same_run && !record.released);
+    assert!(record.same_incarnation && !record.released);
     assert_eq!(reply.listeners, Some(0));
     assert_eq!(bench.inspect().await, Some(record));
 }
@@ -184,9 +184,9 @@ async fn a_late_duplicate_of_what_created_a_record_creates_another() {
 }
 
 #[tokio::test]
-async fn the_run_is_the_servers_run_id_and_replication_id() {
+async fn an_incarnation_is_the_servers_run_id_and_replication_id() {
     let bench = Bench::new();
-    let run = bench.win(MINE).await.version.run;
+    let run = bench.win(MINE).await.version.incarnation;
     let info: String = redis::cmd("INFO")
         .query(&mut bench.server.connect())
         .unwrap();
@@ -233,7 +233,7 @@ async fn an_older_watched_version_is_refused_whatever_part_of_it_is_older() {
             ..record.version.clone()
         },
         Version {
-            run: "ab:cd".into(),
+            incarnation: "ab:cd".into(),
             ..record.version.clone()
         },
     ] {
@@ -278,9 +278,9 @@ async fn a_grant_of_an_earlier_run_is_not_granted_again() {
     let reply = bench.acquire(MINE).await;
     assert_eq!(reply.outcome, Outcome::Refused);
     let shown = reply.record.unwrap();
-    assert!(!shown.same_run);
+    assert!(!shown.same_incarnation);
     assert_eq!(shown.token, record.token);
-    assert_ne!(shown.version.run, record.version.run);
+    assert_ne!(shown.version.incarnation, record.version.incarnation);
     assert_eq!(
         bench.ask(over(MINE, &shown.version)).await.unwrap().outcome,
         Outcome::Granted
@@ -316,7 +316,7 @@ async fn a_record_released_in_an_earlier_run_is_not_granted_at_once() {
     let reply = bench.acquire(OTHER).await;
     assert_eq!(reply.outcome, Outcome::Refused);
     let record = reply.record.unwrap();
-    assert!(record.released && !record.same_run);
+    assert!(record.released && !record.same_incarnation);
 }
 
 #[tokio::test]
@@ -526,14 +526,14 @@ async fn a_renewal_over_a_restart_is_stale_until_it_is_written_again() {
     let stale = bench.renew(MINE, record.token).await;
     assert_eq!(stale.outcome, Outcome::Stale);
     let shown = stale.record.unwrap();
-    assert!(!shown.same_run);
+    assert!(!shown.same_incarnation);
     assert_eq!(stale.listeners, None);
     let reply = bench
         .ask(renew(MINE, record.token, Some(&shown.version)))
         .await
         .unwrap();
     assert_eq!(reply.outcome, Outcome::Renewed);
-    assert!(bench.inspect().await.unwrap().same_run);
+    assert!(bench.inspect().await.unwrap().same_incarnation);
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ async fn a_grant_shows_its_holder_and_is_what_others_see(bench: Bench) {
     assert_eq!(won.holder, Some(MINE));
     assert_eq!(&*won.server, "server one");
     assert_eq!(won.ttl, TTL);
-    assert!(won.token > Token::NONE && won.same_run && !won.released);
+    assert!(won.token > Token::NONE && won.same_incarnation && !won.released);
     assert_eq!(bench.ask(Command::Inspect).await.record, Some(won));
 }
 

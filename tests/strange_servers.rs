@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use primary_lease::election::scoped::{ScopedCommand, ScopedOutcome, ScopedRequest};
+use primary_lease::election::run::{RunCommand, RunOutcome, RunRequest};
 use primary_lease::election::{Command, Failure, Identity, Nonce, Reply, Request, Time, Token};
-use primary_lease::store::{RedisSource, RedisStore, ScopedStore, Store, Target};
+use primary_lease::store::{RedisSource, RedisStore, RunStore, Store, Target};
 use redis_server::RedisServer;
 use strange_server::{Heard, Said, StrangeServer};
 use tokio::io::AsyncWriteExt;
@@ -57,18 +57,18 @@ fn acquire(ttl: Duration) -> Command {
     }
 }
 
-async fn run(store: &RedisStore, bound: Duration, ttl: Duration) -> Result<ScopedOutcome, Failure> {
-    let request = ScopedRequest {
+async fn run(store: &RedisStore, bound: Duration, ttl: Duration) -> Result<RunOutcome, Failure> {
+    let request = RunRequest {
         id: 1,
         sent_at: Time::ZERO,
         bound,
-        command: ScopedCommand::Acquire {
+        command: RunCommand::Acquire {
             identity: Identity::new(1),
             ttl,
             tick: None,
         },
     };
-    let answer = tokio::time::timeout(bound + PATIENCE, store.send_scoped("mail", &request)).await;
+    let answer = tokio::time::timeout(bound + PATIENCE, store.send_run("mail", &request)).await;
     answer.expect("a command outlived its bound")
 }
 

@@ -20,7 +20,7 @@ use crate::driver::{
     Fence, LeaseCell, RunChange, RunHandle, RunOrder, RunSettings, RunStart, hand_over, now,
     reason_word,
 };
-use crate::election::scoped::Refusal;
+use crate::election::run::Refusal;
 use crate::election::{check_name, compose};
 use crate::store::{Backend, fenced_lease};
 

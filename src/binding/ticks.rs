@@ -3,7 +3,7 @@
 use napi::bindgen_prelude::{Either, Function, Null};
 use napi_derive::napi;
 
-use crate::election::scoped;
+use crate::election::run;
 
 /// Tells the next time of a schedule after one, in ms since 1970; `null` where there is none.
 type Next<'a> = Function<'a, f64, Either<f64, Null>>;
@@ -14,7 +14,7 @@ type Next<'a> = Function<'a, f64, Either<f64, Null>>;
     ts_args_type = "at: number, next: (after: number) => number | null"
 )]
 pub fn last_occurrence(at: f64, next: Next) -> napi::Result<Option<f64>> {
-    let found = scoped::last_occurrence(at as i64, asking(&next))?;
+    let found = run::last_occurrence(at as i64, asking(&next))?;
     Ok(found.map(|at| at as f64))
 }
 
@@ -25,7 +25,7 @@ pub fn last_occurrence(at: f64, next: Next) -> napi::Result<Option<f64>> {
     ts_args_type = "found: number, setBackAt: number, next: (after: number) => number | null"
 )]
 pub fn not_repeated(found: f64, set_back_at: f64, next: Next) -> napi::Result<f64> {
-    let first = scoped::not_repeated(found as i64, set_back_at as i64, asking(&next))?;
+    let first = run::not_repeated(found as i64, set_back_at as i64, asking(&next))?;
     Ok(first as f64)
 }
 

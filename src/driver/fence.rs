@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::runtime::command_runtime;
 use super::{LeaseCell, now};
-use crate::election::scoped::ScopedConfig;
+use crate::election::run::RunConfig;
 use crate::election::{Config, Failure};
 use crate::store::{Backend, FenceOutcome, FenceRequest, fenced_election, fenced_lease};
 
@@ -33,7 +33,7 @@ impl Fence {
         Fence {
             store,
             lease: fenced_lease(resource),
-            bound: ScopedConfig::new(ttl).command_bound().max(QUICKEST),
+            bound: RunConfig::new(ttl).command_bound().max(QUICKEST),
         }
     }
 

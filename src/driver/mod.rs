@@ -25,7 +25,7 @@ pub use handle::{Handle, Start};
 pub use heartbeat::Heartbeat;
 pub use lease_cell::LeaseCell;
 pub use run_change::{RunChange, RunStart};
-pub use run_handle::{RunEnd, RunHandle, RunOrder, hand_over};
+pub use run_handle::{RunHandle, RunOrder, RunWait, hand_over};
 use runtime::runtime;
 pub use runtime::soon;
 pub use settings::{CampaignOptions, CampaignSettings, RunOptions, RunSettings, RunTick};

@@ -16,11 +16,9 @@ use super::mailbox::Mailbox;
 use super::run_change::{Beginning, RunChange, RunInput};
 use super::waiters::turn;
 use super::{Heartbeat, LeaseCell, now};
-use crate::election::scoped::{
-    Refusal, ScopedConfig, ScopedLease, ScopedOutcome, ScopedOutput, ScopedRequest,
-};
+use crate::election::run::{Refusal, RunConfig, RunLease, RunOutcome, RunOutput, RunRequest};
 use crate::election::{Failure, Random, Time};
-use crate::store::ScopedStore;
+use crate::store::RunStore;
 
 /// Runs one to its end. A panic in it is that run's alone.
 pub(super) async fn live(mut run: RunLoop) {
@@ -32,10 +30,10 @@ pub(super) async fn live(mut run: RunLoop) {
 
 /// The loop around the lease of one run.
 pub(super) struct RunLoop {
-    lease: ScopedLease,
-    config: ScopedConfig,
+    lease: RunLease,
+    config: RunConfig,
     random: Random,
-    store: Arc<dyn ScopedStore>,
+    store: Arc<dyn RunStore>,
     resource: Arc<str>,
     max_run: Option<Duration>,
     overrun_at: Option<Time>,
@@ -54,17 +52,17 @@ pub(super) struct RunLoop {
     turn: Option<OwnedMutexGuard<()>>,
     /// Dropped with the loop, for those who wait for its end.
     waiting: Vec<blocking::Sender<()>>,
-    replies: FuturesUnordered<BoxFuture<'static, ScopedReply>>,
+    replies: FuturesUnordered<BoxFuture<'static, RunReply>>,
     cell: Option<Arc<LeaseCell>>,
     sink: Box<dyn Fn(RunChange) + Send + Sync>,
     ended: bool,
 }
 
-type ScopedReply = (ScopedRequest, Result<ScopedOutcome, Failure>);
+type RunReply = (RunRequest, Result<RunOutcome, Failure>);
 
 enum RunHappening {
     RunInput(Option<RunInput>),
-    ScopedReply(ScopedReply),
+    RunReply(RunReply),
     Released(Option<Duration>),
     Timeout,
 }
@@ -77,7 +75,7 @@ impl RunLoop {
             inputs,
         } = beginning;
         RunLoop {
-            lease: ScopedLease::new(start.config.clone(), random.clone()),
+            lease: RunLease::new(start.config.clone(), random.clone()),
             config: start.config,
             random,
             store: start.store,
@@ -110,7 +108,7 @@ impl RunLoop {
                 return;
             }
             self.config.wait = until.since(now());
-            self.lease = ScopedLease::new(self.config.clone(), self.random.clone());
+            self.lease = RunLease::new(self.config.clone(), self.random.clone());
         }
         self.lease.acquire(now());
         let mut alarm = pin!(sleep(Duration::ZERO));
@@ -171,7 +169,7 @@ impl RunLoop {
                 self.alarm_at = None;
                 RunHappening::Timeout
             }
-            Some(reply) = self.replies.next() => RunHappening::ScopedReply(reply),
+            Some(reply) = self.replies.next() => RunHappening::RunReply(reply),
             delay = released => RunHappening::Released(delay),
         }
     }
@@ -196,7 +194,7 @@ impl RunLoop {
             RunHappening::RunInput(Some(RunInput::Miss)) => self.lease.miss(now),
             RunHappening::RunInput(Some(RunInput::Stall)) => self.lease.stall(now),
             RunHappening::RunInput(Some(RunInput::Tell(sender))) => self.waiting.push(sender),
-            RunHappening::ScopedReply((request, reply)) => {
+            RunHappening::RunReply((request, reply)) => {
                 self.lease.handle_reply(now, request, reply)
             }
             RunHappening::Released(Some(delay)) => self.lease.handle_message(now, delay),
@@ -223,12 +221,12 @@ impl RunLoop {
     fn carry_out(&mut self) {
         while let Some(output) = self.lease.poll_output() {
             match output {
-                ScopedOutput::Send(request) => {
-                    let answering = self.store.send_scoped(&self.resource, &request);
+                RunOutput::Send(request) => {
+                    let answering = self.store.send_run(&self.resource, &request);
                     self.replies
                         .push(Box::pin(async move { (request, answering.await) }));
                 }
-                ScopedOutput::Granted(grant) => {
+                RunOutput::Granted(grant) => {
                     self.released = None;
                     self.turn = None;
                     self.overrun_at = self.max_run.map(|max_run| now() + max_run);
@@ -236,18 +234,18 @@ impl RunLoop {
                     self.cell = Some(cell.clone());
                     (self.sink)(RunChange::Granted(cell));
                 }
-                ScopedOutput::Refused(refusal) => (self.sink)(RunChange::Refused(refusal)),
-                ScopedOutput::Extended { step_down_at } => self.extend(step_down_at),
-                ScopedOutput::LongRun { held } => (self.sink)(RunChange::LongRun(held)),
-                ScopedOutput::Lost(end) => {
+                RunOutput::Refused(refusal) => (self.sink)(RunChange::Refused(refusal)),
+                RunOutput::Extended { step_down_at } => self.extend(step_down_at),
+                RunOutput::LongRun { held } => (self.sink)(RunChange::LongRun(held)),
+                RunOutput::Lost(end) => {
                     self.end_term();
                     (self.sink)(RunChange::Lost(end));
                 }
-                ScopedOutput::Released => {
+                RunOutput::Released => {
                     self.end_term();
                     (self.sink)(RunChange::Released);
                 }
-                ScopedOutput::Ended => self.ended = true,
+                RunOutput::Ended => self.ended = true,
             }
         }
     }

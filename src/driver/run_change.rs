@@ -4,16 +4,16 @@ use std::time::Duration;
 use super::heartbeat::Served;
 use super::mailbox::Mailbox;
 use super::{Heartbeat, LeaseCell};
-use crate::election::scoped::{Refusal, ScopedConfig, ScopedEnd};
+use crate::election::run::{Refusal, RunConfig, RunEnd};
 use crate::election::{Random, Time};
-use crate::store::ScopedStore;
+use crate::store::RunStore;
 
 /// What the lease of a run tells the outside, in order.
 #[derive(Clone, Debug)]
 pub enum RunChange {
     Granted(Arc<LeaseCell>),
     Refused(Refusal),
-    Lost(ScopedEnd),
+    Lost(RunEnd),
     /// The run has had its time; its lease is renewed no more.
     Overrun,
     /// Nothing bounds this run, and it has held its lease for so long.
@@ -29,9 +29,9 @@ pub enum RunChange {
 
 /// What the lease of a run is asked for with.
 pub struct RunStart {
-    pub store: Arc<dyn ScopedStore>,
+    pub store: Arc<dyn RunStore>,
     pub resource: Arc<str>,
-    pub config: ScopedConfig,
+    pub config: RunConfig,
     /// How long the run may take.
     pub max_run: Option<Duration>,
     /// The life of the event loop that runs the job, and how long it may stand still.

@@ -68,10 +68,10 @@ impl RunHandle {
     }
 
     /// The end of the run, to be waited for: nothing is on its way then.
-    pub fn end(&self) -> RunEnd {
+    pub fn end(&self) -> RunWait {
         let (sender, ended) = blocking::channel();
         self.send(RunInput::Tell(sender));
-        RunEnd(ended)
+        RunWait(ended)
     }
 
     fn send(&self, input: RunInput) {
@@ -82,9 +82,9 @@ impl RunHandle {
 
 /// See [`RunHandle::end`].
 #[derive(Debug)]
-pub struct RunEnd(blocking::Receiver<()>);
+pub struct RunWait(blocking::Receiver<()>);
 
-impl RunEnd {
+impl RunWait {
     /// Blocks until it has come; false if the time was up before.
     pub fn wait(&self, until: Time) -> bool {
         // Nobody sends: the channel closes with the run.

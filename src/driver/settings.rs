@@ -4,7 +4,7 @@
 use std::process;
 use std::time::Duration;
 
-use crate::election::scoped::{DEFAULT_TICK_MEMORY, ScopedConfig, Tick};
+use crate::election::run::{DEFAULT_TICK_MEMORY, RunConfig, Tick};
 use crate::election::{
     Config, ConfigError, DEFAULT_TTL, check_name, check_stall_timeout, compose,
     default_stall_timeout,
@@ -65,7 +65,7 @@ pub enum RunTick {
 /// What the lease of a run is asked for with, beside its store and its resource.
 #[derive(Clone, Debug)]
 pub struct RunSettings {
-    pub config: ScopedConfig,
+    pub config: RunConfig,
     /// How long the run may take.
     pub max_run: Option<Duration>,
     /// How long the event loop may stand still.
@@ -158,8 +158,8 @@ impl RunSettings {
     pub fn new(options: &RunOptions) -> Result<Self, ConfigError> {
         let ttl = options.ttl.unwrap_or(DEFAULT_TTL);
         let (mut config, ttl_field) = match options.of_runner {
-            true => (ScopedConfig::of_runner(ttl), "lockTTL"),
-            false => (ScopedConfig::new(ttl), "ttl"),
+            true => (RunConfig::of_runner(ttl), "lockTTL"),
+            false => (RunConfig::new(ttl), "ttl"),
         };
         let given = |given: Option<Duration>, default| given.unwrap_or(default);
         // The name alone tells the late from the next: holding on would refuse ticks that come quickly.

@@ -46,7 +46,7 @@ impl Hints {
     /// Since when the record of a reply has stood as it is, as far as messages prove it.
     ///
     /// Nobody knew the nonce before this version was written, so a message that names both came after
-    /// that: nobody's window is counted from later. Where the record was written in another run its
+    /// that: nobody's window is counted from later. Where the record was written in another incarnation its
     /// version is younger than its nonce, which then proves nothing.
     pub fn announced(&self, record: &Record) -> Option<Time> {
         let announces = |sighting: &&Sighting| {
@@ -54,7 +54,7 @@ impl Hints {
             proven && sighting.version == record.version
         };
         let sighting = self.sightings.iter().find(announces)?;
-        record.same_run.then_some(sighting.at)
+        record.same_incarnation.then_some(sighting.at)
     }
 
     /// A reply to what was sent at `sent_at` showed a version; `news` if it had not been shown before.

@@ -5,20 +5,20 @@ use std::time::Duration;
 use super::{Identity, Nonce, Time, Token};
 
 /// What a record's state is compared by: every write adds 1 to `seq`, every creation draws a new
-/// `epoch`, and `run` names the Redis server's present life and data set.
+/// `epoch`, and `incarnation` names the Redis server's present life and data set.
 ///
-/// Written `seq.epoch.run`, which is how the scripts compare it.
+/// Written `seq.epoch.incarnation`, which is how the scripts compare it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Version {
     pub seq: u64,
     pub epoch: u64,
     /// `run_id:master_replid` of the server that answered, at the time of its answer.
-    pub run: Arc<str>,
+    pub incarnation: Arc<str>,
 }
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:016x}.{}", self.seq, self.epoch, self.run)
+        write!(f, "{}.{:016x}.{}", self.seq, self.epoch, self.incarnation)
     }
 }
 
@@ -36,8 +36,8 @@ pub struct Record {
     /// The ttl of its last writer.
     pub ttl: Duration,
     pub released: bool,
-    /// It was last written in the server's present run. Always true in a message.
-    pub same_run: bool,
+    /// It was last written in the server's present incarnation. Always true in a message.
+    pub same_incarnation: bool,
 }
 
 /// What is asked of the store.

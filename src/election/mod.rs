@@ -24,7 +24,7 @@ pub(crate) mod planted;
 mod random;
 mod replies;
 mod requests;
-pub mod scoped;
+pub mod run;
 mod state;
 mod time;
 mod timer;

@@ -266,7 +266,7 @@ impl Election {
             self.timers.set(Timer::Ripe, watch.ripe_at());
         }
         self.watch = Some(watch);
-        if record.same_run && self.held_by_another(record) {
+        if record.same_incarnation && self.held_by_another(record) {
             if !self.hints.release_after(&record.version) {
                 // Whatever made us want to ask has been answered.
                 self.due = false;
@@ -276,7 +276,7 @@ impl Election {
             if seen_to_change {
                 self.answer_and_go_on(now, Answer::NotElected);
             }
-        } else if standing && record.released && record.same_run {
+        } else if standing && record.released && record.same_incarnation {
             self.take_over_soon(now, 0);
         }
     }
@@ -335,7 +335,7 @@ impl Election {
         let ghost = record.holder.filter(|holder| self.gave_up(*holder));
         if let Some(holder) = ghost
             && !record.released
-            && record.same_run
+            && record.same_incarnation
             && !late
         {
             self.release_ghost(now, holder);

@@ -42,7 +42,7 @@ impl Watch {
 
 /// What `seen` is to one who knows of `known`.
 pub(super) fn compare(known: &Version, seen: &Version) -> Sight {
-    if seen.epoch != known.epoch || seen.run != known.run {
+    if seen.epoch != known.epoch || seen.incarnation != known.incarnation {
         return Sight::New;
     }
     match seen.seq.cmp(&known.seq) {

@@ -7,9 +7,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::reply::decode_reply;
-use super::scoped;
+use super::run;
 use super::script::Invocation;
-use crate::election::scoped::{ScopedCommand, ScopedOutcome};
+use crate::election::run::{RunCommand, RunOutcome};
 use crate::election::{Failure, Identity, Reply};
 
 /// A command that waits for its answer.
@@ -32,8 +32,8 @@ pub(super) enum Asker {
         sender: oneshot::Sender<Result<Reply, Failure>>,
     },
     Run {
-        command: ScopedCommand,
-        sender: oneshot::Sender<Result<ScopedOutcome, Failure>>,
+        command: RunCommand,
+        sender: oneshot::Sender<Result<RunOutcome, Failure>>,
     },
 }
 
@@ -43,11 +43,11 @@ impl Ask {
         match &self.asker {
             Asker::Election { .. } => None,
             Asker::Run { command, .. } => Some(match command {
-                ScopedCommand::Acquire { identity, .. }
-                | ScopedCommand::Begin { identity, .. }
-                | ScopedCommand::Renew { identity, .. }
-                | ScopedCommand::Release { identity, .. }
-                | ScopedCommand::Withdraw { identity, .. } => *identity,
+                RunCommand::Acquire { identity, .. }
+                | RunCommand::Begin { identity, .. }
+                | RunCommand::Renew { identity, .. }
+                | RunCommand::Release { identity, .. }
+                | RunCommand::Withdraw { identity, .. } => *identity,
             }),
         }
     }
@@ -57,7 +57,7 @@ impl Ask {
         matches!(
             &self.asker,
             Asker::Run {
-                command: ScopedCommand::Acquire { .. },
+                command: RunCommand::Acquire { .. },
                 ..
             }
         )
@@ -75,7 +75,7 @@ impl Ask {
                 odd
             }
             Asker::Run { command, sender } => {
-                let answer = scoped::decode_outcome(&String::from_utf8_lossy(key), &command, value);
+                let answer = run::decode_outcome(&String::from_utf8_lossy(key), &command, value);
                 let odd = odd(&answer);
                 let _ = sender.send(answer);
                 odd

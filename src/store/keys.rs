@@ -2,7 +2,7 @@ use std::fmt::{self, Display};
 use std::sync::Arc;
 
 use crate::election::ConfigError;
-use crate::election::scoped::TickName;
+use crate::election::run::TickName;
 
 /// Refuses a prefix with an empty hash tag. Redis looks at the first pair of braces of a key alone; where
 /// there is nothing between them, ours behind it name no slot, and a cluster scatters the keys.
@@ -48,51 +48,51 @@ impl Keys {
     }
 }
 
-/// The names of one scoped lease in Redis. They are written where they go to, and made nowhere else.
+/// The names of one run lease in Redis. They are written where they go to, and made nowhere else.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ScopedKeys<'a> {
+pub(super) struct RunKeys<'a> {
     place: Place<'a>,
     resource: &'a str,
 }
 
-impl<'a> ScopedKeys<'a> {
+impl<'a> RunKeys<'a> {
     pub fn new(place: Place<'a>, resource: &'a str) -> Self {
-        ScopedKeys { place, resource }
+        RunKeys { place, resource }
     }
 
     /// The string that is the lease.
     pub fn lease(self) -> impl Display + 'a {
-        ScopedName(self, ScopedKind::Lease)
+        RunName(self, RunKind::Lease)
     }
 
     /// The channel on which its releases are published.
     pub fn releases(self) -> impl Display + 'a {
-        ScopedName(self, ScopedKind::Releases)
+        RunName(self, RunKind::Releases)
     }
 
     /// What remembers that a tick was granted, in the slot of the lease.
     pub fn tick(self, name: TickName) -> impl Display + 'a {
-        ScopedName(self, ScopedKind::Tick(name))
+        RunName(self, RunKind::Tick(name))
     }
 }
 
-struct ScopedName<'a>(ScopedKeys<'a>, ScopedKind);
+struct RunName<'a>(RunKeys<'a>, RunKind);
 
-enum ScopedKind {
+enum RunKind {
     Lease,
     Releases,
     Tick(TickName),
 }
 
-impl Display for ScopedName<'_> {
+impl Display for RunName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ScopedKeys { place, resource } = self.0;
+        let RunKeys { place, resource } = self.0;
         write!(f, "{}lease:{{{resource}}}", place.key_prefix)?;
         match &self.1 {
-            ScopedKind::Lease => Ok(()),
-            ScopedKind::Releases => write!(f, ":released:{}", place.db),
-            ScopedKind::Tick(TickName::At(at)) => write!(f, ":tick:{at}"),
-            ScopedKind::Tick(TickName::Present) => f.write_str(":tick"),
+            RunKind::Lease => Ok(()),
+            RunKind::Releases => write!(f, ":released:{}", place.db),
+            RunKind::Tick(TickName::At(at)) => write!(f, ":tick:{at}"),
+            RunKind::Tick(TickName::Present) => f.write_str(":tick"),
         }
     }
 }
@@ -132,8 +132,7 @@ mod tests {
     fn each_database_has_channels_of_its_own() {
         let other = Place { db: 0, ..APP };
         assert_ne!(Keys::new(APP, "a").changes, Keys::new(other, "a").changes);
-        let [one, two] =
-            [APP, other].map(|place| ScopedKeys::new(place, "a").releases().to_string());
+        let [one, two] = [APP, other].map(|place| RunKeys::new(place, "a").releases().to_string());
         assert_ne!(one, two);
     }
 
@@ -150,7 +149,7 @@ mod tests {
     fn the_keys_of_one_name_share_a_slot_under_every_prefix_that_is_allowed() {
         for prefix in ["", "app:", "{app}", "{app}{}", "}{x}", "app{", "}{", "a}b"] {
             assert_eq!(check_key_prefix(prefix), Ok(()), "{prefix}");
-            let keys = ScopedKeys::new(
+            let keys = RunKeys::new(
                 Place {
                     key_prefix: prefix,
                     db: 0,
@@ -167,7 +166,7 @@ mod tests {
             let refusal = check_key_prefix(prefix).unwrap_err().to_string();
             assert!(refusal.starts_with("keyPrefix must be"), "{refusal}");
             assert!(refusal.contains(prefix), "{refusal}");
-            let keys = ScopedKeys::new(
+            let keys = RunKeys::new(
                 Place {
                     key_prefix: prefix,
                     db: 0,
@@ -184,7 +183,7 @@ mod tests {
 
     #[test]
     fn all_keys_of_a_resource_share_its_slot() {
-        let keys = ScopedKeys::new(APP, "chronos:mail");
+        let keys = RunKeys::new(APP, "chronos:mail");
         assert_eq!(keys.lease().to_string(), "app:lease:{chronos:mail}");
         let at = keys.tick(TickName::At(1_795)).to_string();
         assert_eq!(at, "app:lease:{chronos:mail}:tick:1795");

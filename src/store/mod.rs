@@ -20,7 +20,7 @@ mod redis_source;
 mod redis_store;
 mod replies;
 mod reply;
-mod scoped;
+mod run;
 mod script;
 mod slots;
 mod socket;
@@ -39,14 +39,14 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::election::scoped::{ScopedOutcome, ScopedRequest};
+use crate::election::run::{RunOutcome, RunRequest};
 use crate::election::{Failure, Message, Reply, Request};
 
 pub use fence::{
     CommandReply, FenceOutcome, FenceRequest, MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_COMMAND_BYTES,
 };
 pub use keys::{check_key_prefix, fenced_election, fenced_lease};
-pub use memory::{Applied, Field, MemoryStore, Register, ScopedApplied, ScopedRegister, Server};
+pub use memory::{Applied, Field, MemoryStore, Register, RunApplied, RunRegister, Server};
 pub use redis_source::{IpFamily, RedisSource};
 pub use redis_store::RedisStore;
 pub use source::Source;
@@ -77,10 +77,10 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     fn subscribe(&self, target: &Target) -> mpsc::UnboundedReceiver<Message>;
 }
 
-/// The keys of scoped leases.
-pub trait ScopedStore: Send + Sync + fmt::Debug + 'static {
-    /// As [`Store::send`], about the scoped lease of a resource.
-    fn send_scoped(&self, resource: &str, request: &ScopedRequest) -> Answering<ScopedOutcome>;
+/// The keys of run leases.
+pub trait RunStore: Send + Sync + fmt::Debug + 'static {
+    /// As [`Store::send`], about the run lease of a resource.
+    fn send_run(&self, resource: &str, request: &RunRequest) -> Answering<RunOutcome>;
 
     /// The releases of a resource, each with the time after which it can be had. As
     /// [`Store::subscribe`].
@@ -100,6 +100,6 @@ pub trait FenceStore: Send + Sync + fmt::Debug + 'static {
 }
 
 /// All that is asked of one Redis, or of the memory that stands in for it.
-pub trait Backend: Store + ScopedStore + FenceStore {}
+pub trait Backend: Store + RunStore + FenceStore {}
 
-impl<T: Store + ScopedStore + FenceStore> Backend for T {}
+impl<T: Store + RunStore + FenceStore> Backend for T {}

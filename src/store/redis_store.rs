@@ -11,17 +11,16 @@ use super::commands::Commands;
 use super::engine::{Engine, Order};
 use super::error::no_answer;
 use super::jitter::random;
-use super::keys::{Keys, Place, ScopedKeys};
+use super::keys::{Keys, Place, RunKeys};
 use super::patience::ttl_of_bound;
 use super::script::Invocation;
 use super::subscriptions::Receiver;
 use super::trouble::Trouble;
 use super::words::told;
 use super::{
-    Answering, FenceOutcome, FenceRequest, FenceStore, RedisSource, ScopedStore, Store, Target,
-    scoped,
+    Answering, FenceOutcome, FenceRequest, FenceStore, RedisSource, RunStore, Store, Target, run,
 };
-use crate::election::scoped::{ScopedCommand, ScopedOutcome, ScopedRequest};
+use crate::election::run::{RunCommand, RunOutcome, RunRequest};
 use crate::election::{Command, Failure, Message, Reply, Request};
 
 /// One Redis server, over one connection of its own, and another one for the commands of callers.
@@ -139,16 +138,16 @@ impl Store for RedisStore {
     }
 }
 
-impl ScopedStore for RedisStore {
-    fn send_scoped(&self, resource: &str, request: &ScopedRequest) -> Answering<ScopedOutcome> {
+impl RunStore for RedisStore {
+    fn send_run(&self, resource: &str, request: &RunRequest) -> Answering<RunOutcome> {
         let ttl = match &request.command {
-            ScopedCommand::Acquire { ttl, .. } | ScopedCommand::Renew { ttl, .. } => Some(*ttl),
-            ScopedCommand::Begin { .. }
-            | ScopedCommand::Release { .. }
-            | ScopedCommand::Withdraw { .. } => None,
+            RunCommand::Acquire { ttl, .. } | RunCommand::Renew { ttl, .. } => Some(*ttl),
+            RunCommand::Begin { .. } | RunCommand::Release { .. } | RunCommand::Withdraw { .. } => {
+                None
+            }
         };
-        let keys = ScopedKeys::new(self.place(), resource);
-        let invocation = scoped::invocation(keys, &request.command);
+        let keys = RunKeys::new(self.place(), resource);
+        let invocation = run::invocation(keys, &request.command);
         let (sender, answered) = oneshot::channel();
         let command = request.command.clone();
         let asker = Asker::Run { command, sender };
@@ -157,7 +156,7 @@ impl ScopedStore for RedisStore {
 
     fn subscribe_releases(&self, resource: &str) -> mpsc::UnboundedReceiver<Duration> {
         let (sender, releases) = mpsc::unbounded_channel();
-        let channel = ScopedKeys::new(self.place(), resource).releases();
+        let channel = RunKeys::new(self.place(), resource).releases();
         self.listen(channel.to_string().into(), Receiver::Releases(sender));
         releases
     }

@@ -112,14 +112,14 @@ fn record(fields: [&str; 10]) -> Option<Record> {
         identity,
         ttl,
         released,
-        same_run,
+        same_incarnation,
         server,
     ] = fields;
     Some(Record {
         version: Version {
             seq: integer(seq)?,
             epoch: u64::from_str_radix(epoch, 16).ok()?,
-            run: run.into(),
+            incarnation: run.into(),
         },
         nonce: nonce.parse().ok()?,
         token: Token::new(integer(token)?),
@@ -127,7 +127,7 @@ fn record(fields: [&str; 10]) -> Option<Record> {
         server: Arc::from(server),
         ttl: Duration::from_millis(integer(ttl)?),
         released: flag(released)?,
-        same_run: flag(same_run)?,
+        same_incarnation: flag(same_incarnation)?,
     })
 }
 
@@ -198,7 +198,7 @@ mod tests {
             version: Version {
                 seq: 7,
                 epoch: 255,
-                run: "ab:cd".into(),
+                incarnation: "ab:cd".into(),
             },
             nonce: Nonce::new(0xbeef),
             token: Token::new(1_700_000_000_000_000),
@@ -206,7 +206,7 @@ mod tests {
             server: "server one".into(),
             ttl: Duration::from_secs(5),
             released: false,
-            same_run: true,
+            same_incarnation: true,
         }
     }
 

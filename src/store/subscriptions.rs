@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::connection::Push;
 use super::reply::decode_message;
-use super::scoped::decode_release;
+use super::run::decode_release;
 use crate::election::Message;
 
 /// Who hears the messages of a channel, each kind of channel in its own words.
@@ -18,7 +18,7 @@ use crate::election::Message;
 pub(super) enum Receiver {
     /// The changes of an election's record.
     Changes(UnboundedSender<Message>),
-    /// The releases of a scoped lease: after how long it can be had.
+    /// The releases of a run lease: after how long it can be had.
     Releases(UnboundedSender<Duration>),
 }
 

@@ -90,22 +90,22 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::election::scoped::ScopedCommand;
+    use crate::election::run::RunCommand;
     use crate::store::ask::Asker;
-    use crate::store::keys::{Place, ScopedKeys};
-    use crate::store::scoped;
+    use crate::store::keys::{Place, RunKeys};
+    use crate::store::run;
 
     /// About the run of that number, with so many milliseconds left.
     fn ask(start: Instant, number: u128, new: bool, millis: u64) -> Ask {
         let identity = Identity::new(number);
         let ttl = Duration::from_secs(5);
         let command = match new {
-            true => ScopedCommand::Acquire {
+            true => RunCommand::Acquire {
                 identity,
                 ttl,
                 tick: None,
             },
-            false => ScopedCommand::Withdraw {
+            false => RunCommand::Withdraw {
                 identity,
                 tick: None,
             },
@@ -116,7 +116,7 @@ mod tests {
         };
         let bound = Duration::from_millis(millis);
         Ask {
-            invocation: scoped::invocation(ScopedKeys::new(place, "mail"), &command),
+            invocation: run::invocation(RunKeys::new(place, "mail"), &command),
             ttl,
             bound,
             asked_at: start,

@@ -1,7 +1,7 @@
 //! The commands that the tests of stores send, and how they wait for what comes of them.
 #![allow(dead_code, reason = "each test crate uses its own part")]
 
-pub mod scoped;
+pub mod run;
 
 use std::time::Duration;
 

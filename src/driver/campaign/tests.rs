@@ -50,7 +50,7 @@ fn reply_to(command: &Command) -> Reply {
             version: Version {
                 seq: 1,
                 epoch: 1,
-                run: "run".into(),
+                incarnation: "run".into(),
             },
             nonce: Nonce::new(1),
             token: Token::new(7),
@@ -58,7 +58,7 @@ fn reply_to(command: &Command) -> Reply {
             server: "server".into(),
             ttl: TTL,
             released: outcome == Outcome::Released,
-            same_run: true,
+            same_incarnation: true,
         }),
         listeners: Some(0),
     }

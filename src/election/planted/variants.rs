@@ -18,21 +18,21 @@ pub enum Planted {
     RenewAnyIdentity,
     /// A release does not compare the identity.
     ReleaseAnyIdentity,
-    /// A release does not compare the run.
-    ReleaseAnyRun,
+    /// A release does not compare the incarnation.
+    ReleaseAnyIncarnation,
     /// A grant's token is the last one plus 1, whatever the clock and the floor say.
     TokenFromOne,
     /// A re-assertion writes without comparing the version.
     ReassertBlindly,
-    /// An acquire recognises its own lost reply in another run too.
-    LostReplyAnyRun,
+    /// An acquire recognises its own lost reply in another incarnation too.
+    LostReplyAnyIncarnation,
     /// The version has no `seq`.
     NoSeq,
     /// The version has no `epoch`.
     NoEpoch,
-    /// The version has no run.
-    NoRun,
-    /// The run is the run id without the replication id.
+    /// The version has no incarnation.
+    NoIncarnation,
+    /// The incarnation is the run id without the replication id.
     RunIdAlone,
     /// A watch counts from the send of the poll that showed the version.
     WatchFromSend,
@@ -63,7 +63,7 @@ pub enum Planted {
     /// Whoever resigns is answered only when nothing is on its way any more.
     ResignAwaitsRelease,
 
-    // Of scoped leases alone.
+    // Of run leases alone.
     /// A grant whose reply came after its own step-down deadline is believed.
     LateGrantBelieved,
     /// An acquire that nobody heard the answer of is not taken back.
@@ -112,13 +112,13 @@ impl Planted {
         Planted::SentAtOfLatest,
         Planted::RenewAnyIdentity,
         Planted::ReleaseAnyIdentity,
-        Planted::ReleaseAnyRun,
+        Planted::ReleaseAnyIncarnation,
         Planted::TokenFromOne,
         Planted::ReassertBlindly,
-        Planted::LostReplyAnyRun,
+        Planted::LostReplyAnyIncarnation,
         Planted::NoSeq,
         Planted::NoEpoch,
-        Planted::NoRun,
+        Planted::NoIncarnation,
         Planted::RunIdAlone,
         Planted::WatchFromSend,
         Planted::WatchOwnTtl,
@@ -136,7 +136,7 @@ impl Planted {
         Planted::FailureForgetsOthers,
     ];
 
-    /// What the simulation of scoped leases has to find, some of it mistakes in both.
+    /// What the simulation of run leases has to find, some of it mistakes in both.
     pub const OF_SCOPED_LEASES: [Planted; 22] = [
         Planted::WindowFromReply,
         Planted::NoDriftMargins,

@@ -1,4 +1,4 @@
 mod model;
-mod scoped;
+mod run;
 mod simulation;
 mod situations;

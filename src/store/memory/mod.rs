@@ -5,12 +5,12 @@
 
 mod names;
 mod register;
-mod scoped_register;
+mod run_register;
 mod server;
 mod store;
 mod stores;
 
 pub use register::{Applied, Field, Register};
-pub use scoped_register::{ScopedApplied, ScopedRegister};
+pub use run_register::{RunApplied, RunRegister};
 pub use server::Server;
 pub use store::MemoryStore;

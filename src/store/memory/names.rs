@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{Register, ScopedRegister};
+use super::{Register, RunRegister};
 use crate::election::{Message, Record, Token};
 
 /// What a store in memory keeps under its names, for as long as that means anything.
@@ -36,7 +36,7 @@ pub struct Contest {
 
 #[derive(Default)]
 pub struct Resource {
-    pub register: ScopedRegister,
+    pub register: RunRegister,
     pub waiting: Vec<mpsc::UnboundedSender<Duration>>,
 }
 

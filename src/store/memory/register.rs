@@ -59,7 +59,7 @@ struct Stored {
     server: Arc<str>,
     seq: u64,
     epoch: u64,
-    run: Arc<str>,
+    incarnation: Arc<str>,
     nonce: Nonce,
     released: bool,
     ttl: Duration,
@@ -175,10 +175,10 @@ impl Register {
         let before = self.remains.clone();
         let (stored, found) = self.record_or_remains(server, ttl, nonce);
         let created = !matches!(found, Found::Record);
-        let same_run = stored.run == *server.run();
+        let same_incarnation = stored.incarnation == *server.incarnation();
         let mine = stored.holder == Some(identity);
 
-        if mine && !stored.released && (same_run || planted!(LostReplyAnyRun)) {
+        if mine && !stored.released && (same_incarnation || planted!(LostReplyAnyIncarnation)) {
             // The reply to our grant was lost.
             stored.ttl = ttl;
             stored.server = caller.clone();
@@ -186,7 +186,7 @@ impl Register {
             return Ok(self.written(server, Outcome::Granted, WriteKind::Granted));
         }
         // A late duplicate of the term just released must not take it again.
-        let free = stored.released && same_run && !mine;
+        let free = stored.released && same_incarnation && !mine;
         // One that cannot be read may have a holder.
         let absent = matches!(found, Found::Nothing);
         let at_once = absent && eager.is_some_and(|longer| server.has_settled(longer));
@@ -243,18 +243,18 @@ impl Register {
                 return self.written(server, outcome, WriteKind::Created);
             }
         }
-        let same_run = stored.run == *server.run();
+        let same_incarnation = stored.incarnation == *server.incarnation();
         let mine = stored.holder == Some(identity);
 
         let ours = (mine && stored.token == token) || planted!(RenewAnyIdentity);
-        if ours && !stored.released && same_run {
+        if ours && !stored.released && same_incarnation {
             stored.ttl = ttl;
             stored.server = caller.clone();
             stored.count(server, nonce);
             return self.written(server, Outcome::Renewed, WriteKind::Renewed);
         }
-        // Mine in another run; or made anew since, by somebody who could not read it.
-        let still_mine = stored.holder.is_none() || (mine && !same_run);
+        // Mine in another incarnation; or made anew since, by somebody who could not read it.
+        let still_mine = stored.holder.is_none() || (mine && !same_incarnation);
         let may_reassert = stored.token < token || (stored.token == token && still_mine);
         if !may_reassert {
             return self.unchanged(server, Outcome::Lost);
@@ -285,8 +285,9 @@ impl Register {
             return self.unchanged(server, Outcome::Stale);
         };
         let mine = stored.holder == Some(identity) || planted!(ReleaseAnyIdentity);
-        let same_run = stored.run == *server.run() || planted!(ReleaseAnyRun);
-        if mine && !same_run {
+        let same_incarnation =
+            stored.incarnation == *server.incarnation() || planted!(ReleaseAnyIncarnation);
+        if mine && !same_incarnation {
             return self.unchanged(server, Outcome::Stale);
         }
         if !mine || stored.released {
@@ -342,7 +343,7 @@ impl Stored {
             } else {
                 nonce.bits() & !CLOCK_PART | server.wall_micros & CLOCK_PART
             },
-            run: server.run().clone(),
+            incarnation: server.incarnation().clone(),
             nonce,
             released: false,
             ttl,
@@ -354,7 +355,7 @@ impl Stored {
     /// Becomes the next version, which the command with this nonce writes.
     fn count(&mut self, server: &Server, nonce: Nonce) {
         self.seq += 1;
-        self.run = server.run().clone();
+        self.incarnation = server.incarnation().clone();
         self.nonce = self.stamp(nonce);
     }
 
@@ -364,7 +365,7 @@ impl Stored {
             return nonce;
         }
         let mut hasher = DefaultHasher::new();
-        (nonce, self.seq, self.epoch, &self.run).hash(&mut hasher);
+        (nonce, self.seq, self.epoch, &self.incarnation).hash(&mut hasher);
         Nonce::new(hasher.finish())
     }
 
@@ -372,10 +373,10 @@ impl Stored {
         Version {
             seq: if planted!(NoSeq) { 0 } else { self.seq },
             epoch: if planted!(NoEpoch) { 0 } else { self.epoch },
-            run: if planted!(NoRun) {
+            incarnation: if planted!(NoIncarnation) {
                 "".into()
             } else {
-                server.run().clone()
+                server.incarnation().clone()
             },
         }
     }
@@ -399,7 +400,7 @@ impl Stored {
             server: self.server.clone(),
             ttl: self.ttl,
             released: self.released,
-            same_run: self.run == *server.run(),
+            same_incarnation: self.incarnation == *server.incarnation(),
         }
     }
 }

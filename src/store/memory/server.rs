@@ -13,14 +13,14 @@ pub struct Server {
     pub uptime: Duration,
     /// It was promoted from a replica at some time: `second_repl_offset` is not -1.
     pub promoted: bool,
-    run: Arc<str>,
+    incarnation: Arc<str>,
 }
 
 impl Server {
     pub fn new(run_id: &str, replid: &str) -> Self {
         // A replica keeps its run id when it is promoted, and a failover and back brings the old
         // one back: the run id alone does not name a data set.
-        let run = if planted!(RunIdAlone) {
+        let incarnation = if planted!(RunIdAlone) {
             run_id.into()
         } else {
             format!("{run_id}:{replid}").into()
@@ -31,12 +31,12 @@ impl Server {
             wall_micros: 0,
             uptime: Duration::ZERO,
             promoted: false,
-            run,
+            incarnation,
         }
     }
 
     /// The server's present life and data set, `run_id:master_replid`.
-    pub fn run(&self) -> &Arc<str> {
-        &self.run
+    pub fn incarnation(&self) -> &Arc<str> {
+        &self.incarnation
     }
 }

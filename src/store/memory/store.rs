@@ -6,10 +6,10 @@ use tokio::sync::mpsc;
 
 use super::Server;
 use super::names::Names;
-use crate::election::scoped::{ScopedCommand, ScopedOutcome, ScopedRequest};
+use crate::election::run::{RunCommand, RunOutcome, RunRequest};
 use crate::election::{Command, Failure, Message, Reply, Request, Token};
 use crate::store::{
-    Answering, CommandReply, FenceOutcome, FenceRequest, FenceStore, ScopedStore, Store, Target,
+    Answering, CommandReply, FenceOutcome, FenceRequest, FenceStore, RunStore, Store, Target,
 };
 
 /// `memory://name`: elections within one process, for tests.
@@ -75,7 +75,7 @@ impl MemoryStore {
         FenceOutcome::Passed(CommandReply::Nothing)
     }
 
-    fn apply_scoped(&self, resource: &str, command: &ScopedCommand) -> ScopedOutcome {
+    fn apply_run(&self, resource: &str, command: &RunCommand) -> RunOutcome {
         let now = (self.wall_micros)();
         let mut names = self.names();
         names.tidy(now);
@@ -108,9 +108,9 @@ impl Store for MemoryStore {
     }
 }
 
-impl ScopedStore for MemoryStore {
-    fn send_scoped(&self, resource: &str, request: &ScopedRequest) -> Answering<ScopedOutcome> {
-        let outcome = self.apply_scoped(resource, &request.command);
+impl RunStore for MemoryStore {
+    fn send_run(&self, resource: &str, request: &RunRequest) -> Answering<RunOutcome> {
+        let outcome = self.apply_run(resource, &request.command);
         Box::pin(std::future::ready(Ok(outcome)))
     }
 

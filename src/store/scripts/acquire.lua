@@ -52,15 +52,15 @@ end
 
 if record.missing then
   create(record, nonce, ttl, now)
-  local up = record.server_run.uptime
+  local up = record.present_server.uptime
   -- One that cannot be read may have a holder.
-  if eager ~= '' and record.absent and record.server_run.unpromoted and up and up * 1000 > tonumber(eager) then
+  if eager ~= '' and record.absent and record.present_server.unpromoted and up and up * 1000 > tonumber(eager) then
     return grant()
   end
   return write('refused', 'created', record, nonce, now)
 end
 
-if record.same_run then
+if record.same_incarnation then
   if record.identity == identity and not record.released then
     -- Our reply was lost: the same token, and a new version.
     return take()

@@ -6,7 +6,7 @@
 -- Every reply is an array of strings:
 --   {'denied', why}                     nothing was written; only a person can mend it
 --   {outcome, heard}                    there is no record
---   {outcome, heard, seq, epoch, cur, nonce, token, identity, ttl, released, same_run, server}
+--   {outcome, heard, seq, epoch, cur, nonce, token, identity, ttl, released, same_incarnation, server}
 -- `heard` is how many received the message of this write, -1 where none was published. An error of
 -- the server (OOM, READONLY) is passed on as it is.
 --
@@ -45,7 +45,7 @@ end
 
 -- The server's part in every version: its life (run_id) and its data set (master_replid). Two
 -- calls, since one for two sections needs Redis 7.
-local function server_run()
+local function present_server()
   local server = redis.pcall('INFO', 'server')
   if failed(server) then
     return nil, denied('INFO server is refused: ' .. server.err)
@@ -77,7 +77,7 @@ end
 -- A token above 2^53 - 1 is no token. It was not written by us, and whatever is granted has to be above
 -- it: only a person can say what it means, except for the holder `mine`, who knows its own.
 local function read_record(mine)
-  local server, refusal = server_run()
+  local server, refusal = present_server()
   if refusal then
     return nil, refusal
   end
@@ -113,7 +113,7 @@ local function read_record(mine)
     and (released == '0' or released == '1')
     and ttl and ttl > 0 and ttl <= MAX_INTEGER
   local record = {
-    server_run = server,
+    present_server = server,
     cur = server.cur,
     token = text(token or 0),
     identity = named and identity or '',
@@ -129,7 +129,7 @@ local function read_record(mine)
   record.nonce = found[11]
   record.seq = seq
   record.epoch = epoch
-  record.same_run = run == server.cur
+  record.same_incarnation = run == server.cur
   record.released = released == '1'
   record.ttl = text(ttl)
   record.server = found[9] or ''
@@ -153,14 +153,14 @@ local function create(record, nonce, ttl, now)
   record.identity = ''
   record.seq = 0
   record.epoch = string.sub(stamp(nonce, KEY), 1, 8) .. string.format('%08x', now % 4294967296)
-  record.same_run = true
+  record.same_incarnation = true
   record.released = false
   record.ttl = ttl
   record.server = ''
   record.since = ''
 end
 
--- Where a record is watched, this is what is watched: the *server's* present run, not the record's.
+-- Where a record is watched, this is what is watched: the *server's* present incarnation, not the record's.
 local function version_of(record)
   return text(record.seq) .. '.' .. record.epoch .. '.' .. record.cur
 end
@@ -178,7 +178,7 @@ local function answer(outcome, record, heard)
     return {outcome, heard or '-1'}
   end
   return {outcome, heard or '-1', text(record.seq), record.epoch, record.cur, record.nonce,
-    record.token, record.identity, record.ttl, record.released and '1' or '0', record.same_run and '1' or '0',
+    record.token, record.identity, record.ttl, record.released and '1' or '0', record.same_incarnation and '1' or '0',
     record.server}
 end
 
@@ -193,7 +193,7 @@ local function write(outcome, change, record, nonce, now, listeners)
   else
     record.seq = record.seq + 1
   end
-  record.same_run = true
+  record.same_incarnation = true
   record.nonce = stamp(nonce, version_of(record))
   local released = record.released and '1' or '0'
   local written = redis.pcall('HSET', KEY, 'v', text(PROTOCOL), 'token', record.token,

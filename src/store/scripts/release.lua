@@ -6,7 +6,7 @@
 -- Outcome: released | stale | not-mine
 --
 -- Atomic, because a release that comes late must not free the lease of somebody else, nor one that
--- was written in an earlier run of the server.
+-- was written in an earlier incarnation of the server.
 
 local identity, listeners, nonce = unpack(ARGV, 2)
 
@@ -18,7 +18,7 @@ if record.missing then
   return answer('stale', record)
 end
 if record.identity == identity then
-  if not record.same_run then
+  if not record.same_incarnation then
     return answer('stale', record)
   end
   if not record.released then

@@ -49,11 +49,11 @@ if record.missing then
   return write(outcome, 'created', record, nonce, now)
 end
 
-if mine and found == wanted and not record.released and record.same_run then
+if mine and found == wanted and not record.released and record.same_incarnation then
   return hold()
 end
--- Older than my grant; or mine, in another run; or made anew since, by somebody who could not read it.
-if found < wanted or (found == wanted and (nobodys or (mine and not record.same_run))) then
+-- Older than my grant; or mine, in another incarnation; or made anew since, by somebody who could not read it.
+if found < wanted or (found == wanted and (nobodys or (mine and not record.same_incarnation))) then
   if over == version_of(record) then
     return hold()
   end

@@ -157,7 +157,7 @@ impl Client {
 
     fn observe(&mut self, version: &Version) {
         let known = self.watch.as_ref().is_some_and(|(watched, _)| {
-            let same = watched.epoch == version.epoch && watched.run == version.run;
+            let same = watched.epoch == version.epoch && watched.incarnation == version.incarnation;
             same && version.seq <= watched.seq
         });
         if !known {

@@ -150,7 +150,7 @@ fn the_model_finds_mistakes_in_the_scripts() {
     for planted in [
         Planted::NoSeq,
         Planted::NoEpoch,
-        Planted::NoRun,
+        Planted::NoIncarnation,
         Planted::RenewAnyIdentity,
         Planted::ReleaseAnyIdentity,
         Planted::TokenFromOne,

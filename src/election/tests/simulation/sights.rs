@@ -34,8 +34,10 @@ impl World {
         let deceived = candidate
             .deceived_at
             .is_some_and(|at| self.now < at + interval);
-        let at_once =
-            record.released && record.same_run && change == WriteKind::Released && !deceived;
+        let at_once = record.released
+            && record.same_incarnation
+            && change == WriteKind::Released
+            && !deceived;
         let (at, why) = if at_once {
             let delay = Duration::from_millis(100);
             (clock.when(now + delay), "released")

@@ -107,7 +107,7 @@ impl World {
             return Ok(());
         };
         let mine = |holder| self.candidates[who].identities.contains(&holder);
-        if record.same_run && record.holder.is_some_and(mine) {
+        if record.same_incarnation && record.holder.is_some_and(mine) {
             return Err(format!(
                 "c{who} has ended its campaign and left token {} behind",
                 record.token

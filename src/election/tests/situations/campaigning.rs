@@ -175,13 +175,13 @@ fn a_poll_that_shows_a_changed_record_answers_where_no_message_comes() {
 }
 
 #[test]
-fn a_record_of_another_run_is_no_answer() {
+fn a_record_of_another_incarnation_is_no_answer() {
     let mut scene = Scene::new();
     scene.act(|e| e.campaign(at(0)));
     scene.reply(10, 1, reply(Outcome::Refused, held_by(OTHER, 5, 1)));
     scene.run_until(2010);
     let inherited = Record {
-        same_run: false,
+        same_incarnation: false,
         ..held_by(OTHER, 5, 2)
     };
     let shown = scene.reply(2020, 2, reply(Outcome::Refused, inherited));
@@ -326,7 +326,7 @@ fn version_of_another_epoch() -> crate::election::Version {
     crate::election::Version {
         seq: 0,
         epoch: 2,
-        run: "run".into(),
+        incarnation: "run".into(),
     }
 }
 

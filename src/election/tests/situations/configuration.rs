@@ -95,7 +95,7 @@ fn a_version_and_an_identity_are_written_as_the_scripts_compare_them() {
     let version = Version {
         seq: 12,
         epoch: 0xbeef,
-        run: "a1:b2".into(),
+        incarnation: "a1:b2".into(),
     };
     assert_eq!(version.to_string(), "12.000000000000beef.a1:b2");
     let identity = Identity::new(0xbeef);

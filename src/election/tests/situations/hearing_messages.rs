@@ -40,10 +40,10 @@ fn a_nonce_that_was_announced_with_another_version_starts_no_watch() {
 }
 
 #[test]
-fn a_record_of_another_run_is_watched_from_the_reply_that_shows_it() {
+fn a_record_of_another_incarnation_is_watched_from_the_reply_that_shows_it() {
     let mut scene = Scene::standby();
     let inherited = Record {
-        same_run: false,
+        same_incarnation: false,
         ..held_by(OTHER, 5, 2)
     };
     scene.message(20, WriteKind::Renewed, inherited.clone());

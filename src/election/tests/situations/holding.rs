@@ -124,7 +124,7 @@ fn epoch_2(seq: u64) -> Version {
     Version {
         seq,
         epoch: 2,
-        run: "run".into(),
+        incarnation: "run".into(),
     }
 }
 

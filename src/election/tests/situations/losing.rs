@@ -141,26 +141,26 @@ fn a_lost_lease_s_own_record_from_before_a_restart_is_watched_like_any_other() {
     scene.reply(
         12_010,
         2,
-        reply(Outcome::Stale, other_run(held_by(me, 7, 2))),
+        reply(Outcome::Stale, other_incarnation(held_by(me, 7, 2))),
     );
     scene.reply(
         12_020,
         3,
-        reply(Outcome::Refused, other_run(held_by(me, 7, 2))),
+        reply(Outcome::Refused, other_incarnation(held_by(me, 7, 2))),
     );
     let lines = scene.run_until(18_150);
     let taken = lines.iter().find(|line| line.contains("watched"));
     assert_eq!(taken, None, "{lines:?}");
 }
 
-fn other_run(record: Record) -> Record {
+fn other_incarnation(record: Record) -> Record {
     let version = crate::election::Version {
-        run: "later".into(),
+        incarnation: "later".into(),
         ..record.version
     };
     Record {
         version,
-        same_run: false,
+        same_incarnation: false,
         ..record
     }
 }
@@ -190,7 +190,7 @@ fn a_superseded_primary_releases_what_it_finds_of_its_own_only_when_its_window_h
     let superseded = reply(Outcome::Lost, held_by(OTHER, 8, 5));
     assert_eq!(scene.reply(2010, 2, superseded)[0], "lost 7: superseded");
     let mut record = held_by(me, 7, 6);
-    record.version.run = "another run".into();
+    record.version.incarnation = "another incarnation".into();
     scene.run_until(4010);
     let mut lines = scene.reply(4020, 3, reply(Outcome::Refused, record));
     lines.extend(scene.run_until(5859));

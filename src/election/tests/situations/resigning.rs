@@ -68,11 +68,11 @@ fn a_release_that_finds_the_record_gone_writes_it_again_and_then_releases_it() {
     let run = |seq| Version {
         seq,
         epoch: 1,
-        run: "later".into(),
+        incarnation: "later".into(),
     };
     let before = Record {
         version: run(2),
-        same_run: false,
+        same_incarnation: false,
         ..held_by(me, 7, 2)
     };
     assert_eq!(
@@ -100,7 +100,7 @@ fn a_release_that_may_have_let_somebody_in_writes_nothing_again() {
         ["release A to 1 #3 within 1000"]
     );
     let rolled_back = Record {
-        same_run: false,
+        same_incarnation: false,
         ..held_by(me, 7, 2)
     };
     assert_eq!(
@@ -115,7 +115,7 @@ fn a_holder_whose_time_is_over_writes_nothing_again() {
     let me = scene.identity('A');
     scene.act(|e| e.resign(at(4600), Reason::Resigned));
     let before = Record {
-        same_run: false,
+        same_incarnation: false,
         ..held_by(me, 7, 2)
     };
     assert_eq!(

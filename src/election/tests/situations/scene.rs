@@ -26,7 +26,7 @@ pub fn created(seq: u64) -> Record {
         version: Version {
             seq,
             epoch: 1,
-            run: "run".into(),
+            incarnation: "run".into(),
         },
         // Each version was written with another.
         nonce: Nonce::new(seq),
@@ -35,7 +35,7 @@ pub fn created(seq: u64) -> Record {
         server: "".into(),
         ttl: Duration::from_secs(6),
         released: false,
-        same_run: true,
+        same_incarnation: true,
     }
 }
 
@@ -316,5 +316,5 @@ fn show_reason(reason: Reason) -> &'static str {
 }
 
 fn show_version(version: &Version) -> String {
-    format!("{}.{}.{}", version.seq, version.epoch, version.run)
+    format!("{}.{}.{}", version.seq, version.epoch, version.incarnation)
 }

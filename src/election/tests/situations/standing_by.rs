@@ -66,10 +66,10 @@ fn a_release_heard_of_while_a_poll_is_in_flight_is_taken_when_that_is_answered()
 }
 
 #[test]
-fn a_record_released_in_another_run_is_watched_like_a_held_one() {
+fn a_record_released_in_another_incarnation_is_watched_like_a_held_one() {
     let mut scene = Scene::standby();
     let record = Record {
-        same_run: false,
+        same_incarnation: false,
         ..released_by(OTHER, 5, 2)
     };
     scene.run_until(3010);

@@ -2,7 +2,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::*;
-use crate::election::scoped::Tick;
+use crate::election::run::Tick;
 use crate::election::{Identity, Nonce, Outcome};
 use crate::store::memory::stores;
 
@@ -73,24 +73,24 @@ impl MemoryStore {
         reply.record.unwrap().token
     }
 
-    fn run(&self, number: u64, tick: Option<Tick>) -> ScopedOutcome {
+    fn run(&self, number: u64, tick: Option<Tick>) -> RunOutcome {
         let (resource, identity) = (format!("resource {number}"), identity(number));
-        let granted = self.apply_scoped(
+        let granted = self.apply_run(
             &resource,
-            &ScopedCommand::Acquire {
+            &RunCommand::Acquire {
                 identity,
                 ttl: TTL,
                 tick,
             },
         );
-        if let ScopedOutcome::Granted(token) = granted {
+        if let RunOutcome::Granted(token) = granted {
             let min_hold = Duration::ZERO;
-            let release = ScopedCommand::Release {
+            let release = RunCommand::Release {
                 identity,
                 token,
                 min_hold,
             };
-            self.apply_scoped(&resource, &release);
+            self.apply_run(&resource, &release);
         }
         granted
     }
@@ -184,7 +184,7 @@ fn tokens_rise_over_what_was_forgotten() {
 fn resources_are_forgotten_when_their_leases_have_run_out() {
     let store = store();
     for number in 0..NAMES {
-        assert!(matches!(store.run(number, None), ScopedOutcome::Granted(_)));
+        assert!(matches!(store.run(number, None), RunOutcome::Granted(_)));
         pass(Duration::from_millis(10));
         assert!(store.kept() <= 2 * FEW, "{}", store.kept());
     }
@@ -195,15 +195,15 @@ fn a_tick_is_remembered_for_as_long_as_it_was_asked_for() {
     let store = store();
     let memory = Duration::from_secs(60);
     let tick = Some(Tick::at(5000, memory));
-    assert!(matches!(store.run(0, tick), ScopedOutcome::Granted(_)));
+    assert!(matches!(store.run(0, tick), RunOutcome::Granted(_)));
     pass(Duration::from_secs(50));
     store.names().forget(clock());
-    let other = ScopedCommand::Acquire {
+    let other = RunCommand::Acquire {
         identity: identity(77),
         ttl: TTL,
         tick,
     };
-    assert_eq!(store.apply_scoped("resource 0", &other), ScopedOutcome::Ran);
+    assert_eq!(store.apply_run("resource 0", &other), RunOutcome::Ran);
     pass(Duration::from_secs(11));
     store.names().forget(clock());
     assert_eq!(store.kept(), 0);
@@ -258,10 +258,10 @@ fn stores_that_nobody_has_in_hand_are_forgotten_with_their_names() {
     let again = MemoryStore::named("a store of many, kept", clock);
     assert!(Arc::ptr_eq(&kept, &again));
     let busy = MemoryStore::named("a store of many, busy", clock);
-    let other = ScopedCommand::Acquire {
+    let other = RunCommand::Acquire {
         identity: identity(77),
         ttl: TTL,
         tick,
     };
-    assert_eq!(busy.apply_scoped("resource 0", &other), ScopedOutcome::Ran);
+    assert_eq!(busy.apply_run("resource 0", &other), RunOutcome::Ran);
 }

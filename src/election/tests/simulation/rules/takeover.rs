@@ -1,7 +1,7 @@
 use super::{Verdict, seconds};
 use crate::election::Version;
 
-/// R6: while Redis answers in the same run and a candidate stands, the record does not stay as it
+/// R6: while Redis answers in the same incarnation and a candidate stands, the record does not stay as it
 /// is for longer than promised.
 #[derive(Default)]
 pub struct Takeover {

@@ -36,7 +36,7 @@ impl Writes {
         let (before, after) = (write.before, write.after);
         if let Some(before) = before {
             let continues = before.version.epoch == after.version.epoch
-                && before.version.run == after.version.run;
+                && before.version.incarnation == after.version.incarnation;
             if continues && after.version.seq != before.version.seq + 1 {
                 return Err(format!(
                     "a write led from {} to {}",

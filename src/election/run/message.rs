@@ -1,0 +1,114 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Tick;
+use crate::election::{Grant, Identity, Reason, Time, Token};
+
+/// What is asked of the store about one resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunCommand {
+    Acquire {
+        identity: Identity,
+        ttl: Duration,
+        /// Refused where another has been granted the lease for this tick.
+        tick: Option<Tick>,
+    },
+    /// The run has begun: whoever asks for its tick need not wait any more to learn that.
+    Begin { identity: Identity, token: Token },
+    Renew {
+        identity: Identity,
+        token: Token,
+        ttl: Duration,
+        /// The run has begun, should [`RunCommand::Begin`] not have come.
+        begun: bool,
+    },
+    Release {
+        identity: Identity,
+        token: Token,
+        /// Nobody else is granted the lease before this has passed since the grant.
+        min_hold: Duration,
+    },
+    /// Gives back a grant that may have been made and that nobody heard of: as if it never was, its
+    /// tick included.
+    Withdraw {
+        identity: Identity,
+        tick: Option<Tick>,
+    },
+}
+
+/// One command on its way. The answer brings the whole request back, as in an election.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRequest {
+    /// Rises with every request of one lease.
+    pub id: u64,
+    pub sent_at: Time,
+    /// Unanswered after this, the outcome is unknown.
+    pub bound: Duration,
+    pub command: RunCommand,
+}
+
+/// What the store answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunOutcome {
+    Granted(Token),
+    /// Another holds it, or has just held it: for so long yet, if nothing is renewed or released.
+    Held(Duration),
+    /// To one that asks for a tick: another was granted it, or the lease, and has not begun to run. It may
+    /// give it back yet. With the time until which that tick is remembered, for [`Tick::latest`].
+    Pending(Option<u64>),
+    /// Another was granted the lease for this tick.
+    Ran,
+    /// To [`RunCommand::Begin`]: that is known now.
+    Begun,
+    Renewed,
+    /// To a renewal: another holds it.
+    Superseded,
+    /// To a renewal: nobody holds it, it has expired or its key was lost.
+    Gone,
+    /// It is free, or will be when its `min_hold` has passed.
+    Released,
+    /// To a release or a withdrawal: the lease was not mine. To a beginning: that, or it was known.
+    NotMine,
+}
+
+/// Why a lease was not granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Another holds it, or has just held it.
+    Held,
+    /// Another has run this tick, or is running it.
+    Ran,
+    /// No answer for the acquire timeout.
+    Unavailable { cause: Arc<str> },
+    /// The store refuses this caller.
+    Denied { cause: Arc<str> },
+    /// The caller gave up.
+    Abandoned,
+}
+
+/// How a lease that was granted ended before its holder was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunEnd {
+    pub token: Token,
+    pub reason: Reason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunOutput {
+    Send(RunRequest),
+    Granted(Grant),
+    Refused(Refusal),
+    /// The lease in hand is held until here.
+    Extended {
+        step_down_at: Time,
+    },
+    /// Nothing bounds this run, and it has held its lease for so long. Said once.
+    LongRun {
+        held: Duration,
+    },
+    Lost(RunEnd),
+    /// The caller need not wait any longer: it is released, or will run out by itself.
+    Released,
+    /// The run is over, if there was one, and nothing is on its way any more.
+    Ended,
+}

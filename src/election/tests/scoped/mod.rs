@@ -1,4 +1,0 @@
-//! The rules of scoped leases: one situation a test, and many leases at once from one seed.
-
-mod simulation;
-mod situations;

@@ -1,0 +1,107 @@
+import {spawn} from 'node:child_process'
+import {fileURLToPath} from 'node:url'
+
+/** The repository's root, where commands run. */
+export const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** A command that failed, with all that it printed. */
+export class CommandError extends Error {
+  /**
+   * @param {string} command
+   * @param {string} how
+   * @param {string} output
+   */
+  constructor(command, how, output) {
+    super(`${command} ${how}`)
+    this.output = output
+  }
+}
+
+/**
+ * Runs a command without standard input and resolves with what it printed.
+ *
+ * @param {string} command
+ * @param {string[]} [args]
+ * @param {{cwd?: string, env?: NodeJS.ProcessEnv, show?: boolean, timeout?: number}} [options] `cwd`
+ *   instead of the root; `show` passes the output on as it comes; `timeout` in ms kills a command that
+ *   hangs.
+ * @returns {Promise<string>}
+ */
+export function run(command, args = [], {cwd = root, env, show = false, timeout} = {}) {
+  const shown = [command, ...args].join(' ')
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      cwd,
+      env: {...process.env, ...env},
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout,
+      killSignal: 'SIGKILL',
+    })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        output += text
+        if (show) process.stdout.write(text)
+      })
+    }
+    child.on('error', (error) =>
+      reject(new CommandError(shown, `failed: ${error.message}`, output)),
+    )
+    child.on('close', (code, signal) => {
+      if (code === 0) resolve(output)
+      else if (signal && timeout) {
+        reject(new CommandError(shown, `was killed after ${timeout / 1000} s`, output))
+      } else reject(new CommandError(shown, `exited with ${code ?? signal}`, output))
+    })
+  })
+}
+
+/**
+ * The path of a program of one of these names, or undefined.
+ *
+ * @param {...string} names
+ */
+export async function which(...names) {
+  for (const name of names) {
+    const found = await run('sh', ['-c', `command -v ${name}`]).catch(() => '')
+    if (found.trim()) return found.trim()
+  }
+  return undefined
+}
+
+/**
+ * Does one step of a longer job, with one line that says what it was and how long it took.
+ *
+ * @template T
+ * @param {string} title
+ * @param {() => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+export async function step(title, work) {
+  const begun = performance.now()
+  if (process.stdout.isTTY) process.stdout.write(`...   ${title}\r`)
+  const took = () => `${((performance.now() - begun) / 1000).toFixed(1).padStart(6)} s`
+  try {
+    const result = await work()
+    console.log(`ok    ${title.padEnd(46)}${took()}`)
+    return result
+  } catch (error) {
+    console.log(`FAIL  ${title.padEnd(46)}${took()}`)
+    throw error
+  }
+}
+
+/**
+ * Says what went wrong: all that a failed command printed, and then its one-line summary.
+ *
+ * @param {unknown} error
+ */
+export function explain(error) {
+  if (error instanceof CommandError)
+    console.error(`\n${error.output.trimEnd()}\n\n${error.message}`)
+  else if (error instanceof Refusal) console.error(`\n${error.message}`)
+  else console.error(error)
+}
+
+/** Something that a person has to mend; its message says how. */
+export class Refusal extends Error {}
