@@ -2,7 +2,11 @@
 //! that costs, and how soon the place is filled. Candidates of one process share a connection and an answer, so
 //! this is not to be had from JavaScript with fewer than so many processes.
 //!
-//! `cargo run --example standbys -- <redis url> <standbys>...` prints a line of JSON for each crowd.
+//! `cargo run --example standbys -- <redis url> <crowds> <standbys>` prints JSON of so many crowds.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "it measures how long something takes"
+)]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +22,6 @@ type Change = (usize, CampaignChange);
 
 /// Of one crowd. A standby heeds only a few messages between two polls.
 const ROUNDS: usize = 3;
-const CROWDS: usize = 3;
 /// So long that hardly a poll of a standby, one every half of it, falls into a vacancy.
 const TTL: Duration = Duration::from_secs(120);
 /// A standby's caller is answered when the record has been seen to change.
@@ -166,27 +169,25 @@ fn script_calls(connection: &mut redis::Connection) -> u64 {
 
 #[tokio::main]
 async fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let url = arguments.next().expect("a redis url");
-    let source = RedisSource::parse_url(&url).unwrap();
-    let client = redis::Client::open(url).unwrap();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [url, crowds, standbys] = &arguments[..] else {
+        panic!("standbys <redis url> <crowds> <standbys>");
+    };
+    let (crowds, standbys): (usize, usize) = (crowds.parse().unwrap(), standbys.parse().unwrap());
+    let source = RedisSource::parse_url(url).unwrap();
+    let client = redis::Client::open(url.as_str()).unwrap();
     let mut connection = client.get_connection().unwrap();
     let mut script_calls = || script_calls(&mut connection);
-    for given in arguments {
-        let standbys = given.parse().expect("a number of standbys");
-        let mut vacancies = Vec::new();
-        for number in 0..CROWDS {
-            let name = format!("crowd-{number}-of-{standbys}");
-            let mut crowd = Crowd::gather(&source, &name, standbys).await;
-            for _ in 0..ROUNDS {
-                vacancies.push(crowd.vacancy(&mut script_calls).await);
-            }
+    let mut vacancies = Vec::new();
+    for number in 0..crowds {
+        let name = format!("crowd-{number}-of-{standbys}");
+        let mut crowd = Crowd::gather(&source, &name, standbys).await;
+        for _ in 0..ROUNDS {
+            vacancies.push(crowd.vacancy(&mut script_calls).await);
         }
-        let scripts: Vec<u64> = vacancies.iter().map(|vacancy| vacancy.scripts).collect();
-        let filled = vacancies.iter().map(|vacancy| vacancy.filled_after);
-        let filled_us: Vec<u128> = filled.map(|time| time.as_micros()).collect();
-        println!(
-            r#"{{"standbys": {standbys}, "scripts": {scripts:?}, "filledUs": {filled_us:?}}}"#
-        );
     }
+    let scripts: Vec<u64> = vacancies.iter().map(|vacancy| vacancy.scripts).collect();
+    let filled = vacancies.iter().map(|vacancy| vacancy.filled_after);
+    let filled_us: Vec<u128> = filled.map(|time| time.as_micros()).collect();
+    println!(r#"{{"scripts": {scripts:?}, "filledUs": {filled_us:?}}}"#);
 }

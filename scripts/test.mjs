@@ -20,7 +20,7 @@ let passed = 0
 let failed = 0
 
 async function test() {
-  await setup({rust: ['rustfmt', 'clippy'], postgres: true, browser: true})
+  await setup({rust: ['rustfmt', 'clippy'], postgres: true, browser: true, bench: true})
   await step('cargo fmt --check', () => run('cargo', ['fmt', '--check']))
   await step('cargo clippy', () =>
     run('cargo', ['clippy', '--locked', '--all-targets', '--', '-D', 'warnings']),
@@ -46,6 +46,7 @@ async function tsc() {
   await run('npx', ['tsc', '--noEmit'])
   // What runs in a browser knows another world.
   await run('npx', ['tsc', '--noEmit', '--project', 'support/page'])
+  await run('npx', ['tsc', '--noEmit', '--project', 'bench/page'])
 }
 
 async function cargoTest() {
