@@ -12,11 +12,11 @@
  */
 
 /**
- * Where Redis is: a URL (`redis://user:password@host:port/db`, `unix:///path`, as text or as a `URL`), an
+ * Where Redis is: a URL (`redis://user:password@host:port/db`, `rediss://` with TLS, `unix:///path`, as text or as a `URL`), an
  * options object, or an ioredis client, of which only the options are read. A connection of our own is opened;
  * nothing of the client is used or changed.
  *
- * One plain server for now: TLS, Sentinel, Cluster, node-redis clients and several servers
+ * One server for now: Sentinel, Cluster, node-redis clients and several servers
  * are refused with `ERR_INVALID_CONFIG`, as is what cannot be honoured (a `password`
  * function, a custom `Connector`). What only says how the caller's own client behaves (retry
  * strategies, the offline queue and the like) is ignored.
@@ -34,7 +34,6 @@ export interface RedisClient {
 
 /** What cannot be honoured is refused: by type, and at run time with `ERR_INVALID_CONFIG`. */
 export interface RefusedOptions {
-  readonly tls?: null | undefined
   readonly sentinels?: null | undefined
   readonly natMap?: null | undefined
   readonly startupNodes?: null | undefined
@@ -75,7 +74,40 @@ export interface RedisOptions extends RefusedOptions {
    * never to less than 250 ms.
    */
   connectTimeout?: number | string | null
+  /** An object, also an empty one, or `true`: the connection is encrypted. */
+  tls?: TlsOptions | boolean | null
 }
+
+/**
+ * TLS, in the words of Node's `tls.connect`. Certificates and keys are given in PEM, as text or as the
+ * bytes of a file. What Node knows besides and cannot be honoured is refused by name.
+ */
+export interface TlsOptions {
+  /**
+   * The authorities whose certificates are believed, instead of those that Node trusts (its own list and
+   * `NODE_EXTRA_CA_CERTS`).
+   */
+  ca?: PemText | readonly PemText[]
+  /** The certificate that is shown to a server that asks for one, and what leads from it to its authority. */
+  cert?: PemText | readonly PemText[]
+  /** The key of `cert`, not encrypted. */
+  key?: PemText | readonly (PemText | {readonly pem: PemText})[]
+  /** The name that is expected in the certificate of the server, instead of `host`. */
+  servername?: string
+  /**
+   * `false` believes any server, and warns of it once.
+   *
+   * @default true, or false where `NODE_TLS_REJECT_UNAUTHORIZED` is `0`
+   */
+  rejectUnauthorized?: boolean
+  /** @default 'TLSv1.2' */
+  minVersion?: 'TLSv1.2' | 'TLSv1.3'
+  /** @default 'TLSv1.3' */
+  maxVersion?: 'TLSv1.2' | 'TLSv1.3'
+}
+
+/** One or several blocks of PEM. */
+export type PemText = string | ArrayBufferView
 
 /** The same on every server of an election. An option that is not known is refused. */
 export interface ElectionOptions {
@@ -294,6 +326,47 @@ export interface LeaderRunnerOptions {
   /** As in `LeaseOptions`. */
   exitTimeout?: number
 }
+
+/** What `runCoordinator` takes: the options of a `LeaderRunner` whose ticks are named by node-cron. */
+export type RunCoordinatorOptions = Omit<LeaderRunnerOptions, 'minHold'>
+
+/** The coordinator of node-cron 4 that `runCoordinator` makes, with an end for shutdowns. */
+export interface RunCoordinator {
+  /**
+   * Whether this server runs the tick that `key` names; called by node-cron. Rejects where nobody can
+   * know: with `ERR_STORE_UNAVAILABLE`, `ERR_STORE_DENIED`, or `ERR_INVALID_CONFIG` for a key that names
+   * no tick. node-cron then skips the tick on this server (`coordinator-error`).
+   */
+  shouldRun(key: string, ttlMs: number): Promise<boolean>
+  /** Releases the lease of that tick, and resolves when it is released; called by node-cron. Never rejects. */
+  onComplete(key: string): Promise<void>
+  /**
+   * Grants no more ticks, and resolves when the runs that are under way have ended: at the latest after
+   * `drain` ms (default: the longest `distributedLease` in use). Never rejects.
+   */
+  close(options?: {drain?: number}): Promise<void>
+}
+
+/**
+ * A `RunCoordinator` for node-cron 4: every server runs the scheduler, and each tick of a task with
+ * `distributed: true` is run by one of them, once, however late the others are. The lease is renewed
+ * while the task runs and released at its end; `distributedLease` (default 30,000 ms) is how long that of a
+ * crashed server lasts, from 100 ms.
+ *
+ * Each such task needs a `name`, the same on all servers: it names the lease, `<prefix>:<name>`.
+ *
+ * @example
+ * ```ts
+ * import cron from 'node-cron'
+ * import {runCoordinator} from 'primary-lease'
+ *
+ * cron.setRunCoordinator(runCoordinator(redis, 'chronos'))
+ * cron.schedule('0 3 * * *', sendMail, {name: 'send-mail', distributed: true})
+ * ```
+ *
+ * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG`: an argument, by name and value.
+ */
+export function runCoordinator(redis: RedisSource, prefix: string, options?: RunCoordinatorOptions): RunCoordinator
 
 /**
  * What names a tick: its *scheduled* time, the same on all servers, or what a scheduler hands out that
