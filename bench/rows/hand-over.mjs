@@ -1,8 +1,7 @@
 // How soon there is another primary when one goes.
 
 import {Redis} from 'ioredis'
-import {percentile} from '../../chaos/figures.mjs'
-import {keyOf, lastWrite, now, ripeWatch} from '../../support/record.mjs'
+import {keyOf, lastWrite, now, percentile, ripeWatch} from '../../support/record.mjs'
 import {RedisServer} from '../../support/redis.mjs'
 import {figureOf, goal, number, single} from '../figures.mjs'
 import {Worker} from '../worker.mjs'

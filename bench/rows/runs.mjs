@@ -1,7 +1,6 @@
 // Runs under a lease, beside the libraries that give a run a lease in JavaScript.
 
-import {percentile} from '../../chaos/figures.mjs'
-import {median} from '../../support/record.mjs'
+import {median, percentile} from '../../support/record.mjs'
 import {RedisServer} from '../../support/redis.mjs'
 import {figureOf, goal, ratioOf} from '../figures.mjs'
 import {Worker} from '../worker.mjs'

@@ -3,10 +3,10 @@
 import {statSync} from 'node:fs'
 import {join} from 'node:path'
 import type {Page} from 'playwright-core'
-import {figureOf, goal, ratioOf} from '../bench/figures.mjs'
-import {page as draw} from '../bench/page.mjs'
-import {markdown, type Report, terminalTable} from '../bench/table.mjs'
 import {useBrowser} from '../support/pages'
+import {figureOf, goal, ratioOf} from './figures.mjs'
+import {page as draw} from './page.mjs'
+import {markdown, type Report, terminalTable} from './table.mjs'
 
 const browser = useBrowser()
 const {inBrowser} = browser
