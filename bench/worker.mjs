@@ -28,12 +28,24 @@ export class Worker {
   /**
    * @param {string} order
    * @param {unknown} [argument]
-   * @returns {Promise<any>} what it answers
+   * @returns {Promise<any>} what it answers; whoever does not wait for that need not hear of its end
    */
-  async ask(order, argument) {
+  ask(order, argument) {
+    const answered = this.#answer(order, argument)
+    answered.catch(() => {})
+    return answered
+  }
+
+  /**
+   * @param {string} order
+   * @param {unknown} argument
+   */
+  async #answer(order, argument) {
+    const gone = this.#gone.then(([code, signal]) => {
+      throw new Error(`${this.script} ended with ${code ?? signal}: ${this.#errors}`)
+    })
     this.#child.send({order, argument})
-    const answer = await Promise.race([once(this.#child, 'message'), this.#gone])
-    const [{result, error}] = typeof answer[0] === 'object' ? answer : [{error: this.#errors}]
+    const [{result, error}] = await Promise.race([once(this.#child, 'message'), gone])
     if (error) throw new Error(`${this.script}, ${order}: ${error}`)
     return result
   }

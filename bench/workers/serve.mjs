@@ -13,7 +13,7 @@ export function serve(orders) {
       if (!carryOut) throw new Error(`no order ${order}`)
       process.send?.({result: await carryOut(argument)})
     } catch (error) {
-      process.send?.({error: error instanceof Error ? error.stack : String(error)})
+      process.send?.({error: error instanceof Error ? error.message : String(error)})
     }
   })
   process.on('disconnect', () => process.exit())
