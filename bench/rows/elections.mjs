@@ -12,7 +12,7 @@ const COUNTS = [1, 100, 1_000, 10_000]
 const PEER = 'redis-semaphore'
 const NONE = 'no elections'
 const TTL = 5_000
-/** Of the core's time, per mille. */
+/** At most so many % of a core, by how many there are. */
 const GOALS = new Map([
   [1_000, 1.5],
   [10_000, 12],
