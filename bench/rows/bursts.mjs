@@ -30,6 +30,7 @@ export const burst = {
         losses(`${many}: elections lost`, idle),
         times(`${many}, ${BUSY_LOOPS} busy loops: seconds`, loaded),
         failures(`${many}, ${BUSY_LOOPS} busy loops: refused`, loaded),
+        lostRuns(`${many}, ${BUSY_LOOPS} busy loops: begun, and lost`, loaded),
         losses(`${many}, ${BUSY_LOOPS} busy loops: elections lost`, loaded),
       ],
     }
@@ -130,6 +131,18 @@ function failures(what, bursts, bound) {
       ? `${[...codes].join(', ')}; the last after ${number(slowest / 1_000, 1)} s`
       : undefined,
   }
+}
+
+/**
+ * Those that are neither run nor refused.
+ *
+ * @param {string} what
+ * @param {Map<string, Burnt[]>} bursts
+ */
+function lostRuns(what, bursts) {
+  const figure = figureOf(of(bursts, OURS).map(({failed}) => failed.ERR_LEASE_LOST ?? 0))
+  const peers = [{name: 'others', figure: 'run on without a lease'}]
+  return {what, unit: '', digits: 0, ours: figure, peers, goal: goal({most: 0}, figure)}
 }
 
 /**
