@@ -1,6 +1,6 @@
 /** @type {import('jest').Config} */
 module.exports = {
-  testMatch: ['<rootDir>/{__test__,chaos,demo,scripts}/**/*.test.ts'],
+  testMatch: ['<rootDir>/{__test__,bench,chaos,demo,scripts}/**/*.test.ts'],
   // Two cores' worth of work, but the tests mostly wait for leases to run out.
   maxWorkers: 4,
   // Of the tests that one file runs side by side, each of which waits nearly all of its time.
