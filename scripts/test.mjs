@@ -44,7 +44,7 @@ const proof = new Proof()
 
 /** @param {{quick?: boolean, busy?: boolean}} options */
 async function test({quick = false, busy = false}) {
-  await setup({rust: ['rustfmt', 'clippy'], postgres: !quick, browser: !quick})
+  await setup({rust: ['rustfmt', 'clippy'], postgres: !quick, browser: !quick, bench: !quick})
   if (!busy) await prove(quick)
   else {
     await addon()
@@ -117,6 +117,7 @@ async function tsc() {
   await run('npx', ['tsc', '--noEmit'])
   // What runs in a browser knows another world.
   await run('npx', ['tsc', '--noEmit', '--project', 'support/page'])
+  await run('npx', ['tsc', '--noEmit', '--project', 'bench/page'])
 }
 
 /** @param {string[]} which */
