@@ -1,7 +1,7 @@
 // A rolling deploy of three versions of Parabol's servers, two embedders and two web servers of each, as
 // docs/migrating-from-parabol.md has them: real processes, real signals.
 
-import type {AppServer} from '../package-tests/support/app-server'
+import type {AppServer} from '../support/app-server'
 import {RedisServer} from '../support/redis.mjs'
 import {until} from '../support/until'
 import {compileModel, Embedders} from './support/embedders'

@@ -44,7 +44,7 @@ const proof = new Proof()
 
 /** @param {{quick?: boolean, busy?: boolean}} options */
 async function test({quick = false, busy = false}) {
-  await setup({rust: ['rustfmt', 'clippy'], postgres: !quick, browser: !quick, bench: !quick})
+  await setup({rust: ['rustfmt', 'clippy'], postgres: !quick, browser: !quick, bench: !busy})
   if (!busy) await prove(quick)
   else {
     await addon()

@@ -1,10 +1,10 @@
 import {mkdtempSync, rmSync} from 'node:fs'
 import {join} from 'node:path'
 import {Redis} from 'ioredis'
-import {AppServer, type Told} from '../../package-tests/support/app-server'
-import {transpile} from '../../package-tests/support/transpile'
+import {AppServer, type Told} from '../../support/app-server'
 import {now} from '../../support/record.mjs'
 import type {RedisServer} from '../../support/redis.mjs'
+import {transpile} from '../../support/transpile'
 import {until} from '../../support/until'
 
 const ROOT = join(__dirname, '../..')
