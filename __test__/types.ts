@@ -99,7 +99,11 @@ export async function sentinels() {
 export async function refused(cluster: Cluster) {
   // @ts-expect-error: Cluster is not supported yet
   await establishPrimaryServer(cluster, 'jobs')
-  await establishPrimaryServer({host: 'localhost', tls: {}}, 'jobs')
+  await establishPrimaryServer({host: 'localhost', tls: true}, 'jobs')
+  const tls = {ca: [Buffer.from('PEM'), 'PEM'], servername: 'redis', rejectUnauthorized: false}
+  await establishPrimaryServer({host: 'localhost', tls}, 'jobs')
+  // @ts-expect-error: no PFX
+  await establishPrimaryServer({host: 'localhost', tls: {pfx: 'x'}}, 'jobs')
   // @ts-expect-error: nor a quorum
   await establishPrimaryServer(['redis://a', 'redis://b'], 'jobs')
   // @ts-expect-error: nor a promise that nobody awaited
