@@ -5,12 +5,14 @@
 //! on the server. All durations are hours, so that no slow machine comes near one, and are compared
 //! by which of them they are.
 
+mod ask_run;
 mod commands;
 mod redis_server;
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
+use ask_run::AskRun;
 use commands::PATIENCE;
 use commands::run::request;
 use primary_lease::election::run::{RunCommand, RunOutcome, Tick};
@@ -245,7 +247,7 @@ fn the_register_and_the_scripts_agree_step_by_step() {
             begun: true,
         });
         runtime.block_on(async {
-            store.send_run(&resource, &nothing).await.unwrap();
+            store.ask_run(&resource, &nothing).await.unwrap();
             timeout(PATIENCE, subscribed).await.unwrap();
         });
         let mut register = RunRegister::default();
@@ -269,7 +271,7 @@ fn the_register_and_the_scripts_agree_step_by_step() {
                 continue;
             };
             let (outcome, told) = runtime.block_on(async {
-                let answer = store.send_run(&resource, &request(command));
+                let answer = store.ask_run(&resource, &request(command));
                 let outcome = answer.await.unwrap();
                 let told = match outcome {
                     RunOutcome::Released => {

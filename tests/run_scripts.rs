@@ -1,11 +1,13 @@
 //! The scripts of run leases on a real server: every branch, what is written, and what is not.
 
+mod ask_run;
 mod commands;
 mod redis_server;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use ask_run::AskRun;
 use commands::run::{acquire, acquire_with, begin, release, renew, request, tick, withdraw};
 use commands::{MINE, OTHER, PATIENCE, TTL};
 use primary_lease::election::run::{RunCommand, RunOutcome, Tick};
@@ -34,7 +36,7 @@ impl Bench {
     }
 
     async fn try_ask(&self, command: RunCommand) -> Result<RunOutcome, Failure> {
-        self.store.send_run("mail", &request(command)).await
+        self.store.ask_run("mail", &request(command)).await
     }
 
     async fn ask(&self, command: RunCommand) -> RunOutcome {
@@ -791,7 +793,7 @@ const LEAST: &str = "~lease:* resetchannels &lease:* -@all +eval +evalsha +get +
 
 /// One run with a tick, and one that is withdrawn.
 async fn lead_through(store: &RedisStore) -> Result<(), Failure> {
-    let ask = |command| async move { store.send_run("mail", &request(command)).await };
+    let ask = |command| async move { store.ask_run("mail", &request(command)).await };
     let token = granted(ask(acquire_with(MINE, TTL, tick(5))).await?);
     assert!(matches!(ask(acquire(OTHER)).await?, RunOutcome::Held(_)));
     assert_eq!(ask(acquire(MINE)).await?, RunOutcome::Granted(token));
@@ -867,7 +869,7 @@ async fn keys_stand_behind_the_callers_prefix_and_in_one_slot() {
     };
     let store = RedisStore::open(source, &Handle::current());
     let command = request(acquire_with(MINE, TTL, tick(5)));
-    granted(store.send_run("mail", &command).await.unwrap());
+    granted(store.ask_run("mail", &command).await.unwrap());
     let mut keys: Vec<String> = redis::cmd("KEYS")
         .arg("*")
         .query(&mut server.connect())

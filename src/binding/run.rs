@@ -1,23 +1,23 @@
 //! The lease of one run, from the question for it to its release.
 
 use std::cell::{Cell, RefCell};
-use std::io;
+use std::mem::take;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use napi::Env;
 use napi::bindgen_prelude::{Either, External};
 use napi_derive::napi;
 
-use super::environment::{Environment, Feature, Leaving, Member, existing};
+use super::environment::{Channel, Environment, Feature, Leaving, Member, existing, guarded};
 use super::error::{Cause, Result, ending};
 use super::events::{Attachment, EventKind, Events, heartbeat};
 use super::exit::present;
 use super::options::{duration, run_options};
 use super::source::OpenStore;
 use crate::driver::{
-    Fence, LeaseCell, RunChange, RunHandle, RunOrder, RunSettings, RunStart, hand_over, now,
+    Fence, LeaseCell, RunChange, RunHandle, RunSettings, RunSink, RunStart, hand_over, now,
     reason_word,
 };
 use crate::election::run::Refusal;
@@ -35,36 +35,72 @@ pub struct Run {
     begun: RefCell<Option<Arc<LeaseCell>>>,
 }
 
-/// What the background has not been told yet of what was asked for in this turn of the event loop. The first goes at
-/// once, since nobody knows how long the turn lasts.
+/// The runs of an environment and the background.
 #[derive(Default)]
-struct Orders {
-    waiting: RefCell<Vec<RunOrder>>,
+struct EnvironmentRuns {
+    /// The first that is said in a turn of the event loop is handed over at once, since nobody knows how long the
+    /// turn lasts; the rest at its end.
     first_went: Cell<bool>,
+    /// What the background tells, of each layer.
+    changes: RefCell<Vec<Arc<LayerChanges>>>,
 }
 
-impl Feature for Orders {
+impl Feature for EnvironmentRuns {
     fn leaving(&self) {
         self.hand_over();
     }
 }
 
-impl Orders {
-    fn put(&self, order: RunOrder) -> io::Result<()> {
-        if self.first_went.replace(true) {
-            self.waiting.borrow_mut().push(order);
-            return Ok(());
+impl EnvironmentRuns {
+    /// Something was said of a run.
+    fn said(&self) {
+        if !self.first_went.replace(true) {
+            hand_over();
         }
-        hand_over(vec![order])
     }
 
     fn hand_over(&self) {
         self.first_went.set(false);
-        let waiting = self.waiting.take();
-        if !waiting.is_empty() {
-            // There is a background: the first was handed over.
-            let _ = hand_over(waiting);
+        hand_over();
+    }
+
+    fn changes(&self, channel: &Channel, layer: u64) -> Arc<LayerChanges> {
+        let mut all = self.changes.borrow_mut();
+        let known = all.iter().find(|changes| changes.layer == layer).cloned();
+        known.unwrap_or_else(|| {
+            let changes = Arc::new(LayerChanges {
+                channel: channel.clone(),
+                layer,
+                waiting: Arc::default(),
+            });
+            all.push(changes.clone());
+            changes
+        })
+    }
+}
+
+/// What was told of the runs of a layer, on its way to the thread of the environment: all at once.
+struct LayerChanges {
+    channel: Channel,
+    layer: u64,
+    waiting: Arc<Mutex<Vec<(u64, RunChange)>>>,
+}
+
+impl RunSink for LayerChanges {
+    fn tell(&self, run: u64, change: RunChange) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.push((run, change));
+        if waiting.len() > 1 {
+            return;
         }
+        drop(waiting);
+        let (waiting, layer) = (self.waiting.clone(), self.layer);
+        self.channel.send(move |env, environment| {
+            let told = take(&mut *waiting.lock().unwrap_or_else(PoisonError::into_inner));
+            for (run, change) in told {
+                guarded(|| hear(env, environment, layer, run, change));
+            }
+        });
     }
 }
 
@@ -171,17 +207,16 @@ fn begin(
         None => None,
     };
     let number = environment.next_number();
-    let (channel, layer) = (environment.channel.clone(), layer.number);
+    let runs = environment.feature::<EnvironmentRuns>();
     let (resource, ttl): (Arc<str>, _) = (resource.into(), settings.config.ttl);
-    let (handle, order) = RunHandle::start(RunStart {
+    let handle = RunHandle::start(RunStart {
         store: store.0.clone(),
         resource: resource.clone(),
         config: settings.config,
         max_run: settings.max_run,
         stall,
-        sink: Box::new(move |change| {
-            channel.send(move |env, environment| hear(env, environment, layer, number, change));
-        }),
+        sink: runs.changes(&environment.channel, layer.number),
+        number,
     })?;
     let run = Run {
         handle,
@@ -192,7 +227,7 @@ fn begin(
         begun: RefCell::default(),
     };
     environment.add(number, Rc::new(run));
-    environment.feature::<Orders>().put(order)?;
+    runs.said();
     Ok(number)
 }
 
@@ -202,8 +237,8 @@ pub fn release_run(run: f64) {
     with(run, |environment, run| {
         environment.end_lease(run);
         if let Some(run) = environment.member::<Run>(run) {
-            // There is a background, where a run could begin.
-            let _ = environment.feature::<Orders>().put(run.handle.releasing());
+            run.handle.release();
+            environment.feature::<EnvironmentRuns>().said();
         }
     });
 }
@@ -212,7 +247,10 @@ pub fn release_run(run: f64) {
 #[napi(catch_unwind)]
 pub fn collect_runs() {
     if let Some(environment) = existing() {
-        environment.feature::<Orders>().first_went.set(true);
+        environment
+            .feature::<EnvironmentRuns>()
+            .first_went
+            .set(true);
     }
 }
 
@@ -221,7 +259,7 @@ pub fn collect_runs() {
 #[napi(catch_unwind)]
 pub fn hand_over_runs() {
     if let Some(environment) = existing() {
-        environment.feature::<Orders>().hand_over();
+        environment.feature::<EnvironmentRuns>().hand_over();
     }
 }
 
@@ -284,7 +322,7 @@ fn layer_of(env: &Env, layer: f64) -> Result<(Rc<Environment>, Rc<Attachment>)> 
 
 fn hear(env: &Env, environment: &Rc<Environment>, layer: u64, run: u64, change: RunChange) {
     let Some(layer) = environment.feature::<Events>().attachment(layer) else {
-        return environment.remove(run);
+        return;
     };
     let tell = |kind, number| layer.tell(env, kind, run, number);
     let tell_text = |kind, text: &str| layer.tell_extra(env, kind, run, Either::A(text.into()));

@@ -1,11 +1,9 @@
-use std::sync::{Arc, Weak, mpsc as blocking};
+use std::sync::{Arc, mpsc as blocking};
 use std::time::Duration;
 
-use super::heartbeat::Served;
-use super::mailbox::Mailbox;
 use super::{Heartbeat, LeaseCell};
-use crate::election::run::{Refusal, RunConfig, RunEnd};
-use crate::election::{Random, Time};
+use crate::election::run::{Refusal, RunConfig, RunEnd, RunOutcome, RunRequest};
+use crate::election::{Failure, Random, Time};
 use crate::store::RunStore;
 
 /// What the lease of a run tells the outside, in order.
@@ -27,6 +25,12 @@ pub enum RunChange {
     Failed,
 }
 
+/// Where the changes of runs go, of many at once.
+pub trait RunSink: Send + Sync {
+    /// Called from one task only, in order. It must not block.
+    fn tell(&self, run: u64, change: RunChange);
+}
+
 /// What the lease of a run is asked for with.
 pub struct RunStart {
     pub store: Arc<dyn RunStore>,
@@ -36,12 +40,18 @@ pub struct RunStart {
     pub max_run: Option<Duration>,
     /// The life of the event loop that runs the job, and how long it may stand still.
     pub stall: Option<(Heartbeat, Duration)>,
-    /// Called from one task only, in order. It must not block.
-    pub sink: Box<dyn Fn(RunChange) + Send + Sync>,
+    pub sink: Arc<dyn RunSink>,
+    /// By which the sink knows it.
+    pub number: u64,
 }
 
-#[derive(Debug)]
+/// What a run hears.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "each run hears one of the large ones, for which a box would cost more"
+)]
 pub(super) enum RunInput {
+    Start(RunStart, Random),
     Release,
     /// The run may go on until then, and its lease is released all the same.
     ReleaseAt(Time),
@@ -51,24 +61,7 @@ pub(super) enum RunInput {
     Stall,
     /// Somebody waits until nothing is on its way any more.
     Tell(blocking::Sender<()>),
-}
-
-impl Served for Weak<Mailbox<RunInput>> {
-    fn has_ended(&self) -> bool {
-        self.strong_count() == 0
-    }
-
-    fn tell(&self, hangs: bool) {
-        // Once it is given up, a loop that turns again finds it lost.
-        if hangs && let Some(inputs) = self.upgrade() {
-            inputs.put(RunInput::Stall);
-        }
-    }
-}
-
-/// A run on its way to the background.
-pub(super) struct Beginning {
-    pub start: RunStart,
-    pub random: Random,
-    pub inputs: Arc<Mailbox<RunInput>>,
+    Answer(RunRequest, Result<RunOutcome, Failure>),
+    /// The lease was released by another, and can be had after so long.
+    Message(Duration),
 }

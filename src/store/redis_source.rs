@@ -5,6 +5,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use super::keys::Place;
 use crate::election::ConfigError;
 
 /// Where a Redis server is and how to log in. Sources that are equal but for the connection's name share one.
@@ -39,6 +40,14 @@ pub enum IpFamily {
 }
 
 impl RedisSource {
+    /// Where all of its names lie.
+    pub(super) fn place(&self) -> Place<'_> {
+        Place {
+            key_prefix: &self.key_prefix,
+            db: self.db,
+        }
+    }
+
     /// Reads `redis://[[user]:password@][host][:port][/db]` or `unix://[[user]:password@]/path`.
     ///
     /// What cannot be honoured is refused by name, and no error repeats the password.

@@ -27,6 +27,8 @@ pub(super) struct Wire {
     writing: WriteHalf<Socket>,
     writable: bool,
     outgoing: Outgoing,
+    /// Memory to write a command in.
+    spare: Vec<u8>,
     sent: VecDeque<SentCommand>,
     /// The scripts that were sent in full over this connection, by their SHA1.
     known: HashSet<&'static str>,
@@ -95,6 +97,7 @@ impl Wire {
             writing,
             writable: true,
             outgoing: Outgoing::default(),
+            spare: Vec::new(),
             sent: VecDeque::new(),
             known: HashSet::new(),
             by_text_only: false,
@@ -139,14 +142,14 @@ impl Wire {
     /// Sends a script. The first call of each over a connection sends its text: one round trip whether
     /// the server knows it or not, and nothing that is sent behind it overtakes it.
     pub fn ask(&mut self, ask: Ask, now: Instant) {
-        let script = ask.invocation.script;
+        let Some(script) = ask.script() else {
+            return;
+        };
         let by_hash = !self.by_text_only && self.known.contains(script.sha1());
-        if by_hash {
-            ask.invocation.put_by_hash(&mut self.outgoing);
-        } else {
+        if !by_hash {
             self.known.insert(script.sha1());
-            ask.invocation.put_by_text(&mut self.outgoing);
         }
+        ask.put(by_hash, &mut self.outgoing, &mut self.spare);
         let what = SentKind::Script {
             ask: Some(ask),
             by_hash,
@@ -260,10 +263,9 @@ impl Wire {
 
     /// Sends a script by its text, unless that would reorder it with others for the same key.
     fn send_again(&mut self, ask: Ask, error: &RedisError, now: Instant) -> Heard {
-        let key = ask.invocation.key();
         let follows = self.sent.iter().any(|sent| match &sent.what {
-            SentKind::Script { ask, .. } => {
-                ask.as_ref().is_none_or(|ask| ask.invocation.key() == key)
+            SentKind::Script { ask: other, .. } => {
+                other.as_ref().is_none_or(|other| other.shares_key(&ask))
             }
             SentKind::Channels { .. } => false,
         });

@@ -36,6 +36,19 @@ pub enum RunCommand {
     },
 }
 
+impl RunCommand {
+    /// Whose command it is.
+    pub fn identity(&self) -> Identity {
+        match self {
+            RunCommand::Acquire { identity, .. }
+            | RunCommand::Begin { identity, .. }
+            | RunCommand::Renew { identity, .. }
+            | RunCommand::Release { identity, .. }
+            | RunCommand::Withdraw { identity, .. } => *identity,
+        }
+    }
+}
+
 /// One command on its way. The answer brings the whole request back, as in an election.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunRequest {

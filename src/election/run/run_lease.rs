@@ -118,8 +118,12 @@ impl RunLease {
 
     /// Asks for the lease. [`RunOutput::Granted`] or [`RunOutput::Refused`] follows.
     pub fn acquire(&mut self, now: Time) {
+        self.acquire_until(now, now + self.config.wait);
+    }
+
+    /// The same, where some of the time to wait is over already.
+    pub fn acquire_until(&mut self, now: Time, wait_until: Time) {
         if self.state == RunState::Idle {
-            let wait_until = now + self.config.wait;
             self.ask(now, wait_until);
         }
     }

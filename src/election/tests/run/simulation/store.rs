@@ -98,7 +98,7 @@ impl Store {
         self.mark = self.mark.filter(|mark| mark.expires_at > now);
         self.overtaken = self.overtaken.filter(|(_, until)| *until > now);
         let applied = self.register.apply(now, command);
-        let caller = identity(command);
+        let caller = command.identity();
         if let (RunCommand::Acquire { .. }, RunOutcome::Held(_) | RunOutcome::Pending(_)) =
             (command, applied.outcome)
         {
@@ -309,16 +309,6 @@ impl Store {
 
     fn count(&mut self, what: &'static str) {
         *self.counts.entry(what).or_default() += 1;
-    }
-}
-
-pub fn identity(command: &RunCommand) -> Identity {
-    match command {
-        RunCommand::Acquire { identity, .. }
-        | RunCommand::Begin { identity, .. }
-        | RunCommand::Renew { identity, .. }
-        | RunCommand::Release { identity, .. }
-        | RunCommand::Withdraw { identity, .. } => *identity,
     }
 }
 

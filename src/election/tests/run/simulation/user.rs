@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::plan::{Ending, LeasePlan};
 use super::rules::Rule;
-use super::store::identity;
 use super::stream;
 use super::told::Told;
 use super::world::{Delivery, Happening, World, local};
@@ -72,7 +71,7 @@ fn identity_of(config: RunConfig, random: Random) -> Identity {
     let mut lease = RunLease::new(config, random);
     lease.acquire(Time::ZERO);
     match lease.poll_output() {
-        Some(RunOutput::Send(request)) => identity(&request.command),
+        Some(RunOutput::Send(request)) => request.command.identity(),
         other => panic!("nothing was asked: {other:?}"),
     }
 }
