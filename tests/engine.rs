@@ -53,6 +53,7 @@ fn ask_for_run(
         sent_at: Time::ZERO,
         bound,
         command,
+        tell_sent: false,
     };
     store.ask_run(resource, &request)
 }

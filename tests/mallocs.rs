@@ -55,11 +55,17 @@ impl RunAnswers for Lane<RunOutcome> {
     fn answer(&self, _: u64, _: RunRequest, answer: Result<RunOutcome, Failure>) {
         let _ = self.0.send(answer.unwrap());
     }
+
+    fn sent(&self, _: u64, _: u64) {}
 }
 
 impl RunSink for Lane<RunChange> {
     fn tell(&self, _: u64, change: RunChange) {
         let _ = self.0.send(change);
+    }
+
+    fn leave(&self, run: u64, change: RunChange) {
+        self.tell(run, change);
     }
 }
 
@@ -75,6 +81,7 @@ async fn pairs_of_commands(store: &dyn RunStore, names: &[Arc<str>]) {
                 sent_at: Time::ZERO,
                 bound: TTL,
                 command,
+                tell_sent: false,
             };
             store.send_run(resource, 1, request, &lane);
         };

@@ -75,6 +75,7 @@ async fn ask_hastily(store: &RedisStore, bound: Duration) -> Result<RunOutcome, 
             ttl: Duration::from_millis(100),
             tick: None,
         },
+        tell_sent: false,
     };
     store.ask_run("mail", &request).await
 }

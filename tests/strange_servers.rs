@@ -69,6 +69,7 @@ async fn run(store: &RedisStore, bound: Duration, ttl: Duration) -> Result<RunOu
             ttl,
             tick: None,
         },
+        tell_sent: false,
     };
     let answer = tokio::time::timeout(bound + PATIENCE, store.ask_run("mail", &request)).await;
     answer.expect("a command outlived its bound")

@@ -23,7 +23,7 @@ pub use clock::now;
 pub use fence::Fence;
 pub use handle::{Handle, Start};
 pub use heartbeat::Heartbeat;
-pub use lease_cell::LeaseCell;
+pub use lease_cell::{LeaseCell, Taken};
 pub use run_change::{RunChange, RunSink, RunStart};
 pub use run_handle::{RunHandle, RunWait, hand_over};
 use runtime::runtime;

@@ -9,7 +9,7 @@ use super::heartbeat::Served;
 use super::run_change::{RunChange, RunInput, RunSink, RunStart};
 use super::run_inbox::RunInbox;
 use super::{Heartbeat, LeaseCell};
-use crate::election::run::{Refusal, RunLease, RunOutput};
+use crate::election::run::{Refusal, RunLease, RunOutput, RunRequest};
 use crate::election::{Random, Time};
 use crate::store::{RunAnswers, RunStore};
 
@@ -31,12 +31,17 @@ pub(super) struct RunSlot {
     /// and from then on.
     watched: Option<Arc<()>>,
     wait: Duration,
+    await_release: bool,
+    /// Somebody waits for the end of its release all the same.
+    is_watched: bool,
     /// While others of this process wait before it: how long it waits.
     queued_until: Option<Time>,
     listening: Option<ReleaseListener>,
     /// Dropped with the run, for those who wait for its end.
     waiting: Vec<blocking::Sender<()>>,
     cell: Option<Arc<LeaseCell>>,
+    /// The lease knows that the run has begun.
+    begun: bool,
     sink: Arc<dyn RunSink>,
     stage: SlotStage,
     /// For when it is in the list of alarms.
@@ -48,18 +53,22 @@ pub(super) enum SlotStage {
     /// It waits for the lease, in the line of those of this process that do.
     Waiting,
     Going,
+    /// Nobody waits for its release any more, which is not confirmed yet.
+    Owing,
     Ended,
 }
 
-/// What a run is told of with.
+/// What all runs share.
 pub(super) struct Background {
     pub inbox: Arc<RunInbox>,
     pub answers: Arc<dyn RunAnswers>,
+    /// What the run that does something wants sent.
+    pub outbox: Vec<RunRequest>,
 }
 
 impl RunSlot {
     pub fn new(run: u64, start: RunStart, random: Random) -> Self {
-        let wait = start.config.wait;
+        let (wait, await_release) = (start.config.wait, start.config.await_release);
         RunSlot {
             run,
             number: start.number,
@@ -72,10 +81,13 @@ impl RunSlot {
             stall: start.stall,
             watched: None,
             wait,
+            await_release,
+            is_watched: false,
             queued_until: None,
             listening: None,
             waiting: Vec::new(),
             cell: None,
+            begun: false,
             sink: start.sink,
             stage: match wait.is_zero() {
                 true => SlotStage::Going,
@@ -97,7 +109,7 @@ impl RunSlot {
     }
 
     /// Asks for the lease; or, where it waits for one, when [`RunSlot::take_turn`] says so.
-    pub fn begin(&mut self, now: Time, background: &Background) {
+    pub fn begin(&mut self, now: Time, background: &mut Background) {
         match self.stage {
             SlotStage::Waiting => {
                 // Before the first question: a release in between must not be missed.
@@ -109,7 +121,7 @@ impl RunSlot {
                 ));
                 self.queued_until = Some(now + self.wait);
             }
-            SlotStage::Going | SlotStage::Ended => {
+            SlotStage::Going | SlotStage::Owing | SlotStage::Ended => {
                 self.lease.acquire(now);
                 self.carry_out(now, background);
             }
@@ -117,11 +129,32 @@ impl RunSlot {
     }
 
     /// Nobody waits before it any more.
-    pub fn take_turn(&mut self, now: Time, background: &Background) {
+    pub fn take_turn(&mut self, now: Time, background: &mut Background) {
         if let Some(until) = self.queued_until.take() {
             self.lease.acquire_until(now, until);
             self.carry_out(now, background);
         }
+    }
+
+    /// Another run of this process is about to ask for the same lease.
+    pub fn hasten(&mut self, now: Time, background: &mut Background) {
+        self.lease.hasten(now);
+        self.carry_out(now, background);
+    }
+
+    pub fn is_asking(&self) -> bool {
+        self.lease.is_asking()
+    }
+
+    /// Its release may be lost, and is not on its way.
+    pub fn may_be_hastened(&self) -> bool {
+        self.stage == SlotStage::Owing && self.lease.has_to_repeat()
+    }
+
+    /// Sends what it wanted sent.
+    pub fn send(&self, request: RunRequest, background: &Background) {
+        let (run, answers) = (self.run, &background.answers);
+        self.store.send_run(&self.resource, run, request, answers);
     }
 
     /// When [`RunSlot::step`] is to be called.
@@ -136,12 +169,13 @@ impl RunSlot {
     }
 
     /// Hears something, or that a time has come.
-    pub fn step(&mut self, now: Time, input: Option<RunInput>, background: &Background) {
+    pub fn step(&mut self, now: Time, input: Option<RunInput>, background: &mut Background) {
         if self.queued_until.is_some() {
             return self.step_queued(now, input);
         }
         // A wait can be late. The time goes first, as in an election.
         if self.lease.poll_timeout().is_some_and(|at| at <= now) {
+            self.note_taken(now);
             self.lease.handle_timeout(now);
         }
         if self.overrun_at.is_some_and(|at| at <= now) {
@@ -178,13 +212,18 @@ impl RunSlot {
     fn hear(&mut self, now: Time, input: RunInput) {
         match input {
             RunInput::Answer(request, answer) => self.lease.handle_reply(now, request, answer),
+            RunInput::Watch => self.is_watched = true,
+            RunInput::Sent(id) => self.lease.handle_sent(now, id),
             RunInput::Release => {
                 self.release_at = None;
                 self.lease.release(now);
             }
             RunInput::ReleaseAt(at) => self.release_at = Some(at),
             RunInput::Abandon => self.lease.abandon(now),
-            RunInput::Begin => self.lease.begin(now),
+            RunInput::Begin => {
+                self.begun = true;
+                self.lease.begin(now);
+            }
             RunInput::Miss => self.lease.miss(now),
             RunInput::Stall => self.lease.stall(now),
             RunInput::Tell(sender) => self.waiting.push(sender),
@@ -192,6 +231,19 @@ impl RunSlot {
                 self.lease.handle_message(now, delay);
             }
             RunInput::Message(_) | RunInput::Start(..) => {}
+        }
+    }
+
+    /// Nothing is renewed that nobody has taken.
+    fn note_taken(&mut self, now: Time) {
+        if !self.begun
+            && self
+                .cell
+                .as_ref()
+                .is_some_and(|cell| cell.is_taken_in_time())
+        {
+            self.begun = true;
+            self.lease.begin(now);
         }
     }
 
@@ -210,13 +262,10 @@ impl RunSlot {
         self.lease.release(now);
     }
 
-    fn carry_out(&mut self, now: Time, background: &Background) {
+    fn carry_out(&mut self, now: Time, background: &mut Background) {
         while let Some(output) = self.lease.poll_output() {
             match output {
-                RunOutput::Send(request) => {
-                    let (run, answers) = (self.run, &background.answers);
-                    self.store.send_run(&self.resource, run, request, answers);
-                }
+                RunOutput::Send(request) => background.outbox.push(request),
                 RunOutput::Granted(grant) => {
                     self.leave_line();
                     self.overrun_at = self.max_run.map(|max_run| now + max_run);
@@ -236,9 +285,22 @@ impl RunSlot {
                 }
                 RunOutput::Released => {
                     self.end_term();
-                    self.tell(RunChange::Released);
+                    match self.await_release {
+                        true => self.tell(RunChange::Released),
+                        false => {
+                            self.stage = SlotStage::Owing;
+                            self.tell(RunChange::Sent);
+                        }
+                    }
                 }
-                RunOutput::Ended => self.stage = SlotStage::Ended,
+                RunOutput::Ended => {
+                    match self.stage {
+                        SlotStage::Owing if self.is_watched => self.tell(RunChange::Released),
+                        SlotStage::Owing => self.sink.leave(self.number, RunChange::Released),
+                        _ => {}
+                    }
+                    self.stage = SlotStage::Ended;
+                }
             }
         }
     }

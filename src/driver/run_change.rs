@@ -19,9 +19,12 @@ pub enum RunChange {
     /// The time of [`RunHandle::release_at`](super::RunHandle::release_at) was up: the lease is being
     /// released under the run.
     Cut,
+    /// Where nobody waits for the release itself: it is on its way, and [`RunChange::Released`] follows.
+    Sent,
     /// To [`RunHandle::release`](super::RunHandle::release), or after [`RunChange::Cut`]: it need not be waited for any longer.
+    /// Nothing follows.
     Released,
-    /// The loop itself broke: nothing follows.
+    /// The run itself broke: nothing follows.
     Failed,
 }
 
@@ -29,6 +32,9 @@ pub enum RunChange {
 pub trait RunSink: Send + Sync {
     /// Called from one task only, in order. It must not block.
     fn tell(&self, run: u64, change: RunChange);
+
+    /// The same, of what nobody waits for: it may be told with the next that is.
+    fn leave(&self, run: u64, change: RunChange);
 }
 
 /// What the lease of a run is asked for with.
@@ -56,12 +62,16 @@ pub(super) enum RunInput {
     /// The run may go on until then, and its lease is released all the same.
     ReleaseAt(Time),
     Abandon,
+    /// Somebody waits for the end of its release.
+    Watch,
     Begin,
     Miss,
     Stall,
     /// Somebody waits until nothing is on its way any more.
     Tell(blocking::Sender<()>),
     Answer(RunRequest, Result<RunOutcome, Failure>),
+    /// The request with this id was written to the socket.
+    Sent(u64),
     /// The lease was released by another, and can be had after so long.
     Message(Duration),
 }

@@ -62,6 +62,11 @@ impl RunHandle {
         INBOX.put(self.0, RunInput::Miss);
     }
 
+    /// Somebody waits for [`RunChange::Released`](super::RunChange::Released), though not for the release of the run.
+    pub fn watch(&self) {
+        INBOX.put(self.0, RunInput::Watch);
+    }
+
     /// The end of the run, to be waited for: nothing is on its way then.
     pub fn end(&self) -> RunWait {
         let (sender, ended) = blocking::channel();

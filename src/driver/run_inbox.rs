@@ -62,6 +62,10 @@ impl RunAnswers for RunInbox {
     fn answer(&self, run: u64, request: RunRequest, answer: Result<RunOutcome, Failure>) {
         self.put(run, RunInput::Answer(request, answer));
     }
+
+    fn sent(&self, run: u64, id: u64) {
+        self.put(run, RunInput::Sent(id));
+    }
 }
 
 #[cfg(test)]

@@ -3,9 +3,11 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::mem::take;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use tokio::task::yield_now;
@@ -15,7 +17,20 @@ use super::now;
 use super::run::{Background, RunSlot, SlotStage};
 use super::run_change::{RunInput, RunStart};
 use super::run_inbox::RunInbox;
+use crate::election::run::RunCommand;
 use crate::election::{Random, Time};
+
+/// What a lease that is asked for is owed by this process itself.
+#[derive(Default)]
+struct Owed {
+    /// Whose release is not confirmed,
+    by: Vec<u64>,
+    /// and who has asked for the lease since.
+    to: Vec<u64>,
+}
+
+/// The address of a store, and a resource in it.
+type Line = (usize, Arc<str>);
 
 /// Tells each run what it is told, and when its time has come.
 pub(super) struct Runs {
@@ -25,9 +40,11 @@ pub(super) struct Runs {
     /// cheaper.
     alarms: BinaryHeap<Reverse<(Time, u64)>>,
     /// Who waits for the lease of which resource, first come, first served: it is the first one's turn.
-    lines: HashMap<(usize, Arc<str>), VecDeque<u64>>,
+    lines: HashMap<Line, VecDeque<u64>>,
     /// Those whose turn has come.
     turns: Vec<u64>,
+    /// Where the release of somebody is on its way while nobody waits for it.
+    owed: HashMap<Line, Owed>,
 }
 
 impl Runs {
@@ -36,11 +53,13 @@ impl Runs {
             background: Background {
                 answers: inbox.clone(),
                 inbox,
+                outbox: Vec::new(),
             },
             slots: HashMap::new(),
             alarms: BinaryHeap::new(),
             lines: HashMap::new(),
             turns: Vec::new(),
+            owed: HashMap::new(),
         }
     }
 
@@ -129,17 +148,30 @@ impl Runs {
     }
 
     /// Lets a run do something. A panic in it is that run's alone.
-    fn act(&mut self, now: Time, run: u64, act: impl FnOnce(&mut RunSlot, &Background)) {
+    fn act(&mut self, now: Time, run: u64, act: impl FnOnce(&mut RunSlot, &mut Background)) {
         let Some(slot) = self.slots.get_mut(&run) else {
             return;
         };
-        let waited = slot.stage() == SlotStage::Waiting;
-        if catch_unwind(AssertUnwindSafe(|| act(slot, &self.background))).is_err() {
+        let before = slot.stage();
+        let acted = catch_unwind(AssertUnwindSafe(|| act(slot, &mut self.background)));
+        let is_broken = acted.is_err() || self.send(now, run).is_err();
+        let Some(slot) = self.slots.get_mut(&run) else {
+            return;
+        };
+        if is_broken {
             // Its sink may be what breaks.
             let _ = catch_unwind(AssertUnwindSafe(|| slot.fail()));
         }
         let stage = slot.stage();
-        let line = (waited && stage != SlotStage::Waiting).then(|| slot.line());
+        let left = before == SlotStage::Waiting && stage != before;
+        let line = left.then(|| slot.line());
+        if before == SlotStage::Owing || stage == SlotStage::Owing {
+            let line = slot.line();
+            self.note_owing(now, line, run, stage);
+        }
+        let Some(slot) = self.slots.get_mut(&run) else {
+            return;
+        };
         if stage == SlotStage::Ended {
             self.slots.remove(&run);
             self.forget_alarms();
@@ -155,8 +187,66 @@ impl Runs {
         }
     }
 
+    /// Sends what a run wants sent; behind the releases of the same lease that may have been lost.
+    fn send(&mut self, now: Time, run: u64) -> thread::Result<()> {
+        let mut outbox = take(&mut self.background.outbox);
+        let mut sent = Ok(());
+        for request in outbox.drain(..) {
+            if !self.owed.is_empty() && matches!(request.command, RunCommand::Acquire { .. }) {
+                self.note_question(now, run);
+            }
+            if let Some(slot) = self.slots.get(&run) {
+                let send = || slot.send(request, &self.background);
+                sent = sent.and(catch_unwind(AssertUnwindSafe(send)));
+            }
+        }
+        self.background.outbox = outbox;
+        sent
+    }
+
+    /// A run is about to ask.
+    fn note_question(&mut self, now: Time, run: u64) {
+        let line = self.slots.get(&run).map(RunSlot::line);
+        let Some(owed) = line.and_then(|line| self.owed.get_mut(&line)) else {
+            return;
+        };
+        if !owed.to.contains(&run) {
+            owed.to.push(run);
+        }
+        for run in owed.by.clone() {
+            self.hasten(now, run);
+        }
+    }
+
+    fn note_owing(&mut self, now: Time, line: Line, run: u64, stage: SlotStage) {
+        let owed = self.owed.entry(line.clone()).or_default();
+        if stage != SlotStage::Owing {
+            owed.by.retain(|other| *other != run);
+            if owed.by.is_empty() {
+                self.owed.remove(&line);
+            }
+            return;
+        }
+        if !owed.by.contains(&run) {
+            owed.by.push(run);
+        }
+        // A question that waits for a connection would overtake what was lost with the last one.
+        let slots = &self.slots;
+        let asks = |run: &u64| slots.get(run).is_some_and(RunSlot::is_asking);
+        owed.to.retain(asks);
+        if !owed.to.is_empty() {
+            self.hasten(now, run);
+        }
+    }
+
+    fn hasten(&mut self, now: Time, run: u64) {
+        if self.slots.get(&run).is_some_and(RunSlot::may_be_hastened) {
+            self.act(now, run, |slot, background| slot.hasten(now, background));
+        }
+    }
+
     /// One waits no more. It may be the next one's turn.
-    fn leave(&mut self, line: (usize, Arc<str>), run: u64) {
+    fn leave(&mut self, line: Line, run: u64) {
         let Some(waiting) = self.lines.get_mut(&line) else {
             return;
         };

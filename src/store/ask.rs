@@ -89,6 +89,19 @@ impl Drop for AskedRun {
     }
 }
 
+/// What a run is told of a request when that was written to the socket.
+pub(super) struct SentNote {
+    run: u64,
+    id: u64,
+    answers: Arc<dyn RunAnswers>,
+}
+
+impl SentNote {
+    pub fn tell(self) {
+        self.answers.sent(self.run, self.id);
+    }
+}
+
 impl Ask {
     /// The run that it is about.
     pub fn identity(&self) -> Option<Identity> {
@@ -104,6 +117,19 @@ impl Ask {
             Asked::Election { .. } => false,
             Asked::Run(asked) => matches!(asked.command(), Some(RunCommand::Acquire { .. })),
         }
+    }
+
+    /// Who is to be told when it was written to the socket.
+    pub fn told_when_sent(&self) -> Option<SentNote> {
+        let Asked::Run(asked) = &self.what else {
+            return None;
+        };
+        let request = asked.request.as_ref().filter(|request| request.tell_sent)?;
+        Some(SentNote {
+            run: asked.run,
+            id: request.id,
+            answers: asked.answers.clone(),
+        })
     }
 
     /// `None` for what has been answered.

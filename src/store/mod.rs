@@ -81,6 +81,9 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 pub trait RunAnswers: Send + Sync + 'static {
     /// What was asked about a run, and what came of it. It must not block.
     fn answer(&self, run: u64, request: RunRequest, answer: Result<RunOutcome, Failure>);
+
+    /// The request with this id was written to the socket, where it asked to be told so. It must not block.
+    fn sent(&self, run: u64, id: u64);
 }
 
 /// The keys of run leases.

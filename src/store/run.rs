@@ -56,11 +56,7 @@ pub(super) fn invocation(keys: RunKeys, command: &RunCommand, memory: Vec<u8>) -
             identity,
             token,
             ttl,
-            begun,
-        } => called
-            .with(Mine(*token, *identity))
-            .with(ttl.as_millis())
-            .with(u8::from(*begun)),
+        } => called.with(Mine(*token, *identity)).with(ttl.as_millis()),
         RunCommand::Release {
             identity,
             token,

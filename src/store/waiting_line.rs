@@ -98,6 +98,8 @@ mod tests {
 
     impl RunAnswers for Nobody {
         fn answer(&self, _: u64, _: RunRequest, _: Result<RunOutcome, Failure>) {}
+
+        fn sent(&self, _: u64, _: u64) {}
     }
 
     /// About the run of that number, with so many milliseconds left.
@@ -121,6 +123,7 @@ mod tests {
             sent_at: Time::ZERO,
             bound,
             command,
+            tell_sent: false,
         };
         let nobody: Arc<dyn RunAnswers> = Arc::new(Nobody);
         let asked = AskedRun::new(Arc::default(), "mail".into(), 1, request, nobody);

@@ -9,7 +9,7 @@ use redis::{PushKind, RedisError, ServerErrorKind, Value};
 use tokio::io::{AsyncWriteExt, WriteHalf, split};
 use tokio::time::Instant;
 
-use super::ask::Ask;
+use super::ask::{Ask, SentNote};
 use super::connection::{Push, message};
 use super::error::{refuses_evalsha, server_words};
 use super::outgoing::Outgoing;
@@ -30,6 +30,8 @@ pub(super) struct Wire {
     /// Memory to write a command in.
     spare: Vec<u8>,
     sent: VecDeque<SentCommand>,
+    /// Who is told when so many bytes were written.
+    unwritten: VecDeque<(u64, SentNote)>,
     /// The scripts that were sent in full over this connection, by their SHA1.
     known: HashSet<&'static str>,
     /// The server refuses EVALSHA.
@@ -99,6 +101,7 @@ impl Wire {
             outgoing: Outgoing::default(),
             spare: Vec::new(),
             sent: VecDeque::new(),
+            unwritten: VecDeque::new(),
             known: HashSet::new(),
             by_text_only: false,
             answered_at: now,
@@ -115,12 +118,24 @@ impl Wire {
                 biased;
                 taken = self.writing.write(self.outgoing.next()),
                     if self.writable && !self.outgoing.is_empty() => match taken {
-                        Ok(bytes) if bytes > 0 => self.outgoing.take(bytes),
+                        Ok(bytes) if bytes > 0 => {
+                            self.outgoing.take(bytes);
+                            self.tell_sent();
+                        }
                         // What was answered before is still to be read.
                         _ => self.writable = false,
                     },
                 Some(said) = self.replies.next() => return said,
             }
+        }
+    }
+
+    fn tell_sent(&mut self) {
+        while let Some((until, _)) = self.unwritten.front()
+            && *until <= self.outgoing.written
+            && let Some((_, note)) = self.unwritten.pop_front()
+        {
+            note.tell();
         }
     }
 
@@ -150,6 +165,9 @@ impl Wire {
             self.known.insert(script.sha1());
         }
         ask.put(by_hash, &mut self.outgoing, &mut self.spare);
+        if let Some(note) = ask.told_when_sent() {
+            self.unwritten.push_back((self.outgoing.put, note));
+        }
         let what = SentKind::Script {
             ask: Some(ask),
             by_hash,

@@ -5,8 +5,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::*;
 use crate::driver::{RunChange, RunSink};
-use crate::election::Token;
 use crate::election::run::{RunCommand, RunConfig, RunOutcome, RunRequest};
+use crate::election::{Failure, Token};
 use crate::store::{RunAnswers, RunStore};
 
 type Sent = (Arc<str>, u64, RunRequest);
@@ -50,6 +50,10 @@ impl RunSink for Noted {
         };
         self.0.lock().unwrap().push(format!("{run} {word}"));
     }
+
+    fn leave(&self, run: u64, change: RunChange) {
+        self.tell(run, change);
+    }
 }
 
 struct Bench {
@@ -77,13 +81,16 @@ impl Bench {
 
     /// Not heard before something is put.
     fn begin(&self, run: u64, resource: &str, wait: Duration) {
+        self.begin_with(run, resource, |config| config.wait = wait);
+    }
+
+    fn begin_with(&self, run: u64, resource: &str, with: impl FnOnce(&mut RunConfig)) {
+        let mut config = RunConfig::new(TTL);
+        with(&mut config);
         let start = RunStart {
             store: self.store.clone(),
             resource: resource.into(),
-            config: RunConfig {
-                wait,
-                ..RunConfig::new(TTL)
-            },
+            config,
             max_run: None,
             stall: None,
             sink: self.sink.clone(),
@@ -111,7 +118,7 @@ impl Bench {
     }
 
     fn told(&self) -> Vec<String> {
-        std::mem::take(&mut *self.sink.0.lock().unwrap())
+        take(&mut *self.sink.0.lock().unwrap())
     }
 }
 
@@ -164,6 +171,70 @@ async fn those_that_wait_for_one_lease_ask_one_after_the_other() {
         bench.told(),
         ["2 refused(abandoned)", "1 granted", "3 refused(abandoned)"]
     );
+}
+
+/// Runs of which nobody waits for the release: the first is told that its own is sent, and the second asks.
+async fn owing() -> (Bench, RunRequest, RunRequest) {
+    let mut bench = Bench::start();
+    bench.begin_with(1, "mail", |config| config.await_release = false);
+    bench.inbox.wake();
+    let (_, request) = bench.acquired().await;
+    bench.grant(1, request);
+    bench.inbox.put(1, RunInput::Release);
+    let (_, _, release) = bench.sent().await;
+    assert!(release.tell_sent);
+    bench.inbox.sent(1, release.id);
+    bench.begin(2, "mail", Duration::ZERO);
+    bench.inbox.wake();
+    let (asks, question) = bench.acquired().await;
+    assert_eq!(asks, 2, "behind a release that is on its way");
+    assert_eq!(bench.told(), ["1 granted", "1 sent"]);
+    (bench, release, question)
+}
+
+fn lost() -> Result<RunOutcome, Failure> {
+    let cause = "connection closed".into();
+    Err(Failure::Unknown { cause })
+}
+
+#[tokio::test]
+async fn a_lost_release_is_sent_again_before_a_question_of_its_process_is_repeated() {
+    let (mut bench, release, question) = owing().await;
+    // Both were lost; and the question is repeated at once.
+    bench.inbox.leave(2, RunInput::Abandon);
+    bench.inbox.leave(1, RunInput::Answer(release, lost()));
+    bench.inbox.leave(2, RunInput::Answer(question, lost()));
+    bench.begin(3, "mail", Duration::ZERO);
+    bench.inbox.wake();
+    let mut order = Vec::new();
+    while order.last() != Some(&3) {
+        let (_, run, request) = bench.sent().await;
+        match request.command {
+            RunCommand::Release { .. } | RunCommand::Acquire { .. } => order.push(run),
+            _ => {}
+        }
+    }
+    assert_eq!(order, [1, 3]);
+    // Those for other leases are none of its business.
+    bench.begin(4, "report", Duration::ZERO);
+    bench.inbox.wake();
+    assert_eq!(bench.acquired().await.0, 4);
+}
+
+#[tokio::test]
+async fn a_lost_release_is_sent_again_at_once_where_a_question_waits_for_a_connection() {
+    let (mut bench, release, question) = owing().await;
+    let at = now();
+    bench.inbox.answer(1, release, lost());
+    let (_, run, release) = bench.sent().await;
+    assert_eq!(run, 1);
+    assert!(release.sent_at >= at);
+    // When it is confirmed, nothing is owed any more.
+    bench.inbox.answer(1, release, Ok(RunOutcome::Released));
+    bench.grant(2, question);
+    bench.inbox.put(2, RunInput::Release);
+    assert_eq!(bench.sent().await.1, 2);
+    assert_eq!(bench.told(), ["1 released", "2 granted"]);
 }
 
 #[tokio::test]

@@ -275,6 +275,12 @@ impl Store {
         }
     }
 
+    /// Whoever holds the lease and has not released it.
+    pub fn unreleased_holder(&self) -> Option<(Identity, Token)> {
+        let holder = self.holder.map(|holder| (holder.identity, holder.token));
+        holder.filter(|(identity, _)| !self.gone.contains(identity))
+    }
+
     /// Whoever holds the lease, if it took this tick.
     pub fn holder_of(&self, tick: TickName) -> Option<Identity> {
         let holder = self.holder.map(|holder| holder.identity);
@@ -287,7 +293,6 @@ impl Store {
             identity: holder.identity,
             token: holder.token,
             ttl: LEFT_BEHIND,
-            begun: false,
         };
         let mut copy = self.register.clone();
         copy.apply(holder.expires_at - 1, &renewal).outcome == RunOutcome::Renewed
