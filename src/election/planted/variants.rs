@@ -139,7 +139,7 @@ impl Planted {
     ];
 
     /// What the simulation of run leases has to find, some of it mistakes in both.
-    pub const OF_SCOPED_LEASES: [Planted; 23] = [
+    pub const OF_RUNS: [Planted; 23] = [
         Planted::WindowFromReply,
         Planted::NoDriftMargins,
         Planted::NoStepDownMargin,
