@@ -1,10 +1,10 @@
 // `awaitRelease: false`: the caller does not wait for the answer to the release. Who does, and what others see.
 
 import {LeaderRunner, type LeaseOptions, setLogger, withLease} from 'primary-lease'
+import {until} from '../support/until'
 import {newPrefix, useRedis} from './support/redis'
 import {Relay} from './support/relay'
 import {runScript} from './support/servers'
-import {until} from './support/until'
 
 const redis = useRedis()
 /** Nothing ends by itself. */

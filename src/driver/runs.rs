@@ -85,6 +85,8 @@ impl Runs {
                 }
                 self.hear(at, run, input);
             }
+            // What one burst took is not kept for ever.
+            batch.shrink_to(MANY);
             self.ring(at);
         }
     }
@@ -174,7 +176,7 @@ impl Runs {
         };
         if stage == SlotStage::Ended {
             self.slots.remove(&run);
-            self.forget_alarms();
+            self.tidy();
         } else if let Some(at) = slot.next_timeout()
             && slot.alarm_at.is_none_or(|set| at < set)
         {
@@ -259,8 +261,12 @@ impl Runs {
         }
     }
 
-    /// Forgets the alarms of runs that have ended, when they are more than the others.
-    fn forget_alarms(&mut self) {
+    /// Forgets the alarms of runs that have ended, when they are more than the others, and gives back what a burst
+    /// took.
+    fn tidy(&mut self) {
+        if self.slots.capacity() > MANY && self.slots.len() < self.slots.capacity() / 8 {
+            self.slots.shrink_to(self.slots.len() * 2);
+        }
         if self.alarms.len() > 2 * self.slots.len() + FEW {
             let slots = &self.slots;
             self.alarms.retain(|Reverse((at, run))| {
@@ -268,6 +274,7 @@ impl Runs {
                     .get(run)
                     .is_some_and(|slot| slot.alarm_at == Some(*at))
             });
+            self.alarms.shrink_to(2 * self.slots.len() + MANY);
         }
     }
 }

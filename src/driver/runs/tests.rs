@@ -300,3 +300,40 @@ fn the_alarms_of_runs_that_have_ended_are_forgotten() {
     }
     assert!(runs.slots.is_empty() && runs.lines.is_empty());
 }
+
+#[test]
+fn what_a_burst_took_is_given_back() {
+    let (sender, mut sent) = unbounded_channel();
+    let mut runs = Runs::new(Arc::default());
+    let store: Arc<NotingStore> = Arc::new(NotingStore(sender));
+    let sink: Arc<Noted> = Arc::new(Noted(Mutex::default()));
+    for run in 0..20_000 {
+        let start = RunStart {
+            store: store.clone(),
+            resource: "mail".into(),
+            config: RunConfig::new(TTL),
+            max_run: None,
+            stall: None,
+            sink: sink.clone(),
+            number: run,
+        };
+        let random = Random::from_seed(u128::from(run));
+        runs.hear(Time::ZERO, run, RunInput::Start(start, random));
+    }
+    assert!(runs.slots.capacity() >= 20_000);
+    for run in 0..20_000 {
+        let (_, _, request) = sent.try_recv().unwrap();
+        let held = RunOutcome::Held(Duration::from_secs(1));
+        runs.hear(Time::ZERO, run, RunInput::Answer(request, Ok(held)));
+    }
+    assert!(
+        runs.slots.capacity() <= 2 * MANY,
+        "{}",
+        runs.slots.capacity()
+    );
+    assert!(
+        runs.alarms.capacity() <= 2 * MANY,
+        "{}",
+        runs.alarms.capacity()
+    );
+}
