@@ -52,10 +52,6 @@ pub struct RunStart {
 }
 
 /// What a run hears.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "each run hears one of the large ones, for which a box would cost more"
-)]
 pub(super) enum RunInput {
     Start(RunStart, Random),
     Release,

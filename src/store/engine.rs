@@ -29,6 +29,10 @@ use crate::election::{Failure, Random};
 
 /// What a store hands to the task of its connection.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are asks, for which a box would cost more"
+)]
 pub(super) enum Order {
     Ask(Ask),
     Subscribe {

@@ -57,6 +57,10 @@ struct SentCommand {
     at: Instant,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are scripts, for which a box would cost more"
+)]
 enum SentKind {
     /// `None` once nobody waits for it any more.
     Script { ask: Option<Ask>, by_hash: bool },
