@@ -41,6 +41,11 @@ export declare function checkRun(layer: number): void
 /** It is not held from here on; what it was of is to be released. */
 export declare function endLease(lease: number): void
 
+export interface EndpointFields {
+  host: string
+  port: number
+}
+
 /**
  * Stands for election as the primary of `prefix`, and resolves with the first definite answer: a lease, or
  * `undefined` where another server is primary.
@@ -240,6 +245,8 @@ export interface RedisFields {
   /** In ms. */
   connectTimeout?: number
   tls?: TlsFields
+  /** Instead of a host and a port. */
+  sentinel?: SentinelFields
 }
 
 /** Ends a campaign, for a lease of it that began after the resign `era`. */
@@ -259,6 +266,19 @@ export declare function remainingMs(lease: number): number
  * ms to stop before that.
  */
 export declare function resign(campaign: number, drain: number): Promise<void>
+
+/** A master that sentinels know. */
+export interface SentinelFields {
+  name: string
+  sentinels: Array<EndpointFields>
+  username?: string
+  password?: string
+  tls?: TlsFields
+  /** Where from here what a sentinel calls `host:port` is. */
+  natMap?: Record<string, EndpointFields>
+  /** Sentinels that these know of are asked too. */
+  learns: boolean
+}
 
 /**
  * The run begins, with its tick used up where it is of one: true if its lease is held at this very moment. Where it
