@@ -5,6 +5,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use super::keys::Place;
 use super::{Endpoint, SentinelSource, Tls, TlsOptions};
 use crate::election::ConfigError;
 
@@ -44,6 +45,14 @@ pub enum IpFamily {
 }
 
 impl RedisSource {
+    /// Where all of its names lie.
+    pub(super) fn place(&self) -> Place<'_> {
+        Place {
+            key_prefix: &self.key_prefix,
+            db: self.db,
+        }
+    }
+
     /// Reads `redis://[[user]:password@][host][:port][/db]` or `unix://[[user]:password@]/path`. With
     /// `rediss://` it is encrypted, and no server is trusted until [`tls`](Self::tls) says which.
     ///
