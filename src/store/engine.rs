@@ -19,6 +19,7 @@ use super::error::{
 };
 use super::opening::{CutShort, Opening};
 use super::patience::{connect_bound, longest_pause};
+use super::route::Route;
 use super::script::Invocation;
 use super::subscriptions::{Receiver, Subscriptions};
 use super::trouble::Trouble;
@@ -74,6 +75,7 @@ impl ConnectionState {
 /// gone and every command answered.
 pub(super) struct Engine {
     source: Arc<RedisSource>,
+    route: Route,
     /// Why there is no connection, for callers too.
     trouble: Arc<Mutex<Trouble>>,
     orders: mpsc::UnboundedReceiver<Order>,
@@ -100,12 +102,14 @@ pub(super) struct Engine {
 impl Engine {
     pub fn new(
         source: Arc<RedisSource>,
+        route: Route,
         trouble: Arc<Mutex<Trouble>>,
         orders: mpsc::UnboundedReceiver<Order>,
         random: Random,
     ) -> Self {
         Engine {
             source,
+            route,
             trouble,
             orders,
             closed: false,
@@ -451,7 +455,10 @@ impl Engine {
                 Some(cause) => Failure::Unknown { cause },
                 None if is_open => not_sent(ask.bound, &address),
                 None => Failure::Unknown {
-                    cause: no_connection(ask.bound, &address),
+                    cause: match &self.state {
+                        ConnectionState::Opening(opening) => opening.cause(ask.bound, &address),
+                        _ => no_connection(ask.bound, &address),
+                    },
                 },
             };
             ask.fail(failure);
@@ -523,7 +530,7 @@ impl Engine {
     fn open(&mut self) {
         let timeout = self.source.connect_timeout;
         let allowed = connect_bound(self.waiting(), self.cut, timeout);
-        let opening = Opening::new(self.source.clone(), allowed, self.cut.is_some());
+        let opening = Opening::new(self.route.clone(), allowed, self.cut.is_some());
         self.state = ConnectionState::Opening(opening);
     }
 

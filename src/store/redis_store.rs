@@ -13,6 +13,7 @@ use super::error::no_answer;
 use super::jitter::random;
 use super::keys::{Keys, Place, RunKeys};
 use super::patience::ttl_of_bound;
+use super::route::Route;
 use super::script::Invocation;
 use super::subscriptions::Receiver;
 use super::trouble::Trouble;
@@ -41,10 +42,12 @@ impl RedisStore {
         let source = Arc::new(source);
         let trouble: Arc<Mutex<Trouble>> = Arc::default();
         let (orders, received) = mpsc::unbounded_channel();
-        let engine = Engine::new(source.clone(), trouble.clone(), received, random());
+        let route = Route::new(source.clone());
+        let (shared, known) = (source.clone(), trouble.clone());
+        let engine = Engine::new(shared, route.clone(), known, received, random());
         runtime.spawn(engine.run());
         RedisStore {
-            commands: Commands::new(source.clone()),
+            commands: Commands::new(source.clone(), route),
             source,
             trouble,
             orders,
