@@ -41,7 +41,7 @@ struct State {
 }
 
 /// Why there is no connection to a master.
-struct Setback {
+struct MissedMaster {
     why: Unopened,
     /// To ask again soon may help.
     passes: bool,
@@ -116,7 +116,7 @@ impl Sentinels {
         candidates: Vec<Endpoint>,
         deadline: &Deadline,
         progress: &Progress,
-    ) -> Result<(Endpoint, Connection), Setback> {
+    ) -> Result<(Endpoint, Connection), MissedMaster> {
         let mut first = None;
         for at in candidates {
             let way = RedisSource {
@@ -131,14 +131,14 @@ impl Sentinels {
                         self.note_master(&at);
                         return Ok((at, connection));
                     }
-                    Err(failure) => Setback {
+                    Err(failure) => MissedMaster {
                         passes: connection.role == Role::Replica,
                         why: Unopened::Failed(failure),
                     },
                 },
                 Err(why) => {
                     let nobody_is_there = matches!(why, Unopened::Failed(Failure::Unknown { .. }));
-                    let setback = Setback { why, passes: false };
+                    let setback = MissedMaster { why, passes: false };
                     if !nobody_is_there {
                         return Err(first.unwrap_or(setback));
                     }
@@ -147,7 +147,7 @@ impl Sentinels {
             };
             first.get_or_insert(setback);
         }
-        Err(first.unwrap_or_else(|| Setback {
+        Err(first.unwrap_or_else(|| MissedMaster {
             why: Unopened::Failed(self.unknown_name()),
             passes: false,
         }))
