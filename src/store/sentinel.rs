@@ -27,12 +27,12 @@ use listening::keep_watch;
 pub(super) struct Sentinels {
     source: Arc<RedisSource>,
     given: SentinelSource,
-    state: Mutex<State>,
+    state: Mutex<SentinelsState>,
     /// Where the last server was that had been named, and said itself that it is a master.
     master: watch::Sender<Option<Endpoint>>,
 }
 
-struct State {
+struct SentinelsState {
     /// Those that the given ones tell of.
     learned: Vec<Endpoint>,
     /// Listens to them.
@@ -49,7 +49,7 @@ struct MissedMaster {
 
 impl Sentinels {
     pub fn new(source: Arc<RedisSource>, given: SentinelSource) -> Arc<Self> {
-        let state = State {
+        let state = SentinelsState {
             learned: Vec::new(),
             watch: None,
             asked_at: Instant::now(),
@@ -242,7 +242,7 @@ impl Sentinels {
         self.master.receiver_count() == 0 && self.state().asked_at.elapsed() > LINGER
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SentinelsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -27,7 +27,7 @@ use super::asking::way_to;
 /// anew, once a second at most. Ends when nobody needs the master any more.
 pub(super) async fn keep_watch(sentinels: Weak<Sentinels>) {
     let stirred = Arc::new(Notify::new());
-    let mut listeners: HashMap<Endpoint, Listener> = HashMap::new();
+    let mut listeners: HashMap<Endpoint, HeardSentinel> = HashMap::new();
     while let Some(watched) = sentinels.upgrade()
         && !watched.is_unused()
     {
@@ -36,7 +36,7 @@ pub(super) async fn keep_watch(sentinels: Weak<Sentinels>) {
         for at in all {
             let way = way_to(&watched.source, &watched.given, &at);
             let name = &watched.given.name;
-            let listen = || Listener::start(way, name.clone(), stirred.clone());
+            let listen = || HeardSentinel::start(way, name.clone(), stirred.clone());
             listeners.entry(at).or_insert_with(listen);
         }
         drop(watched);
@@ -56,11 +56,11 @@ pub(super) async fn keep_watch(sentinels: Weak<Sentinels>) {
 }
 
 /// Hears one sentinel, until it is dropped.
-struct Listener(JoinHandle<()>);
+struct HeardSentinel(JoinHandle<()>);
 
-impl Listener {
+impl HeardSentinel {
     fn start(way: RedisSource, name: String, stirred: Arc<Notify>) -> Self {
-        Listener(tokio::spawn(async move {
+        HeardSentinel(tokio::spawn(async move {
             let mut backoff = Backoff::new(random());
             loop {
                 sleep(backoff.next_pause(LONGEST_PAUSE)).await;
@@ -80,7 +80,7 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+impl Drop for HeardSentinel {
     fn drop(&mut self) {
         self.0.abort();
     }
