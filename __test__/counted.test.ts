@@ -55,7 +55,8 @@ test('a renewal costs one command and a standby one for each poll, over one conn
   monitor.disconnect()
 
   expect(commands.filter(({name}) => !/^eval(sha)?$/.test(name))).toEqual([])
-  const most = (every: number) => Math.floor(span() / every) + 1
+  // One may be early: what was established together is parted, and a busy machine repeats what it answers late.
+  const most = (every: number) => Math.floor(span() / every) + 2
   for (const prefix of prefixes) {
     const of = (server: number) =>
       commands.filter(({key, from}) => key === keyOf(prefix) && from === server).length
