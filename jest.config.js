@@ -1,6 +1,6 @@
 /** @type {import('jest').Config} */
 module.exports = {
-  testMatch: ['<rootDir>/__test__/**/*.test.ts'],
+  testMatch: ['<rootDir>/{__test__,chaos,demo}/**/*.test.ts'],
   // Two cores' worth of work, but the tests mostly wait for leases to run out.
   maxWorkers: 3,
   testTimeout: 60_000,

@@ -4,11 +4,11 @@
 import {mkdir, rm} from 'node:fs/promises'
 import {createServer} from 'node:net'
 import Redis from 'ioredis'
-import {now, ripeWatch} from '../scripts/record.mjs'
+import {now, ripeWatch} from '../support/record.mjs'
+import {sleep, until} from '../support/until'
 import {newPrefix, TTL, useRedis} from './support/redis'
 import {type Manner, Relay} from './support/relay'
 import {Server} from './support/servers'
-import {sleep, until} from './support/until'
 
 const redis = useRedis(['--appendonly', 'no'])
 const config = (name: string, value: string) => redis.client.config('SET', name, value)

@@ -2,8 +2,8 @@
 
 import {join} from 'node:path'
 import {setLogger} from '../index.js'
+import {until} from '../support/until'
 import {newPrefix} from './support/redis'
-import {until} from './support/until'
 
 const binary = require(join(__dirname, '../primary-lease.node')) as typeof import('../src/js/addon')
 

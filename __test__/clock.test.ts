@@ -4,11 +4,11 @@ import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {LeaderRunner, setLogger, withLease} from 'primary-lease'
-import {Clock} from '../chaos/clock.mjs'
-import {RedisServer} from '../scripts/redis.mjs'
+import {Clock} from '../support/clock.mjs'
+import {RedisServer} from '../support/redis.mjs'
+import {until} from '../support/until'
 import {newPrefix} from './support/redis'
 import {runScript} from './support/servers'
-import {until} from './support/until'
 
 const BACK = -600_000
 

@@ -6,9 +6,9 @@ import {
   resignPrimaryServer,
   setLogger,
 } from '../index.js'
+import {until} from '../support/until'
 import {newPrefix, TTL, useRedis} from './support/redis'
 import {Relay} from './support/relay'
-import {until} from './support/until'
 
 // Nothing that is written here has to outlive the server.
 const redis = useRedis(['--appendonly', 'no'])

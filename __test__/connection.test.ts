@@ -4,7 +4,7 @@ import {
   resignPrimaryServer,
   setLogger,
 } from '../index.js'
-import {keyOf, now} from '../scripts/record.mjs'
+import {keyOf, now} from '../support/record.mjs'
 import {newPrefix, TTL, useRedis} from './support/redis'
 import {Server} from './support/servers'
 

@@ -9,8 +9,8 @@ import {
   whilePrimary,
   withLease,
 } from 'primary-lease'
+import {until} from '../support/until'
 import {newPrefix} from './support/redis'
-import {until} from './support/until'
 
 const store = 'memory://contexts'
 const context = new AsyncLocalStorage<string>()

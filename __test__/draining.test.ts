@@ -5,11 +5,11 @@ import {
   primaryStatus,
   resignPrimaryServer,
 } from '../index.js'
-import {now, ripeWatch} from '../scripts/record.mjs'
+import {now, ripeWatch} from '../support/record.mjs'
+import {until} from '../support/until'
 import {CALM, guard, useLog} from './support/guarded'
 import {newPrefix, TTL, useRedis} from './support/redis'
 import {runScript, Server} from './support/servers'
-import {until} from './support/until'
 
 const redis = useRedis()
 const log = useLog()

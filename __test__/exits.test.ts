@@ -1,10 +1,10 @@
 // How long an end may wait for its releases, and the ends that release nothing.
 
-import {keyOf, lastWrite, now, ripeWatch} from '../scripts/record.mjs'
+import {keyOf, lastWrite, now, ripeWatch} from '../support/record.mjs'
+import {until} from '../support/until'
 import {newPrefix, TTL, useRedis} from './support/redis'
 import {Relay} from './support/relay'
 import {runScript, Server} from './support/servers'
-import {until} from './support/until'
 
 const redis = useRedis()
 

@@ -9,10 +9,10 @@ import {
   resignPrimaryServer,
   whilePrimary,
 } from 'primary-lease'
+import {until} from '../support/until'
 import {CALM, guard, useLog} from './support/guarded'
 import {newPrefix, TTL, useRedis} from './support/redis'
 import {Server} from './support/servers'
-import {until} from './support/until'
 
 const redis = useRedis()
 const log = useLog()

@@ -9,11 +9,11 @@ import {
   setLogger,
   withLease,
 } from '../index.js'
-import {keyOf} from '../scripts/record.mjs'
-import {RedisServer} from '../scripts/redis.mjs'
+import {keyOf} from '../support/record.mjs'
+import {RedisServer} from '../support/redis.mjs'
+import {until} from '../support/until'
 import {newPrefix, TTL, useRedis} from './support/redis'
 import {runScript, Server} from './support/servers'
-import {until} from './support/until'
 
 const redis = useRedis()
 afterEach(() => resignPrimaryServer())

@@ -1,4 +1,4 @@
-import {keyOf, lastWrite, median, ripeWatch} from '../scripts/record.mjs'
+import {keyOf, lastWrite, median, ripeWatch} from '../support/record.mjs'
 import {TTL, useRedis} from './support/redis'
 import {type Line, Server} from './support/servers'
 

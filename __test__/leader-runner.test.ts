@@ -7,11 +7,11 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {text} from 'node:stream/consumers'
 import {LeaderRunner, type Lease, type RunOptions, setLogger} from 'primary-lease'
+import {sleep, until} from '../support/until'
 import {lock} from './support/lock'
 import {newPrefix, useRedis} from './support/redis'
 import {Relay} from './support/relay'
 import {runScript} from './support/servers'
-import {sleep, until} from './support/until'
 
 const redis = useRedis()
 const LONG = 30_000

@@ -9,8 +9,8 @@ import {
   setLogger,
   withLease,
 } from '../index.js'
+import {until} from '../support/until'
 import {newPrefix, useRedis} from './support/redis'
-import {until} from './support/until'
 
 const redis = useRedis()
 

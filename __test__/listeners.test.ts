@@ -6,10 +6,10 @@ import {
   primaryStatus,
   resignPrimaryServer,
 } from '../index.js'
-import {now} from '../scripts/record.mjs'
+import {now} from '../support/record.mjs'
+import {until} from '../support/until'
 import {newPrefix, TTL, useRedis} from './support/redis'
 import {runScript, Server} from './support/servers'
-import {until} from './support/until'
 
 const redis = useRedis()
 

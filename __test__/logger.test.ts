@@ -8,9 +8,9 @@ import {
   setLogger,
   whilePrimary,
 } from 'primary-lease'
+import {until} from '../support/until'
 import {newPrefix} from './support/redis'
 import {runScript} from './support/servers'
-import {until} from './support/until'
 
 const store = 'memory://logger'
 const nothing = () => {}

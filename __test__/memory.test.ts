@@ -5,8 +5,8 @@ import {
   type PrimaryChange,
   resignPrimaryServer,
 } from '../index.js'
+import {until} from '../support/until'
 import {newPrefix} from './support/redis'
-import {until} from './support/until'
 
 afterEach(() => resignPrimaryServer())
 

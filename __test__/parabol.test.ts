@@ -1,11 +1,11 @@
 // The four faults of the lock that this package replaces: taken once at start, never renewed, never
 // watched, and silent when Redis is away.
 
-import {keyOf, lastWrite, now, ripeWatch} from '../scripts/record.mjs'
-import {RedisServer} from '../scripts/redis.mjs'
+import {keyOf, lastWrite, now, ripeWatch} from '../support/record.mjs'
+import {RedisServer} from '../support/redis.mjs'
+import {until} from '../support/until'
 import {newPrefix, TTL, useRedis} from './support/redis'
 import {Server} from './support/servers'
-import {until} from './support/until'
 
 const redis = useRedis()
 

@@ -3,8 +3,8 @@
 import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {establishPrimaryServer, LeaderRunner, onPrimaryChange, withLease} from 'primary-lease'
+import {until} from '../support/until'
 import {newPrefix, TTL, useRedis} from './support/redis'
-import {until} from './support/until'
 
 const redis = useRedis()
 

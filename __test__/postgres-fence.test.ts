@@ -3,7 +3,7 @@ import {join} from 'node:path'
 import {CompiledQuery, Kysely, PostgresDialect, sql} from 'kysely'
 import {type Client, Pool} from 'pg'
 import {postgresFence} from '../index.js'
-import {run} from '../scripts/run.mjs'
+import {run} from '../support/run.mjs'
 import {claim, failure, newResource, usePostgres, WRITE} from './support/postgres'
 
 const postgres = usePostgres()

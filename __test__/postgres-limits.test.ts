@@ -1,9 +1,9 @@
 // Where a claim guards nothing, or cannot be made.
 
 import {postgresFence} from '../index.js'
-import {PostgresServer} from '../scripts/postgres.mjs'
+import {PostgresServer} from '../support/postgres.mjs'
+import {until} from '../support/until'
 import {claim, failure, newResource, usePostgres, WRITE} from './support/postgres'
-import {until} from './support/until'
 
 const postgres = usePostgres()
 

@@ -5,8 +5,8 @@ import {CronJob} from 'cron'
 import {Cron} from 'croner'
 import cron from 'node-cron'
 import {LeaderRunner, type RunOptions, type RunOutcome, setLogger} from 'primary-lease'
+import {until} from '../support/until'
 import {newPrefix} from './support/redis'
-import {until} from './support/until'
 
 const ZONE = 'Europe/Berlin'
 const HOUR = 3_600_000

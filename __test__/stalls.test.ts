@@ -1,10 +1,10 @@
 // What the event loop does to a lease: nothing, while it is only busy; and when it hangs, or the
 // whole process stands still, the place is another's.
 
-import {now} from '../scripts/record.mjs'
+import {now} from '../support/record.mjs'
+import {until} from '../support/until'
 import {TTL, useRedis} from './support/redis'
 import {type Election, Server} from './support/servers'
-import {until} from './support/until'
 
 const redis = useRedis()
 

@@ -10,10 +10,10 @@ import {
   setLogger,
   withLease,
 } from 'primary-lease'
-import {keyOf} from '../scripts/record.mjs'
+import {keyOf} from '../support/record.mjs'
+import {until} from '../support/until'
 import {newPrefix, TTL, useRedis} from './support/redis'
 import {Server} from './support/servers'
-import {until} from './support/until'
 
 const redis = useRedis()
 

@@ -1,11 +1,11 @@
 // Several elections of one name on one Redis, and what strangers publish there: neither is anybody
 // else's business.
 
-import {keyOf, lastWrite, ripeWatch} from '../scripts/record.mjs'
+import {keyOf, lastWrite, ripeWatch} from '../support/record.mjs'
+import {sleep, until} from '../support/until'
 import {useRedis} from './support/redis'
 import {Relay} from './support/relay'
 import {Server} from './support/servers'
-import {sleep, until} from './support/until'
 
 const redis = useRedis()
 /** Long enough for a busy machine to renew in time: a lease that is lost here tells of a fault. */

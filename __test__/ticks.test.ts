@@ -6,8 +6,8 @@ import {once} from 'node:events'
 import {mkdtemp, readFile, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {sleep, until} from '../support/until'
 import {newPrefix, useRedis} from './support/redis'
-import {sleep, until} from './support/until'
 
 const redis = useRedis()
 /** Longer than a server is frozen for, its latest start and the longest run together: none reaches into the next tick. */

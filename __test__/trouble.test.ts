@@ -1,7 +1,7 @@
-import {now} from '../scripts/record.mjs'
+import {now} from '../support/record.mjs'
+import {until} from '../support/until'
 import {useRedis} from './support/redis'
 import {Server} from './support/servers'
-import {until} from './support/until'
 
 const redis = useRedis()
 

@@ -4,9 +4,9 @@ import {execFile} from 'node:child_process'
 import {promisify} from 'node:util'
 import {Worker} from 'node:worker_threads'
 import {establishPrimaryServer, resignPrimaryServer, setLogger} from '../index.js'
+import {until} from '../support/until'
 import {newPrefix, useRedis} from './support/redis'
 import {runScript, Server} from './support/servers'
-import {until} from './support/until'
 
 const redis = useRedis()
 

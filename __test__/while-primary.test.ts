@@ -7,11 +7,11 @@ import {
   resignPrimaryServer,
   whilePrimary,
 } from '../index.js'
-import {keyOf, lastWrite, now, ripeWatch} from '../scripts/record.mjs'
+import {keyOf, lastWrite, now, ripeWatch} from '../support/record.mjs'
+import {until} from '../support/until'
 import {CALM, guard, useLog} from './support/guarded'
 import {newPrefix, TTL, useRedis} from './support/redis'
 import {runScript, Server} from './support/servers'
-import {until} from './support/until'
 
 const redis = useRedis()
 const log = useLog()

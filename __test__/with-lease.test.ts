@@ -2,10 +2,10 @@
 
 import {AsyncLocalStorage} from 'node:async_hooks'
 import {type Lease, type LeaseOptions, setLogger, withLease} from 'primary-lease'
+import {until} from '../support/until'
 import {lock} from './support/lock'
 import {newPrefix, useRedis} from './support/redis'
 import {runScript} from './support/servers'
-import {until} from './support/until'
 
 const redis = useRedis()
 const LONG = 30_000

@@ -1,8 +1,8 @@
 import {join} from 'node:path'
-import {now, ripeWatch} from '../scripts/record.mjs'
+import {now, ripeWatch} from '../support/record.mjs'
+import {until} from '../support/until'
 import {newPrefix, TTL, useRedis} from './support/redis'
 import {runScript, Server} from './support/servers'
-import {until} from './support/until'
 
 const redis = useRedis()
 

@@ -4,10 +4,10 @@
 import {access} from 'node:fs/promises'
 import {join} from 'node:path'
 import {parseArgs} from 'node:util'
-import {median} from '../scripts/record.mjs'
-import {RedisServer} from '../scripts/redis.mjs'
-import {explain, root, run, step} from '../scripts/run.mjs'
-import {setup} from '../scripts/setup.mjs'
+import {median} from '../support/record.mjs'
+import {RedisServer} from '../support/redis.mjs'
+import {explain, root, run, step} from '../support/run.mjs'
+import {setup} from '../support/setup.mjs'
 
 const HELP = `npm run bench -- [options]
 

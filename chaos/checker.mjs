@@ -1,8 +1,8 @@
 // Judges the record of a fault run, and knows nothing but the record: nothing of the addon is
 // imported here, nor of what played the faults.
 
+import {ENDS, kindOf, PLANTED} from '../support/kinds.mjs'
 import {historyOf, overlap} from './history.mjs'
-import {ENDS, kindOf, PLANTED} from './kinds.mjs'
 import {lagWithin, lateVacancies} from './vacancies.mjs'
 
 /**

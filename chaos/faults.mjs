@@ -2,8 +2,8 @@
 
 import {mkdtemp, rm} from 'node:fs/promises'
 import {join} from 'node:path'
-import {now} from '../scripts/record.mjs'
-import {sleep} from '../scripts/time.mjs'
+import {now} from '../support/record.mjs'
+import {sleep} from '../support/time.mjs'
 
 /**
  * @typedef {import('./stage.mjs').Stage} Stage
@@ -99,7 +99,7 @@ async function saves(stage, how) {
   }
 }
 
-/** @satisfies {Record<import('./kinds.mjs').Kind, Act>} */
+/** @satisfies {Record<import('../support/kinds.mjs').Kind, Act>} */
 export const ACTS = {
   kill: ends('kill'),
   term: ends('term'),

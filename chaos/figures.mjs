@@ -1,7 +1,7 @@
 // What a record adds up to.
 
+import {KINDS} from '../support/kinds.mjs'
 import {historyOf} from './history.mjs'
-import {KINDS} from './kinds.mjs'
 import {disturbances, handOversOf} from './vacancies.mjs'
 
 /**

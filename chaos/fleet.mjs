@@ -1,7 +1,7 @@
 import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {fileURLToPath} from 'node:url'
-import {stopped} from '../scripts/stopped.mjs'
+import {stopped} from '../support/stopped.mjs'
 
 const SERVER = fileURLToPath(new URL('server.mjs', import.meta.url))
 

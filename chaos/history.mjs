@@ -1,7 +1,7 @@
 // What a record says, put together: the terms, the lives of the servers, the faults. Pure, and knows
 // nothing of the addon.
 
-import {kindOf} from './kinds.mjs'
+import {kindOf} from '../support/kinds.mjs'
 
 /**
  * @typedef {import('./record.mjs').Line} Line
@@ -14,7 +14,7 @@ import {kindOf} from './kinds.mjs'
  *   `told`: when its server was told to end it, or its hung loop had to
  *
  * @typedef {{from: number, to: number}} Span
- * @typedef {Span & {id: number, kind: string, scope: string[], effect: import('./kinds.mjs').Effect,
+ * @typedef {Span & {id: number, kind: string, scope: string[], effect: import('../support/kinds.mjs').Effect,
  *   failed?: string}} Trouble a fault from its beginning to when it was healed
  *
  * @typedef {Span & {server: string, givesWay: number, gaveWay: number}} Hang an event loop that did not

@@ -1,5 +1,5 @@
 import {closeSync, openSync, readSync, writeSync} from 'node:fs'
-import {now} from '../scripts/record.mjs'
+import {now} from '../support/record.mjs'
 
 /** @typedef {import('./record.mjs').Line} Line */
 

@@ -1,11 +1,11 @@
 // What happens in a run, from its seed alone. Who is primary at that moment is not known here: a
 // fault says `primary` or `standby`, and the stage finds the server.
 
-import {KINDS, kindOf} from './kinds.mjs'
+import {KINDS, kindOf} from '../support/kinds.mjs'
 import {Random} from './random.mjs'
 
 /**
- * @typedef {import('./kinds.mjs').Kind} Kind
+ * @typedef {import('../support/kinds.mjs').Kind} Kind
  * @typedef {{
  *   kind: Kind, after: number, lasts: number, whom: 'primary' | 'standby' | 'all', pick: number,
  * }} PlannedFault `after` the scene began and `lasts` are in ttls; `pick` from 0 to 1 chooses among
@@ -33,7 +33,7 @@ export function* plan(seed, without = []) {
   /** @type {Record<string, Kind[]>} */
   const bags = {}
   /** Each kind once before any comes again: a short run misses few of them. */
-  const draw = (/** @type {import('./kinds.mjs').Channel} */ channel) => {
+  const draw = (/** @type {import('../support/kinds.mjs').Channel} */ channel) => {
     if (!bags[channel]?.length) {
       bags[channel] = random.shuffled(kinds.filter((kind) => kindOf(kind)?.channel === channel))
     }
@@ -60,7 +60,7 @@ function planned(kind, random) {
     lasts: [least, most] = [0, 0],
     whom,
     channel,
-  } = /** @type {import('./kinds.mjs').KindOfFault} */ (kindOf(kind))
+  } = /** @type {import('../support/kinds.mjs').KindOfFault} */ (kindOf(kind))
   const after = random.next()
   // Short ones more often: half of them stay below the step-down deadline.
   const lasts = least + (most - least) * random.next() ** 2

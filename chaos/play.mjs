@@ -1,6 +1,6 @@
-import {now} from '../scripts/record.mjs'
-import {sleep} from '../scripts/time.mjs'
-import {STALL} from './kinds.mjs'
+import {STALL} from '../support/kinds.mjs'
+import {now} from '../support/record.mjs'
+import {sleep} from '../support/time.mjs'
 import {plan} from './plan.mjs'
 import {Stage} from './stage.mjs'
 

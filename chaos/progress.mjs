@@ -1,4 +1,4 @@
-import {now} from '../scripts/record.mjs'
+import {now} from '../support/record.mjs'
 
 const EVERY = 5000
 

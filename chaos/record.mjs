@@ -33,9 +33,7 @@ import {readFileSync} from 'node:fs'
  * @typedef {{type: 'over', at: number, id: number, failed?: string}} Over
  * @typedef {{type: 'lag', at: number, ms: number}} Lag this machine let nobody run for so long
  *
- * @typedef {At & {type: 'write', order: number, token: number, accepted: boolean, woken: boolean}}
- *   Write at the fenced resource, in the order in which it decided; `woken`: sent by a server that
- *   had not run for a while, before anything else
+ * @typedef {import('../support/resource.mjs').Write} Write at the fenced resource
  *
  * @typedef {Begin | Finish | Started | Standing | Elected | Sample | Ended | Woke | Resigning
  *   | Frozen | Thawed | Ending | Died | Log | Fault | Over | Lag | Write} Line

@@ -1,4 +1,4 @@
-import {painter, shown} from '../demo/timeline.mjs'
+import {painter, shown} from '../support/paint.mjs'
 import {figuresOf, percentile} from './figures.mjs'
 
 /**

@@ -5,8 +5,8 @@ import {randomInt} from 'node:crypto'
 import {mkdirSync, rmSync, writeFileSync} from 'node:fs'
 import {join, resolve} from 'node:path'
 import {parseArgs} from 'node:util'
-import {explain, Refusal, root, run, step} from '../scripts/run.mjs'
-import {setup} from '../scripts/setup.mjs'
+import {explain, Refusal, root, run, step} from '../support/run.mjs'
+import {setup} from '../support/setup.mjs'
 
 const HELP = `Usage: npm run chaos [-- OPTIONS]
 
@@ -86,7 +86,7 @@ async function judge(file) {
   const {check} = await import('./checker.mjs')
   const {report} = await import('./report.mjs')
   const {pictureOf} = await import('./picture.mjs')
-  const {draw} = await import('./timeline.mjs')
+  const {draw} = await import('../support/timeline.mjs')
   const lines = readRecord(file)
   const judgements = check(lines)
   report(lines, judgements)

@@ -6,9 +6,9 @@ import {openSync, writeSync} from 'node:fs'
 import {createInterface} from 'node:readline'
 import {Redis} from 'ioredis'
 import {establishPrimaryServer, onPrimaryChange, resignPrimaryServer, setLogger} from '../index.mjs'
-import {now} from '../scripts/record.mjs'
-import {ENDS, PLANTED} from './kinds.mjs'
-import {write} from './resource.mjs'
+import {ENDS, PLANTED} from '../support/kinds.mjs'
+import {now} from '../support/record.mjs'
+import {write} from '../support/resource.mjs'
 
 /**
  * @typedef {{record: string, url: string, resource: string, prefix: string, name: string, ttl: number,

@@ -1,15 +1,15 @@
 // From the demo's record to what the timeline shows.
 
-import {KINDS} from '../chaos/kinds.mjs'
-import {handOver, ms, REDIS, termBar} from '../chaos/picture.mjs'
-import {median} from '../scripts/record.mjs'
+import {KINDS} from '../support/kinds.mjs'
+import {handOver, ms, REDIS, termBar} from '../support/picture.mjs'
+import {median} from '../support/record.mjs'
 import {termsOf} from './record.mjs'
 import {figures, judge} from './verdict.mjs'
 
 /**
  * @typedef {import('./record.mjs').DemoRecord} DemoRecord
  * @typedef {import('./record.mjs').Entry} Entry
- * @typedef {import('../chaos/picture.mjs').Picture} Picture
+ * @typedef {import('../support/picture.mjs').Picture} Picture
  */
 
 const {kill, term, exit, throw: thrown, block} = KINDS

@@ -1,8 +1,8 @@
 // `npm run demo`: everything from a fresh machine to the verdict. Node's own modules only, since the
 // others may not be installed yet.
 
-import {explain, run, step} from '../scripts/run.mjs'
-import {setup} from '../scripts/setup.mjs'
+import {explain, run, step} from '../support/run.mjs'
+import {setup} from '../support/setup.mjs'
 
 const {REDIS_URL} = process.env
 // An exit, where the default would be a death by the signal, so that no process is left behind.

@@ -4,7 +4,7 @@
 import {writeSync} from 'node:fs'
 import {createInterface} from 'node:readline'
 import {establishPrimaryServer, onPrimaryChange, setLogger} from '../index.mjs'
-import {now} from '../scripts/record.mjs'
+import {now} from '../support/record.mjs'
 
 const [url, prefix, name, ttl] = /** @type {[string, string, string, string]} */ (
   process.argv.slice(2)

@@ -2,8 +2,8 @@ import {spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {createInterface} from 'node:readline'
 import {fileURLToPath} from 'node:url'
-import {keyOf, lastWrite, now} from '../scripts/record.mjs'
-import {sleep} from '../scripts/time.mjs'
+import {keyOf, lastWrite, now} from '../support/record.mjs'
+import {sleep} from '../support/time.mjs'
 
 const SERVER = fileURLToPath(new URL('server.mjs', import.meta.url))
 

@@ -1,6 +1,6 @@
 // Judges a record, and knows nothing but the record.
 
-import {median, ripeWatch} from '../scripts/record.mjs'
+import {median, ripeWatch} from '../support/record.mjs'
 import {termsOf} from './record.mjs'
 
 /**

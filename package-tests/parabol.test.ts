@@ -3,8 +3,8 @@
 import {readdir, readFile, writeFile} from 'node:fs/promises'
 import {createRequire} from 'node:module'
 import {join} from 'node:path'
-import {until} from '../__test__/support/until'
-import {RedisServer} from '../scripts/redis.mjs'
+import {RedisServer} from '../support/redis.mjs'
+import {until} from '../support/until'
 import {AppServer} from './support/app-server'
 import {app, ended} from './support/installed'
 

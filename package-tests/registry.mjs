@@ -5,7 +5,7 @@ import {once} from 'node:events'
 import {readdir, readFile} from 'node:fs/promises'
 import {createServer} from 'node:http'
 import {join} from 'node:path'
-import {run} from '../scripts/run.mjs'
+import {run} from '../support/run.mjs'
 
 /**
  * Serves the packages of a directory until `close` is called.

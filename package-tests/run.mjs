@@ -5,14 +5,15 @@
 import {cp, mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {buildRelease, pack, TARBALLS} from '../scripts/package.mjs'
-import {explain, isMain, root, run, step} from '../scripts/run.mjs'
-import {installPackages, setup} from '../scripts/setup.mjs'
+import {OUT, TARBALLS} from '../support/packed.mjs'
+import {explain, root, run, step} from '../support/run.mjs'
+import {installPackages, setup} from '../support/setup.mjs'
 import {startRegistry} from './registry.mjs'
 
 const HERE = join(root, 'package-tests')
-export const JEST_CONFIG = join(HERE, 'jest.config.js')
-const TOOLS = join(root, 'target/package/tools')
+const TOOLS = join(OUT, 'tools')
+/** An open handle keeps Jest from ending: that is a failure too, not a wait for ever. */
+const JEST_TIMEOUT = 600_000
 
 /**
  * Installs what was packed in an app outside the repository, calls `use` with the environment that
@@ -21,7 +22,7 @@ const TOOLS = join(root, 'target/package/tools')
  * @template T
  * @param {(env: Record<string, string>) => Promise<T>} use
  */
-export async function withInstalled(use) {
+async function withInstalled(use) {
   await installTools()
   const registry = await startRegistry(TARBALLS)
   const dir = await mkdtemp(join(tmpdir(), 'primary-lease-package-'))
@@ -60,23 +61,20 @@ async function addPackage(app, registry) {
   })
 }
 
-async function main() {
+try {
   const args = process.argv.slice(2)
-  if (!args.includes('--built')) {
-    await setup()
-    await buildRelease()
-  }
-  await pack()
+  if (!args.includes('--built')) await setup()
+  const built = args.filter((arg) => arg === '--built')
+  await run(process.execPath, [join(root, 'scripts/package.mjs'), ...built], {show: true})
   await withInstalled((env) => {
     const jest = join(root, 'node_modules/jest/bin/jest.js')
-    const own = args.filter((arg) => arg !== '--built')
-    return run(process.execPath, [jest, '--config', JEST_CONFIG, ...own], {env, show: true})
+    const all = [jest, '--config', join(HERE, 'jest.config.js'), ...args]
+    const own = all.filter((arg) => arg !== '--built')
+    return run(process.execPath, own, {env, show: true, timeout: JEST_TIMEOUT})
   })
-}
-
-if (isMain(import.meta.url)) {
-  main().catch((error) => {
-    explain(error)
-    process.exitCode = 1
-  })
+} catch (error) {
+  // What Jest and the packing printed has been shown.
+  if (error instanceof Error && 'output' in error) console.error(`\n${error.message}`)
+  else explain(error)
+  process.exitCode = 1
 }

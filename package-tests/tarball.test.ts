@@ -2,9 +2,8 @@
 
 import {readdir, readFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import {exportedValues} from '../scripts/addon.mjs'
-import {GLIBC} from '../scripts/package.mjs'
-import {root} from '../scripts/run.mjs'
+import {exportedValues, GLIBC} from '../support/packed.mjs'
+import {root} from '../support/run.mjs'
 import {app, output, platform, tarball, version} from './support/installed'
 
 const read = (file: string) => readFile(join(root, file), 'utf8')

@@ -2,7 +2,7 @@
 
 import {cp, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import {root} from '../scripts/run.mjs'
+import {root} from '../support/run.mjs'
 import {app, ended, output, tarball, tool} from './support/installed'
 
 beforeAll(async () => {

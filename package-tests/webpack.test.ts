@@ -2,7 +2,7 @@
 
 import {cp, mkdtemp, readdir} from 'node:fs/promises'
 import {join} from 'node:path'
-import {RedisServer} from '../scripts/redis.mjs'
+import {RedisServer} from '../support/redis.mjs'
 import {AppServer} from './support/app-server'
 import {app, dir, output, platform} from './support/installed'
 

@@ -5,10 +5,8 @@
 import {mkdir, readFile, writeFile} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import {parseArgs} from 'node:util'
-import {explain, isMain, root, run} from './run.mjs'
-
-/** The types of what the binary exports, which napi generates. */
-export const TYPES = 'src/js/addon.d.ts'
+import {exportedValues, TYPES} from '../support/packed.mjs'
+import {explain, root, run} from '../support/run.mjs'
 
 /**
  * Builds the addon of this machine for the repository; the packages are made by package.mjs.
@@ -28,7 +26,7 @@ async function addon(args) {
  *
  * @param {string} dir
  */
-export async function writeModule(dir) {
+async function writeModule(dir) {
   const names = exportedValues(await readFile(join(root, 'index.d.ts'), 'utf8'))
   const lines = names.map((name) => `  ${name},\n`).join('')
   await writeFile(
@@ -37,23 +35,9 @@ export async function writeModule(dir) {
   )
 }
 
-/**
- * The names that exist when the program runs, as opposed to types.
- *
- * @param {string} declarations the text of an index.d.ts
- */
-export function exportedValues(declarations) {
-  const found = declarations.matchAll(
-    /^export (?:declare )?(?:const|function|class|namespace) (\w+)/gm,
-  )
-  return [...new Set([...found].map(([, name]) => String(name)))].sort()
-}
-
-if (isMain(import.meta.url)) {
-  addon(process.argv.slice(2)).catch((error) => {
-    // What napi printed has been shown.
-    if (error instanceof Error && 'output' in error) console.error(`\n${error.message}`)
-    else explain(error)
-    process.exitCode = 1
-  })
-}
+addon(process.argv.slice(2)).catch((error) => {
+  // What napi printed has been shown.
+  if (error instanceof Error && 'output' in error) console.error(`\n${error.message}`)
+  else explain(error)
+  process.exitCode = 1
+})

@@ -1,7 +1,7 @@
 // Mends what `npm test` would complain of and a program can mend.
 
-import {explain, run, step} from './run.mjs'
-import {setup} from './setup.mjs'
+import {explain, run, step} from '../support/run.mjs'
+import {setup} from '../support/setup.mjs'
 
 try {
   await setup({rust: ['rustfmt', 'clippy'], redis: false})

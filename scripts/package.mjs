@@ -1,24 +1,21 @@
 // `npm run package`: the packages as the registry would get them, in target/package, for the tests. Only
 // that of this machine's platform has its binary: what is published is built by the release workflow.
+// `--built` packs the binary that is in target/package/binary.
 
 import {cp, mkdir, readdir, readFile, rm, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import {explain, isMain, root, run, step} from './run.mjs'
-import {setup} from './setup.mjs'
+import {GLIBC, OUT, TARBALLS} from '../support/packed.mjs'
+import {explain, root, run, step} from '../support/run.mjs'
+import {setup} from '../support/setup.mjs'
 import {zigEnvironment} from './zig.mjs'
 
-/** The oldest glibc that the binaries for Linux run on. */
-export const GLIBC = '2.28'
-
-const OUT = join(root, 'target/package')
 /** What napi builds, and nothing else. */
 const BINARY = join(OUT, 'binary')
 /** What the registry gets: the package and, under npm/, those of the platforms. */
 const STAGE = join(OUT, 'stage')
-export const TARBALLS = join(OUT, 'tarballs')
 
 /** Builds the release binary of this machine. */
-export async function buildRelease() {
+async function buildRelease() {
   const host = /^host: (.*)$/m.exec(await run('rustc', ['-vV']))?.[1] ?? ''
   const zig = host.endsWith('-linux-gnu') && (await zigEnvironment())
   await step('release build', () =>
@@ -27,7 +24,7 @@ export async function buildRelease() {
 }
 
 /** Packs all packages, with the binary that was built. */
-export async function pack() {
+async function pack() {
   await step('npm pack', async () => {
     await stage()
     await packStage()
@@ -75,15 +72,14 @@ async function packStage() {
   await run('npm', ['pack', '--silent', '--pack-destination', TARBALLS, STAGE, ...platforms])
 }
 
-if (isMain(import.meta.url)) {
-  setup({redis: false})
-    .then(buildRelease)
-    .then(pack)
-    .then(
-      () => console.log(TARBALLS),
-      (error) => {
-        explain(error)
-        process.exitCode = 1
-      },
-    )
+try {
+  if (!process.argv.includes('--built')) {
+    await setup({redis: false})
+    await buildRelease()
+  }
+  await pack()
+  console.log(TARBALLS)
+} catch (error) {
+  explain(error)
+  process.exitCode = 1
 }

@@ -2,7 +2,7 @@
 // a story.
 
 import {parseArgs} from 'node:util'
-import {explain, Refusal, run} from './run.mjs'
+import {explain, Refusal, run} from '../support/run.mjs'
 
 const HELP = `npm run simulate -- [options]
 

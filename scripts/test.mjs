@@ -4,11 +4,9 @@
 
 import {copyFile, readFile, rename, rm} from 'node:fs/promises'
 import {join} from 'node:path'
-import {JEST_CONFIG as PACKAGE_JEST_CONFIG, withInstalled} from '../package-tests/run.mjs'
-import {TYPES} from './addon.mjs'
-import {buildRelease, pack} from './package.mjs'
-import {explain, Refusal, root, run, step} from './run.mjs'
-import {setup} from './setup.mjs'
+import {TYPES} from '../support/packed.mjs'
+import {explain, Refusal, root, run, step} from '../support/run.mjs'
+import {setup} from '../support/setup.mjs'
 
 const ADDON = 'target/addon'
 const JEST_REPORT = 'target/jest.json'
@@ -37,25 +35,17 @@ async function test() {
   await step('index.mjs and addon.d.ts are up to date', checkGenerated)
   await step('jest', async () => {
     await placeAddon()
-    await jest()
+    // Not through npx: a timeout has to end Jest itself.
+    await jest('node_modules/jest/bin/jest.js', JEST_TIMEOUT)
   })
   await step('a minute of faults', chaos)
-  await testPackage()
-}
-
-/** What its user would get, outside the repository. One release build serves all of these tests. */
-async function testPackage() {
-  await buildRelease()
-  await pack()
-  await withInstalled((env) =>
-    step('jest, on the installed package', () => jest(['--config', PACKAGE_JEST_CONFIG], env)),
-  )
+  await step('the packed package', () => jest('package-tests/run.mjs'))
 }
 
 async function tsc() {
   await run('npx', ['tsc', '--noEmit'])
   // What runs in a browser knows another world.
-  await run('npx', ['tsc', '--noEmit', '--project', 'chaos/page'])
+  await run('npx', ['tsc', '--noEmit', '--project', 'support/page'])
 }
 
 async function cargoTest() {
@@ -99,16 +89,14 @@ async function chaos() {
 }
 
 /**
- * @param {string[]} [args]
- * @param {Record<string, string>} [env]
+ * @param {string} script Jest, or what passes its arguments on to Jest
+ * @param {number} [timeout]
  */
-async function jest(args = [], env = {}) {
+async function jest(script, timeout) {
   await rm(join(root, JEST_REPORT), {force: true})
   try {
-    // Not through npx: a timeout has to end Jest itself.
-    const jest = join(root, 'node_modules/jest/bin/jest.js')
-    const all = [jest, '--ci', '--json', '--outputFile', join(root, JEST_REPORT), ...args]
-    await run(process.execPath, all, {env, show: true, timeout: JEST_TIMEOUT})
+    const all = [script, '--ci', '--json', '--outputFile', join(root, JEST_REPORT)]
+    await run(process.execPath, all, {show: true, timeout})
   } finally {
     const report = await readFile(join(root, JEST_REPORT), 'utf8').catch(() => '{}')
     const {numPassedTests = 0, numFailedTests = 0} = JSON.parse(report)

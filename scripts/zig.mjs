@@ -2,8 +2,8 @@
 
 import {access, rename, rm} from 'node:fs/promises'
 import {join} from 'node:path'
-import {Refusal, root, run, step} from './run.mjs'
-import {canInstall, install as installPackage} from './setup.mjs'
+import {Refusal, root, run, step} from '../support/run.mjs'
+import {canInstall, install as installPackage} from '../support/setup.mjs'
 
 const VERSIONS = ['ziglang==0.17.1', 'cargo-zigbuild==0.24.1']
 /** One directory per set of versions: a new one is installed beside the old. */

@@ -5,8 +5,8 @@ import {type AddressInfo, connect} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {type Lease, type PrimaryLease, resignPrimaryServer} from 'primary-lease'
+import {until} from '../../support/until'
 import {twoLeases} from '../support/leases'
-import {until} from '../support/until'
 
 /** What was accepted: the mail, and the lease and the token that it came with. */
 type Entry = {lease: string; token: number; mail: string}

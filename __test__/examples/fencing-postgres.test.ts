@@ -7,11 +7,11 @@ import {
   postgresFence,
   resignPrimaryServer,
 } from 'primary-lease'
+import {until} from '../../support/until'
 import {twoLeases} from '../support/leases'
 import {FREEZES, OldPrimary} from '../support/old-primary'
 import {findPgBouncer, startPgBouncer} from '../support/pgbouncer'
 import {failure, usePostgres} from '../support/postgres'
-import {until} from '../support/until'
 
 const postgres = usePostgres()
 

@@ -1,7 +1,7 @@
 import {CronJob} from 'cron'
 import {LeaderRunner} from 'primary-lease'
+import {until} from '../../support/until'
 import {useRedis} from '../support/redis'
-import {until} from '../support/until'
 
 const redis = useRedis()
 const handlers = process.listeners('SIGTERM')

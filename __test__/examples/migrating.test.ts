@@ -8,9 +8,9 @@ import {
   whilePrimary,
   withLease,
 } from 'primary-lease'
+import {until} from '../../support/until'
 import {lock} from '../support/lock'
 import {useRedis} from '../support/redis'
-import {until} from '../support/until'
 
 /** As Parabol's own: a subclass of ioredis's. */
 class RedisInstance extends Redis {}

@@ -1,6 +1,6 @@
 import {establishPrimaryServer, resignPrimaryServer, whilePrimary} from 'primary-lease'
+import {until} from '../../support/until'
 import {TTL, useRedis} from '../support/redis'
-import {until} from '../support/until'
 
 const redis = useRedis()
 const {REDIS_URL} = process.env

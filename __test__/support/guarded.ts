@@ -1,6 +1,6 @@
 import {type PrimaryLease, setLogger, whilePrimary} from '../../index.js'
+import {until} from '../../support/until'
 import {TTL} from './redis'
-import {until} from './until'
 
 /**
  * Leases that a busy machine does not lose by itself: renewed far more often than they have to be, and

@@ -1,7 +1,7 @@
 import {postgresFence} from '../../index.js'
+import {until} from '../../support/until'
 import {failure} from './postgres'
 import {Server} from './servers'
-import {until} from './until'
 
 /** Where a primary can be frozen in its transaction, and how PostgreSQL shows its session then. */
 export const FREEZES = [

@@ -3,8 +3,8 @@ import {once} from 'node:events'
 import {existsSync} from 'node:fs'
 import {chown, writeFile} from 'node:fs/promises'
 import {delimiter, join} from 'node:path'
-import {type PostgresServer, userThatMayRunIt} from '../../scripts/postgres.mjs'
-import {sleep} from './until'
+import {type PostgresServer, userThatMayRunIt} from '../../support/postgres.mjs'
+import {sleep} from '../../support/until'
 
 /** Its path, or undefined: it is no part of the set-up, and Debian has it where no PATH of a user looks. */
 export const findPgBouncer = () =>

@@ -1,8 +1,8 @@
 import {Client, type DatabaseError} from 'pg'
 import {postgresFence} from '../../index.js'
-import {PostgresServer} from '../../scripts/postgres.mjs'
+import {PostgresServer} from '../../support/postgres.mjs'
+import {until} from '../../support/until'
 import {Server} from './servers'
-import {until} from './until'
 
 let resources = 0
 

@@ -1,9 +1,9 @@
 import Redis, {type RedisOptions} from 'ioredis'
 import type {ElectionOptions} from '../../index.js'
-import {keyOf, now} from '../../scripts/record.mjs'
-import {RedisServer} from '../../scripts/redis.mjs'
+import {keyOf, now} from '../../support/record.mjs'
+import {RedisServer} from '../../support/redis.mjs'
+import {until} from '../../support/until'
 import {Server} from './servers'
-import {until} from './until'
 
 /** The ttl of the tests: short, so that they wait little, and long against a busy machine. */
 export const TTL = 1000

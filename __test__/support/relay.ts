@@ -1,6 +1,6 @@
 import {once} from 'node:events'
 import {type AddressInfo, connect, createServer, type Socket} from 'node:net'
-import {sleep} from './until'
+import {sleep} from '../../support/until'
 
 /** What becomes of an answer on its way back. */
 export type Manner =

@@ -11,8 +11,8 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import {Worker} from 'node:worker_threads'
 import {Redis} from 'ioredis'
 import pg from 'pg'
-import {write} from '../../chaos/resource.mjs'
 import * as addon from '../../index.mjs'
+import {write} from '../../support/resource.mjs'
 
 /** Milliseconds on the clock that all processes of one machine share. */
 const now = () => Number(process.hrtime.bigint()) / 1e6

@@ -3,8 +3,8 @@ import {once} from 'node:events'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
 import type {ElectionOptions} from '../../index.js'
-import {stopped} from '../../scripts/stopped.mjs'
-import {until} from './until'
+import {stopped} from '../../support/stopped.mjs'
+import {until} from '../../support/until'
 
 /** What a server process tells: an event, a log line, or what it is about to do. */
 export type Line = {

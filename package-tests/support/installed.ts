@@ -1,7 +1,7 @@
 import {execFile} from 'node:child_process'
 import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
-import {root} from '../../scripts/run.mjs'
+import {root} from '../../support/run.mjs'
 
 const given = (name: string) => {
   const value = process.env[name]

@@ -1,5 +1,5 @@
-import {now} from '../../scripts/record.mjs'
-import {sleep} from '../../scripts/time.mjs'
+import {now} from './record.mjs'
+import {sleep} from './time.mjs'
 
 export {sleep}
 

@@ -1,9 +1,9 @@
 // The fault run's judge: an honest record passes, and each rule that a record breaks is found.
 
-import {check} from '../chaos/checker.mjs'
-import {figuresOf} from '../chaos/figures.mjs'
-import type {Line} from '../chaos/record.mjs'
-import {goodRecord, hungRecord, term} from './support/chaos-record'
+import {check} from './checker.mjs'
+import {figuresOf} from './figures.mjs'
+import {goodRecord, hungRecord, term} from './good-record'
+import type {Line} from './record.mjs'
 
 const inOrder = (lines: Line[]) => [...lines].sort((a, b) => a.at - b.at)
 

@@ -1,6 +1,6 @@
 import {mkdirSync, openSync, renameSync, writeSync} from 'node:fs'
 import {join} from 'node:path'
-import {root, run, which} from '../scripts/run.mjs'
+import {root, run, which} from './run.mjs'
 
 const SHIM = join(root, 'target/chaos/clock.so')
 
@@ -25,7 +25,7 @@ export class Clock {
     const compiler = process.platform === 'linux' ? await which('cc', 'gcc', 'clang') : undefined
     if (!compiler) return undefined
     mkdirSync(join(root, 'target/chaos'), {recursive: true})
-    const source = join(root, 'chaos/clock.c')
+    const source = join(root, 'support/clock.c')
     // Another run may be loading it at this moment: it is there whole or not at all.
     const made = `${SHIM}.${process.pid}`
     await run(compiler, ['-shared', '-fPIC', '-O2', '-Wall', '-Werror', '-o', made, source])

@@ -1,4 +1,4 @@
-import type {Line} from '../../chaos/record.mjs'
+import type {Line} from './record.mjs'
 
 const NAMES = ['A', 'B', 'C']
 

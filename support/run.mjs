@@ -105,9 +105,3 @@ export function explain(error) {
 
 /** Something that a person has to mend; its message says how. */
 export class Refusal extends Error {}
-
-/**
- * @param {string} url the `import.meta.url` of a module
- * @returns whether that module is the script that Node was started with
- */
-export const isMain = (url) => process.argv[1] === fileURLToPath(url)

@@ -1,7 +1,7 @@
 // The demo's judge: an honest record passes, and each promise that a record breaks is found.
 
-import type {DemoRecord, Entry} from '../demo/record.mjs'
-import {figures, judge} from '../demo/verdict.mjs'
+import type {DemoRecord, Entry} from './record.mjs'
+import {figures, judge} from './verdict.mjs'
 
 /** Two servers, a crash, an exit, a blocked loop and a flush, all as they should be. */
 const entries: Entry[] = [

@@ -1,6 +1,12 @@
 // The thing that a primary writes to: it remembers the highest token that it has seen, and refuses a
 // smaller one. It has a Redis of its own, which no fault touches, and knows nothing of the addon.
 
+/**
+ * @typedef {{type: 'write', at: number, server: string, order: number, token: number,
+ *   accepted: boolean, woken: boolean}} Write an attempt; `order`: in which the resource decided;
+ *   `woken`: sent by a server that had not run for a while, before anything else
+ */
+
 const LAST = 'resource:token'
 const HISTORY = 'resource:history'
 
@@ -27,7 +33,7 @@ export async function write(client, {token, server, at, woken}) {
  *
  * @param {import('ioredis').Redis} client
  * @param {number} [from]
- * @returns {Promise<import('./record.mjs').Write[]>}
+ * @returns {Promise<Write[]>}
  */
 export async function attempts(client, from = 0) {
   const lines = await client.lrange(HISTORY, from, -1)

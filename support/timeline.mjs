@@ -2,7 +2,7 @@
 
 import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
-import {root} from '../scripts/run.mjs'
+import {root} from './run.mjs'
 
 /** @typedef {import('./picture.mjs').Picture} Picture */
 
@@ -11,7 +11,8 @@ import {root} from '../scripts/run.mjs'
  * @returns {string} HTML
  */
 export function draw(picture) {
-  const part = (/** @type {string} */ name) => readFileSync(join(root, 'chaos/page', name), 'utf8')
+  const part = (/** @type {string} */ name) =>
+    readFileSync(join(root, 'support/page', name), 'utf8')
   // Nothing in the data can end the script that it stands in.
   const data = JSON.stringify(picture).replaceAll('<', '\\u003c')
   return `<!doctype html>
