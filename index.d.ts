@@ -13,17 +13,18 @@
 
 /**
  * Where Redis is: a URL (`redis://user:password@host:port/db`, `unix:///path`, as text or as a `URL`), an
- * options object, or an ioredis client, of which only the options are read. A connection of our own is opened;
- * nothing of the client is used or changed.
+ * options object, or a client of ioredis, iovalkey or node-redis, of which only the options are read. A
+ * connection of our own is opened; nothing of the client is used or changed. `docs/redis.md` says what
+ * becomes of each option.
  *
- * One plain server for now: TLS, Sentinel, Cluster, node-redis clients and several servers
- * are refused with `ERR_INVALID_CONFIG`, as is what cannot be honoured (a `password`
- * function, a custom `Connector`). What only says how the caller's own client behaves (retry
- * strategies, the offline queue and the like) is ignored.
+ * One plain server for now: TLS, Sentinel, Cluster and several servers are refused with
+ * `ERR_INVALID_CONFIG`, as is what cannot be honoured (a `password` function, a custom `Connector`). What
+ * only says how the caller's own client behaves (retry strategies, the offline queue and the like) is
+ * ignored.
  */
-export type RedisSource = string | URL | RedisOptions | RedisClient
+export type RedisSource = string | URL | RedisOptions | RedisClient | NodeRedisClient
 
-/** An ioredis client, as far as it is looked at. */
+/** A client of ioredis or iovalkey, as far as it is looked at. */
 export interface RedisClient {
   readonly options: object
   sendCommand: unknown
@@ -32,13 +33,21 @@ export interface RedisClient {
   nodes?: undefined
 }
 
+/** A client of node-redis, as far as it is looked at: neither its cluster, nor a sentinel, nor a pool. */
+export interface NodeRedisClient {
+  readonly options: object
+  sendCommand: unknown
+  readonly isReady: boolean
+  defineCommand?: undefined
+  slots?: undefined
+}
+
 /** What cannot be honoured is refused: by type, and at run time with `ERR_INVALID_CONFIG`. */
 export interface RefusedOptions {
   readonly tls?: null | undefined
   readonly sentinels?: null | undefined
   readonly natMap?: null | undefined
   readonly startupNodes?: null | undefined
-  readonly socket?: null | undefined
 }
 
 /** A connection in ioredis's words. `null`, `''` and `false` count as not given. */

@@ -1,90 +1,23 @@
 'use strict'
 
-// Reads a connection out of what the caller has: a URL, an options object, or an ioredis client. The
-// client is neither used nor changed.
+// Reads a connection out of what the caller has: a URL, an options object, or a client of ioredis,
+// iovalkey or node-redis. The client is neither used nor changed.
 
 const {addon} = require('./binary.js')
-const {calling, invalid} = require('./errors.js')
-const {describe, isPlain, reading, unknown, whole} = require('./options.js')
+const {placeOf} = require('./clients.js')
+const {readFields} = require('./connection.js')
+const {calling} = require('./errors.js')
+const {reading, whole} = require('./options.js')
 
 /** @typedef {import('./addon').RedisFields} RedisFields */
 /** @typedef {import('./addon').PlainSource} PlainSource */
 /** @typedef {import('./addon').ExternalObject<unknown>} Store */
-/** @typedef {{[name: string]: unknown}} Fields */
-
-/** What is honoured, under the names that ioredis gives it. */
-const HONOURED = [
-  'host',
-  'port',
-  'path',
-  'db',
-  'username',
-  'password',
-  'keyPrefix',
-  'connectionName',
-  'family',
-  'connectTimeout',
-]
-
-/** What cannot be honoured: giving it is an error, not a silent default. */
-const REFUSED = Object.entries({
-  tls: 'TLS is not supported yet',
-  sentinels: 'Sentinel is not supported yet',
-  Connector: 'a custom connector cannot be honoured',
-  natMap: 'address maps are not supported yet',
-  startupNodes: 'Cluster is not supported yet',
-  socket: 'node-redis is not supported yet',
-})
-
-/** What says how the caller's own client behaves, which is nothing to ours. */
-const IRRELEVANT = [
-  'autoPipeliningIgnoredCommands',
-  'autoResendUnfulfilledCommands',
-  'autoResubscribe',
-  'blockingTimeout',
-  'blockingTimeoutGrace',
-  'clientInfoTag',
-  'commandQueue',
-  'commandTimeout',
-  'disableClientInfo',
-  'disconnectTimeout',
-  'enableAutoPipelining',
-  'enableOfflineQueue',
-  'enableReadyCheck',
-  'enableTLSForSentinelMode',
-  'failoverDetector',
-  'keepAlive',
-  'lazyConnect',
-  'maxLoadingRetryTime',
-  'maxRetriesPerRequest',
-  'monitor',
-  'name',
-  'noDelay',
-  'offlineQueue',
-  'preferredSlaves',
-  'readOnly',
-  'reconnectOnError',
-  'retryStrategy',
-  'role',
-  'scripts',
-  'sentinelMaxConnections',
-  'sentinelPassword',
-  'sentinelReconnectStrategy',
-  'sentinelRetryStrategy',
-  'sentinelUsername',
-  'showFriendlyErrorStack',
-  'stringNumbers',
-]
-
-const KNOWN = new Set([...HONOURED, ...REFUSED.map(([name]) => name), ...IRRELEVANT])
-
-/** What of the options decides how they are read: where it is the same, so is the rest. */
-const DECISIVE = [...HONOURED, ...REFUSED.map(([name]) => name), 'role']
-
-/** @typedef {{values: unknown[], fields: RedisFields, store?: Store}} Read */
+/** @typedef {import('./clients.js').Fields} Fields */
+/** @typedef {import('./clients.js').Place} Place */
+/** @typedef {{place: Place, options: Fields, values: unknown[], fields: RedisFields, store?: Store}} Read */
 
 /**
- * What was read of the options of a client, until they change.
+ * What was read of what was given, until its options change.
  *
  * @type {WeakMap<object, Read>}
  */
@@ -148,133 +81,53 @@ function openUrl(url) {
  * @returns {Read}
  */
 function fieldsOf(redis) {
-  const options = optionsOf(redis)
-  const present = read.get(options)
-  if (present && DECISIVE.every((name, at) => present.values[at] === options[name])) return present
-  const values = DECISIVE.map((name) => options[name])
-  // What is inherited was not given.
-  const given = Object.fromEntries(
-    DECISIVE.flatMap((name, at) => (Object.hasOwn(options, name) ? [[name, values[at]]] : [])),
-  )
-  const known = {values, fields: readFields(given)}
-  read.set(options, known)
+  const present = read.get(/** @type {object} */ (redis))
+  if (present && isUnchanged(present, redis)) return present
+  const place = placeOf(redis)
+  const options = place.find(redis)
+  const values = valuesOf(place, options)
+  const given = place.words.translate(ownOf(place.words.decisive, options), redis)
+  const known = {place, options, values, fields: readFields(given)}
+  read.set(/** @type {object} */ (redis), known)
   return known
 }
 
 /**
- * The options of an ioredis client, or those that were given as such.
- *
+ * @param {Read} present
  * @param {unknown} redis
+ */
+function isUnchanged({place, options, values}, redis) {
+  if (place.find(redis) !== options) return false
+  const {decisive, nested} = place.words
+  if (!decisive.every((name, at) => values[at] === options[name])) return false
+  const socket = /** @type {Fields} */ (options.socket ?? {})
+  return nested.every((name, at) => values[decisive.length + at] === socket[name])
+}
+
+/**
+ * @param {Place} place
+ * @param {Fields} options
+ */
+function valuesOf({words}, options) {
+  const socket = /** @type {Fields} */ (options.socket ?? {})
+  return [
+    ...words.decisive.map((name) => options[name]),
+    ...words.nested.map((name) => socket[name]),
+  ]
+}
+
+/**
+ * What is inherited was not given.
+ *
+ * @param {readonly string[]} names
+ * @param {Fields} options
  * @returns {Fields}
  */
-function optionsOf(redis) {
-  if (typeof redis !== 'object' || redis === null) {
-    throw refuse(describe(redis), 'give a URL, an options object or an ioredis client')
-  }
-  if (Array.isArray(redis)) throw refuse('an array', 'a quorum is not supported yet')
-  const client = /** @type {any} */ (redis)
-  if (read.has(client.options)) return client.options
-  const name = typeof client.constructor === 'function' ? client.constructor.name : undefined
-  if (name === 'RedisMock' || name === 'ClusterMock') {
-    throw refuse('an ioredis-mock client', 'there is no server behind it')
-  }
-  if (client.isCluster === true || isGiven(client.startupNodes)) {
-    throw refuse('an ioredis Cluster', 'Cluster is not supported yet')
-  }
-  const sends = typeof client.sendCommand === 'function'
-  if (sends && typeof client.defineCommand === 'function') {
-    if (typeof client.options === 'object' && client.options !== null) return client.options
-  }
-  if (sends || typeof client.connect === 'function') {
-    throw refuse(
-      'a client of another library',
-      'give a URL, an options object or an ioredis client (node-redis is not supported yet)',
-    )
-  }
-  // Not a default server for whoever forgot an `await`.
-  if (!isPlain(client)) {
-    throw refuse(describe(client), 'give a URL, an options object or an ioredis client')
-  }
-  for (const key of Object.keys(client)) {
-    if (!KNOWN.has(key)) throw unknown('redis', key, HONOURED)
-  }
-  return client
+function ownOf(names, options) {
+  return Object.fromEntries(
+    names.flatMap((name) => (Object.hasOwn(options, name) ? [[name, options[name]]] : [])),
+  )
 }
-
-/**
- * @param {Fields} options
- * @returns {RedisFields}
- */
-function readFields(options) {
-  for (const [name, why] of REFUSED) {
-    if (isGiven(options[name])) throw refuse(name, why)
-  }
-  if (options.role === 'slave') throw refuse("role 'slave'", 'a replica cannot be written to')
-  return {
-    host: textOf(options, 'host'),
-    port: wholeOf(options, 'port', 1, 65_535),
-    path: textOf(options, 'path'),
-    db: wholeOf(options, 'db', 0, MAX_WHOLE),
-    username: textOf(options, 'username'),
-    password: textOf(options, 'password'),
-    keyPrefix: textOf(options, 'keyPrefix'),
-    connectionName: textOf(options, 'connectionName'),
-    family: wholeOf(options, 'family', 0, 6),
-    connectTimeout: wholeOf(options, 'connectTimeout', 1, MAX_WHOLE),
-  }
-}
-
-const MAX_WHOLE = 2 ** 32 - 1
-
-/**
- * `null`, `undefined`, `''` and `false` are ioredis's ways of saying that something was not given.
- *
- * @param {unknown} value
- */
-function isGiven(value) {
-  return value !== undefined && value !== null && value !== false && value !== ''
-}
-
-/**
- * @param {Fields} options
- * @param {string} name
- */
-function textOf(options, name) {
-  const value = options[name]
-  if (!isGiven(value)) return undefined
-  if (typeof value === 'string') {
-    return whole(`redis: ${name}`, value, name !== 'username' && name !== 'password')
-  }
-  if (typeof value === 'function') {
-    throw refuse(`a ${name} function`, 'it cannot be called from here, give the value itself')
-  }
-  throw invalid(`redis: ${name} must be a string`)
-}
-
-/**
- * A whole number, which ioredis leaves as text when it comes from a URL.
- *
- * @param {Fields} options
- * @param {string} name
- * @param {number} min
- * @param {number} max
- */
-function wholeOf(options, name, min, max) {
-  const value = options[name]
-  if (!isGiven(value)) return undefined
-  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
-  if (typeof number === 'number' && Number.isInteger(number) && number >= min && number <= max) {
-    return number
-  }
-  const got = typeof number === 'number' && !Number.isNaN(number) ? number : 'something else'
-  throw invalid(`redis: ${name} must be a whole number from ${min} to ${max}, got ${got}`)
-}
-
-/**
- * @param {string} what
- * @param {string} why
- */
-const refuse = (what, why) => invalid(`redis: ${what} cannot be used: ${why}`)
 
 exports.readSource = readSource
 exports.storeOf = storeOf

@@ -1,0 +1,133 @@
+'use strict'
+
+// What becomes of each option of the clients whose options are read: it is honoured, or it cannot be and
+// is refused by name, or it says how the caller's own client behaves and is ignored. The table of
+// docs/redis.md shows these lists, and the tests hold them to what the published clients have.
+
+/** Of ioredis and iovalkey, and the words of an options object. */
+exports.IOREDIS = /** @type {const} */ ({
+  honoured: [
+    'host',
+    'port',
+    'path',
+    'db',
+    'username',
+    'password',
+    'keyPrefix',
+    'connectionName',
+    'family',
+    'connectTimeout',
+  ],
+  refused: {
+    tls: 'TLS is not supported yet',
+    sentinels: 'Sentinel is not supported yet',
+    Connector: 'a custom connector cannot be honoured',
+    natMap: 'address maps are not supported yet',
+    // Only the master can be written to, so that only 'slave' is.
+    role: 'a replica cannot be written to',
+  },
+  ignored: [
+    'autoPipeliningIgnoredCommands',
+    'autoResendUnfulfilledCommands',
+    'autoResubscribe',
+    'blockingTimeout',
+    'blockingTimeoutGrace',
+    'clientInfoTag',
+    'commandQueue',
+    'commandTimeout',
+    'disableClientInfo',
+    'disconnectTimeout',
+    'enableAutoPipelining',
+    'enableOfflineQueue',
+    'enableReadyCheck',
+    'enableTLSForSentinelMode',
+    'failoverDetector',
+    'familyFallback',
+    'himportFieldsets',
+    'keepAlive',
+    'lazyConnect',
+    'maxLoadingRetryTime',
+    'maxRetriesPerRequest',
+    'monitor',
+    'name',
+    'noDelay',
+    'offlineQueue',
+    'preferredSlaves',
+    'protocol',
+    'readOnly',
+    'reconnectOnError',
+    'replyMapping',
+    'retryStrategy',
+    'scripts',
+    'sentinelCommandTimeout',
+    'sentinelMaxConnections',
+    'sentinelPassword',
+    'sentinelReconnectStrategy',
+    'sentinelRetryStrategy',
+    'sentinelTLS',
+    'sentinelUsername',
+    'showFriendlyErrorStack',
+    'socketTimeout',
+    'stringNumbers',
+    'updateSentinels',
+  ],
+})
+
+/** Of node-redis. */
+exports.NODE_REDIS = /** @type {const} */ ({
+  honoured: ['socket', 'username', 'password', 'database', 'name', 'keyPrefix'],
+  refused: {
+    // Beside a password it is the client's own.
+    credentialsProvider: 'it cannot be asked from here, give the password itself',
+  },
+  ignored: [
+    'RESP',
+    'clientInfoTag',
+    'clientSideCache',
+    'commandOptions',
+    'commandsQueueMaxLength',
+    'disableClientInfo',
+    'disableOfflineQueue',
+    'emitInvalidate',
+    'functions',
+    'himportRegistry',
+    'maintEndpointType',
+    'maintNotifications',
+    'maintRelaxedCommandTimeout',
+    'maintRelaxedSocketTimeout',
+    'modules',
+    'pingInterval',
+    'readonly',
+    'scripts',
+    'unstableResp3',
+    // The client has read it into the others.
+    'url',
+  ],
+})
+
+/** Of the `socket` of node-redis, but for what belongs to TLS. */
+exports.NODE_REDIS_SOCKET = /** @type {const} */ ({
+  honoured: ['host', 'port', 'path', 'family', 'connectTimeout'],
+  refused: {
+    tls: 'TLS is not supported yet',
+    lookup: 'a function of your own that resolves names cannot be called from here',
+    localAddress: 'the system chooses the local end of the connection',
+    localPort: 'the system chooses the local end of the connection',
+    blockList: 'the addresses that it blocks are not known here',
+    fd: 'an open socket cannot be used from here',
+    handle: 'an open socket cannot be used from here',
+  },
+  ignored: [
+    'allowHalfOpen',
+    'autoSelectFamily',
+    'autoSelectFamilyAttemptTimeout',
+    'hints',
+    'keepAlive',
+    'keepAliveInitialDelay',
+    'noDelay',
+    'reconnectStrategy',
+    'signal',
+    'socketTimeout',
+    'typeOfService',
+  ],
+})
