@@ -47,6 +47,8 @@ pub use fence::{
 };
 pub use keys::{check_key_prefix, fenced_election, fenced_lease};
 pub use memory::{Applied, Field, MemoryStore, Register, RunApplied, RunRegister, Server};
+#[cfg(test)]
+pub use memory::{mistaken, run_mistaken};
 pub use redis_source::{IpFamily, RedisSource};
 pub use redis_store::RedisStore;
 pub use source::Source;
