@@ -24,6 +24,7 @@ pub struct RedisFields {
     pub family: Option<u32>,
     /// In ms.
     pub connect_timeout: Option<u32>,
+    pub failover_unsafe: Option<bool>,
 }
 
 /// A URL, or the fields of a connection.
@@ -72,5 +73,6 @@ pub fn source(given: PlainSource) -> std::result::Result<Source, Cause> {
             .map_or(defaults.connect_timeout, |ms| {
                 Duration::from_millis(ms.into())
             }),
+        failover_unsafe: fields.failover_unsafe.unwrap_or(false),
     }))
 }

@@ -46,7 +46,7 @@ pub use fence::{
     CommandReply, FenceOutcome, FenceRequest, MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_COMMAND_BYTES,
 };
 pub use keys::{check_key_prefix, fenced_election, fenced_lease};
-pub use memory::{Applied, Field, MemoryStore, Register, RunApplied, RunRegister, Server};
+pub use memory::{Applied, Field, MemoryStore, Register, RunApplied, RunRegister, Server, Tells};
 #[cfg(test)]
 pub use memory::{mistaken, run_mistaken};
 pub use redis_source::{IpFamily, RedisSource};

@@ -29,6 +29,8 @@ pub struct RedisSource {
     /// An eighth of the ttl of what waits for the connection bounds connecting too, but never to less
     /// than 250 ms.
     pub connect_timeout: Duration,
+    /// Elections do without the server's incarnation where it does not tell it (`failoverUnsafe`).
+    pub failover_unsafe: bool,
 }
 
 /// Which addresses of a host are tried.
@@ -107,6 +109,7 @@ impl Default for RedisSource {
             connection_name: None,
             family: IpFamily::Any,
             connect_timeout: Duration::from_secs(10),
+            failover_unsafe: false,
         }
     }
 }
@@ -128,6 +131,7 @@ impl fmt::Debug for RedisSource {
             .field("connection_name", &self.connection_name)
             .field("family", &self.family)
             .field("connect_timeout", &self.connect_timeout)
+            .field("failover_unsafe", &self.failover_unsafe)
             .finish()
     }
 }
@@ -245,13 +249,20 @@ fn read_query(query: &str, source: &mut RedisSource) -> Result<(), ConfigError> 
                 check_key_prefix(&value)?;
                 source.key_prefix = value.into_owned();
             }
+            "failoverUnsafe" => {
+                source.failover_unsafe = match &*value {
+                    "true" => true,
+                    "false" => false,
+                    _ => return refuse_value("a URL whose failoverUnsafe is true or false"),
+                }
+            }
             "username" => source.username = given(value.into_owned()),
             "password" => source.password = given(value.into_owned()),
             other => {
                 return refuse(
                     format!("the query parameter {}", shown(other)),
                     "a URL with no parameters but db, family, connectTimeout, keyPrefix, \
-                     username and password",
+                     username, password and failoverUnsafe",
                 );
             }
         }
@@ -390,7 +401,8 @@ mod tests {
             connect_timeout: Duration::from_millis(500),
             ..RedisSource::default()
         };
-        let query = "db=2&family=6&connectTimeout=500&keyPrefix=app%3A&username=bob&password=p%40ss+word";
+        let query =
+            "db=2&family=6&connectTimeout=500&keyPrefix=app%3A&username=bob&password=p%40ss+word";
         assert_eq!(parse(&format!("redis://?{query}")), expected);
         assert_eq!(parse(&format!("valkey://localhost/?{query}")), expected);
         let stronger = parse(&format!("redis://eve:other@localhost/7?{query}"));

@@ -124,7 +124,8 @@ impl Store for RedisStore {
             Command::Release { .. } | Command::Inspect => None,
         };
         let keys = self.keys(target);
-        let invocation = Invocation::of_election(target, &keys, &request.command);
+        let invocation =
+            Invocation::of_election(target, &keys, self.source.failover_unsafe, &request.command);
         let (sender, answered) = oneshot::channel();
         let channel = keys.changes;
         let asker = Asker::Election { channel, sender };
