@@ -122,7 +122,6 @@ export async function refused(cluster: Cluster, another: Cluster6, valkey: Valke
   await establishPrimaryServer(nodeRedis6.createClientPool(), 'jobs')
   // @ts-expect-error: an options object is in ioredis's words
   await establishPrimaryServer({socket: {host: 'localhost'}}, 'jobs')
-  // @ts-expect-error: neither is TLS
   await establishPrimaryServer({host: 'localhost', tls: {}}, 'jobs')
   // @ts-expect-error: nor a quorum
   await establishPrimaryServer(['redis://a', 'redis://b'], 'jobs')

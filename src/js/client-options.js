@@ -17,9 +17,9 @@ exports.IOREDIS = /** @type {const} */ ({
     'connectionName',
     'family',
     'connectTimeout',
+    'tls',
   ],
   refused: {
-    tls: 'TLS is not supported yet',
     sentinels: 'Sentinel is not supported yet',
     Connector: 'a custom connector cannot be honoured',
     natMap: 'address maps are not supported yet',
@@ -107,9 +107,8 @@ exports.NODE_REDIS = /** @type {const} */ ({
 
 /** Of the `socket` of node-redis, but for what belongs to TLS. */
 exports.NODE_REDIS_SOCKET = /** @type {const} */ ({
-  honoured: ['host', 'port', 'path', 'family', 'connectTimeout'],
+  honoured: ['host', 'port', 'path', 'family', 'connectTimeout', 'tls'],
   refused: {
-    tls: 'TLS is not supported yet',
     lookup: 'a function of your own that resolves names cannot be called from here',
     localAddress: 'the system chooses the local end of the connection',
     localPort: 'the system chooses the local end of the connection',

@@ -5,6 +5,7 @@
 const {IOREDIS, NODE_REDIS, NODE_REDIS_SOCKET} = require('./client-options.js')
 const {isGiven, refuse} = require('./connection.js')
 const {describe, isPlain, unknown} = require('./options.js')
+const {OPTIONS: OPTIONS_OF_TLS} = require('./tls.js')
 
 /** @typedef {import('./connection.js').Fields} Fields */
 /** @typedef {import('./connection.js').Given} Given */
@@ -24,6 +25,9 @@ const {describe, isPlain, unknown} = require('./options.js')
  * @typedef {{find: (given: any) => Fields, words: Words}} Place
  */
 
+/** What of a node-redis `socket` says how TLS is spoken. */
+const OF_TLS = OPTIONS_OF_TLS.filter((name) => !['host', 'port', 'path', 'socket'].includes(name))
+
 /** @type {Words} */
 const OF_IOREDIS = {
   decisive: [...IOREDIS.honoured, ...Object.keys(IOREDIS.refused)],
@@ -34,7 +38,7 @@ const OF_IOREDIS = {
 /** @type {Words} */
 const OF_NODE_REDIS = {
   decisive: [...NODE_REDIS.honoured, ...Object.keys(NODE_REDIS.refused)],
-  nested: [...NODE_REDIS_SOCKET.honoured, ...Object.keys(NODE_REDIS_SOCKET.refused)],
+  nested: [...NODE_REDIS_SOCKET.honoured, ...Object.keys(NODE_REDIS_SOCKET.refused), ...OF_TLS],
   translate: fromNodeRedis,
 }
 
@@ -122,6 +126,7 @@ function fromNodeRedis(options, client) {
       path: socket.path,
       family: socket.family,
       connectTimeout: socket.connectTimeout ?? NODE_REDIS_TIMEOUT,
+      tls: socket.tls === true && ownOf(OF_TLS, socket),
       db: options.database,
       username: options.username,
       password: options.password,
@@ -153,4 +158,18 @@ function asText(name, value) {
   }
 }
 
+/**
+ * What is inherited was not given.
+ *
+ * @param {readonly string[]} names
+ * @param {Fields} options
+ * @returns {Fields}
+ */
+function ownOf(names, options) {
+  return Object.fromEntries(
+    names.flatMap((name) => (Object.hasOwn(options, name) ? [[name, options[name]]] : [])),
+  )
+}
+
+exports.ownOf = ownOf
 exports.placeOf = placeOf

@@ -5,6 +5,7 @@
 const {IOREDIS} = require('./client-options.js')
 const {invalid} = require('./errors.js')
 const {describe, whole} = require('./options.js')
+const {readTls} = require('./tls.js')
 
 /** @typedef {import('./addon').RedisFields} RedisFields */
 /** @typedef {{[name: string]: unknown}} Fields */
@@ -39,6 +40,7 @@ function readFields(given) {
     connectionName: textOf(given, 'connectionName'),
     family: wholeOf(given, 'family', 0, 6),
     connectTimeout: timeout === 0 ? MAX_WHOLE : timeout,
+    tls: readTls(options.tls),
   }
 }
 

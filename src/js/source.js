@@ -4,10 +4,11 @@
 // iovalkey or node-redis. The client is neither used nor changed.
 
 const {addon} = require('./binary.js')
-const {placeOf} = require('./clients.js')
+const {ownOf, placeOf} = require('./clients.js')
 const {readFields} = require('./connection.js')
 const {calling} = require('./errors.js')
 const {reading, whole} = require('./options.js')
+const {readTls} = require('./tls.js')
 
 /** @typedef {import('./addon').RedisFields} RedisFields */
 /** @typedef {import('./addon').PlainSource} PlainSource */
@@ -37,7 +38,18 @@ const MOST = 8
  * @returns {PlainSource}
  */
 function readSource(redis) {
-  return urlOf(redis) ?? reading(() => fieldsOf(redis).fields)
+  const url = urlOf(redis)
+  return url === undefined ? reading(() => fieldsOf(redis).fields) : ofUrl(url)
+}
+
+/**
+ * Where a URL asks for TLS, what Node trusts goes with it.
+ *
+ * @param {string} url
+ * @returns {PlainSource}
+ */
+function ofUrl(url) {
+  return /^(rediss|valkeys):/i.test(url) ? {url, tls: readTls(true)} : url
 }
 
 /**
@@ -69,7 +81,7 @@ function storeOf(redis) {
 
 /** @param {string} url */
 function openUrl(url) {
-  const store = calling(() => addon.openStore(url))
+  const store = calling(() => addon.openStore(ofUrl(url)))
   const [eldest] = ofUrls.keys()
   if (ofUrls.size === MOST && eldest !== undefined) ofUrls.delete(eldest)
   ofUrls.set(url, store)
@@ -114,19 +126,6 @@ function valuesOf({words}, options) {
     ...words.decisive.map((name) => options[name]),
     ...words.nested.map((name) => socket[name]),
   ]
-}
-
-/**
- * What is inherited was not given.
- *
- * @param {readonly string[]} names
- * @param {Fields} options
- * @returns {Fields}
- */
-function ownOf(names, options) {
-  return Object.fromEntries(
-    names.flatMap((name) => (Object.hasOwn(options, name) ? [[name, options[name]]] : [])),
-  )
 }
 
 exports.readSource = readSource

@@ -26,6 +26,7 @@ mod slots;
 mod socket;
 mod source;
 mod subscriptions;
+mod tls;
 mod trouble;
 mod waiting_line;
 mod wire;
@@ -52,6 +53,7 @@ pub use memory::{mistaken, run_mistaken};
 pub use redis_source::{IpFamily, RedisSource};
 pub use redis_store::RedisStore;
 pub use source::Source;
+pub use tls::{Roots, Tls, TlsOptions, TlsVersion};
 pub use words::escaped;
 
 /// One election as a store knows it.

@@ -7,6 +7,7 @@ use url::{Url, form_urlencoded};
 
 use super::keys::check_key_prefix;
 use super::words::escaped;
+use super::{Tls, TlsOptions};
 use crate::election::ConfigError;
 
 /// Where a Redis server is and how to log in. Sources that are equal but for the connection's name share one.
@@ -31,6 +32,8 @@ pub struct RedisSource {
     pub connect_timeout: Duration,
     /// Elections do without the server's incarnation where it does not tell it (`failoverUnsafe`).
     pub failover_unsafe: bool,
+    /// Whether what goes over the connection is encrypted, and how.
+    pub tls: Option<Tls>,
 }
 
 /// Which addresses of a host are tried.
@@ -46,6 +49,7 @@ impl RedisSource {
     /// Reads `redis://[[user]:password@][host][:port][/db]` or `unix://[[user]:password@]/path`, also with
     /// `valkey` and `redis+unix` as schemes. What ioredis reads from a query is read from it here too,
     /// and is weaker than the same in the URL's own parts.
+    /// With `rediss` or `valkeys` it is encrypted, and no server is trusted until [`tls`](Self::tls) says which.
     ///
     /// What cannot be honoured is refused by name, and no error repeats a secret.
     pub fn parse_url(text: &str) -> Result<Self, ConfigError> {
@@ -56,16 +60,13 @@ impl RedisSource {
         let read = match scheme.to_ascii_lowercase().as_str() {
             "redis" | "valkey" => parse_tcp(rest),
             "unix" | "redis+unix" => parse_unix(rest),
-            secure @ ("rediss" | "valkeys") => refuse(
-                format!("{secure}://"),
-                "redis:// (TLS is not supported yet)",
-            ),
+            "rediss" | "valkeys" => encrypted(rest),
             "memory" => refuse("memory://".into(), "the URL of a Redis server here"),
             // Anything may stand before the colon, also a password that was pasted by mistake.
             other if KNOWN_SCHEMES.contains(&other) => {
-                refuse(format!("{other}://"), "redis://, valkey:// or unix://")
+                refuse(format!("{other}://"), "redis://, rediss:// or unix://")
             }
-            _ => refuse("an unknown scheme".into(), "redis://, valkey:// or unix://"),
+            _ => refuse("an unknown scheme".into(), "redis://, rediss:// or unix://"),
         };
         let tail = rest.find(['/', '?', '#']).map_or("", |at| &rest[at..]);
         match read {
@@ -110,6 +111,7 @@ impl Default for RedisSource {
             family: IpFamily::Any,
             connect_timeout: Duration::from_secs(10),
             failover_unsafe: false,
+            tls: None,
         }
     }
 }
@@ -132,6 +134,7 @@ impl fmt::Debug for RedisSource {
             .field("family", &self.family)
             .field("connect_timeout", &self.connect_timeout)
             .field("failover_unsafe", &self.failover_unsafe)
+            .field("tls", &self.tls)
             .finish()
     }
 }
@@ -170,6 +173,13 @@ fn parse_tcp(rest: &str) -> Result<RedisSource, ConfigError> {
         &mut source,
     )?;
     Ok(source)
+}
+
+fn encrypted(rest: &str) -> Result<RedisSource, ConfigError> {
+    Ok(RedisSource {
+        tls: Some(Tls::new(TlsOptions::default())?),
+        ..parse_tcp(rest)?
+    })
 }
 
 /// `url` refuses credentials without a host, hence by hand.
@@ -429,8 +439,6 @@ mod tests {
         for (text, named) in [
             ("secret", "without a scheme"),
             ("localhost:6379", "without a scheme"),
-            ("rediss://:secret@host", "TLS"),
-            ("valkeys://:secret@host", "TLS"),
             ("memory://secret", "memory"),
             ("redis+sentinel://:secret@host/name", "redis+sentinel"),
             ("secret://host", "unknown scheme"),
