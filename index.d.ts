@@ -22,7 +22,12 @@
  * only says how the caller's own client behaves (retry strategies, the offline queue and the like) is
  * ignored.
  */
-export type RedisSource = string | URL | RedisOptions | RedisClient | NodeRedisClient
+export type RedisSource = string | URL | RedisOptions | RedisClient | NodeRedisClient | {
+  /** Of ioredis, iovalkey or node-redis. */
+  client: RedisClient | NodeRedisClient
+  /** As in {@link RedisOptions}. */
+  failoverUnsafe?: boolean
+}
 
 /** A client of ioredis or iovalkey, as far as it is looked at. */
 export interface RedisClient {
@@ -51,6 +56,19 @@ export interface RefusedOptions {
 
 /** A connection in ioredis's words. `null`, `''` and `false` count as not given. */
 export interface RedisOptions extends RefusedOptions {
+  /**
+   * Lets elections do without INFO where the server does not answer it in a script: Redis Cloud, Redis
+   * Software, Azure Managed Redis, Upstash, Dragonfly. Such a server does not say that a failover, or a
+   * restore, has brought an older state back. One that loses confirmed writes can leave two primaries, for
+   * about one `ttl`: give the token to whatever you write to (`lease.fence`), and it refuses the older one.
+   * A released lease is then taken only after a watch of one `ttl`, `eagerStart` is refused, and a warning
+   * is logged once. The same on every server of an election. Where INFO is answered it makes no difference, and
+   * where a permission is missing the error says so instead. In a URL `?failoverUnsafe=true`; with a
+   * client `{client, failoverUnsafe: true}`. `docs/redis.md` has the services and the figures.
+   *
+   * @default false
+   */
+  failoverUnsafe?: boolean | 'true' | 'false' | null
   /** @default 'localhost' */
   host?: string | null
   /**

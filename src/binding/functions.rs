@@ -49,6 +49,12 @@ fn campaign(
 ) -> Checked<Rc<Campaign>> {
     let settings = CampaignSettings::new(&prefix, options.into())?;
     let source = source(redis)?;
+    if settings.config.eager_start && source.is_failover_unsafe() {
+        return Err(invalid(
+            "eagerStart cannot be used with failoverUnsafe: nothing tells a server that was up for \
+             long from one that was restored just now",
+        ));
+    }
     if environment.closed.get() {
         return Err(ending());
     }

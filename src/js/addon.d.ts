@@ -243,6 +243,7 @@ export interface RedisFields {
   family?: number
   /** In ms. */
   connectTimeout?: number
+  failoverUnsafe?: boolean
   tls?: TlsFields
 }
 

@@ -73,6 +73,9 @@ exports.IOREDIS = /** @type {const} */ ({
   ],
 })
 
+/** Of an options object alone, and of a client that has read it out of a URL. */
+exports.OURS = /** @type {const} */ (['failoverUnsafe'])
+
 /** Of node-redis. */
 exports.NODE_REDIS = /** @type {const} */ ({
   honoured: ['socket', 'username', 'password', 'database', 'name', 'keyPrefix'],

@@ -2,7 +2,7 @@
 
 // Which client somebody gave, where it has its options, and what these are in ioredis's words.
 
-const {IOREDIS, NODE_REDIS, NODE_REDIS_SOCKET} = require('./client-options.js')
+const {IOREDIS, NODE_REDIS, NODE_REDIS_SOCKET, OURS} = require('./client-options.js')
 const {isGiven, refuse} = require('./connection.js')
 const {describe, isPlain, unknown} = require('./options.js')
 const {OPTIONS: OPTIONS_OF_TLS} = require('./tls.js')
@@ -20,9 +20,9 @@ const {OPTIONS: OPTIONS_OF_TLS} = require('./tls.js')
  */
 
 /**
- * Where options were found.
+ * Where options were found: beside what says how elections use them, if that was given.
  *
- * @typedef {{find: (given: any) => Fields, words: Words}} Place
+ * @typedef {{client: (given: any) => any, find: (given: any) => Fields, words: Words}} Place
  */
 
 /** What of a node-redis `socket` says how TLS is spoken. */
@@ -30,7 +30,7 @@ const OF_TLS = OPTIONS_OF_TLS.filter((name) => !['host', 'port', 'path', 'socket
 
 /** @type {Words} */
 const OF_IOREDIS = {
-  decisive: [...IOREDIS.honoured, ...Object.keys(IOREDIS.refused)],
+  decisive: [...IOREDIS.honoured, ...Object.keys(IOREDIS.refused), ...OURS],
   nested: [],
   translate: (options) => ({options, called: {}}),
 }
@@ -42,15 +42,25 @@ const OF_NODE_REDIS = {
   translate: fromNodeRedis,
 }
 
+/** @param {any} given */
+const itself = (given) => given
+/** @param {any} given */
+const optionsOf = (given) => given.options
+
 /** @type {Place} */
-const OPTIONS = {find: (given) => given, words: OF_IOREDIS}
+const OPTIONS = {client: itself, find: itself, words: OF_IOREDIS}
 /** @type {Place} */
-const IOREDIS_CLIENT = {find: (given) => given.options, words: OF_IOREDIS}
+const IOREDIS_CLIENT = {client: itself, find: optionsOf, words: OF_IOREDIS}
 /** @type {Place} */
-const NODE_REDIS_CLIENT = {find: (given) => given.options, words: OF_NODE_REDIS}
+const NODE_REDIS_CLIENT = {client: itself, find: optionsOf, words: OF_NODE_REDIS}
 
 /** What an options object may say. */
-const KNOWN = new Set([...IOREDIS.honoured, ...Object.keys(IOREDIS.refused), ...IOREDIS.ignored])
+const KNOWN = new Set([
+  ...IOREDIS.honoured,
+  ...Object.keys(IOREDIS.refused),
+  ...IOREDIS.ignored,
+  ...OURS,
+])
 
 const FORMS = 'give a URL, an options object, or a client of ioredis, iovalkey or node-redis'
 
@@ -75,10 +85,32 @@ function placeOf(redis) {
   }
   // Not a default server for whoever forgot an `await`.
   if (!isPlain(given)) throw refuse(describe(given), FORMS)
+  if (Object.hasOwn(given, 'client')) return placeBeside(given)
   for (const key of Object.keys(given)) {
-    if (!KNOWN.has(key)) throw unknown('redis', key, IOREDIS.honoured)
+    if (!KNOWN.has(key)) throw unknown('redis', key, [...IOREDIS.honoured, ...OURS])
   }
   return OPTIONS
+}
+
+/**
+ * `{client, failoverUnsafe}`
+ *
+ * @param {any} given
+ * @returns {Place}
+ */
+function placeBeside(given) {
+  for (const key of Object.keys(given)) {
+    if (key !== 'client' && !OURS.includes(/** @type {any} */ (key))) {
+      throw unknown('redis: what stands beside a client', key, OURS)
+    }
+  }
+  const place = placeOf(given.client)
+  if (place === OPTIONS) throw refuse('client', 'it is an options object')
+  return {
+    client: ({client}) => client,
+    find: ({client}) => place.find(client),
+    words: place.words,
+  }
 }
 
 /**

@@ -41,6 +41,7 @@ function readFields(given) {
     family: wholeOf(given, 'family', 0, 6),
     connectTimeout: timeout === 0 ? MAX_WHOLE : timeout,
     tls: readTls(options.tls),
+    failoverUnsafe: flagOf(given, 'failoverUnsafe'),
   }
 }
 
@@ -97,6 +98,19 @@ function wholeOf({options, called}, name, min, max) {
  * @param {string} why
  */
 const refuse = (what, why) => invalid(`redis: ${what} cannot be used: ${why}`)
+
+/**
+ * A URL leaves text.
+ *
+ * @param {Given} given
+ * @param {string} name
+ */
+function flagOf({options}, name) {
+  const value = options[name]
+  if (!isGiven(value) || value === 'false') return undefined
+  if (value === true || value === 'true') return true
+  throw invalid(`redis: ${name} must be true or false, got ${describe(value)}`)
+}
 
 exports.isGiven = isGiven
 exports.readFields = readFields

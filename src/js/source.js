@@ -15,7 +15,7 @@ const {readTls} = require('./tls.js')
 /** @typedef {import('./addon').ExternalObject<unknown>} Store */
 /** @typedef {import('./clients.js').Fields} Fields */
 /** @typedef {import('./clients.js').Place} Place */
-/** @typedef {{place: Place, options: Fields, values: unknown[], fields: RedisFields, store?: Store}} Read */
+/** @typedef {{place: Place, options: Fields, beside: unknown, values: unknown[], fields: RedisFields, store?: Store}} Read */
 
 /**
  * What was read of what was given, until its options change.
@@ -98,8 +98,11 @@ function fieldsOf(redis) {
   const place = placeOf(redis)
   const options = place.find(redis)
   const values = valuesOf(place, options)
-  const given = place.words.translate(ownOf(place.words.decisive, options), redis)
-  const known = {place, options, values, fields: readFields(given)}
+  const own = ownOf(place.words.decisive, options)
+  const given = place.words.translate(own, place.client(redis))
+  const beside = besideOf(place, redis)
+  if (beside !== undefined) given.options.failoverUnsafe = beside
+  const known = {place, options, beside, values, fields: readFields(given)}
   read.set(/** @type {object} */ (redis), known)
   return known
 }
@@ -108,13 +111,22 @@ function fieldsOf(redis) {
  * @param {Read} present
  * @param {unknown} redis
  */
-function isUnchanged({place, options, values}, redis) {
-  if (place.find(redis) !== options) return false
+function isUnchanged({place, options, beside, values}, redis) {
+  if (place.find(redis) !== options || besideOf(place, redis) !== beside) return false
   const {decisive, nested} = place.words
   if (!decisive.every((name, at) => values[at] === options[name])) return false
   const socket = /** @type {Fields} */ (options.socket ?? {})
   return nested.every((name, at) => values[decisive.length + at] === socket[name])
 }
+
+/**
+ * What was given beside a client.
+ *
+ * @param {Place} place
+ * @param {any} given
+ */
+const besideOf = (place, given) =>
+  place.client(given) === given ? undefined : given.failoverUnsafe
 
 /**
  * @param {Place} place

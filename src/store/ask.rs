@@ -24,6 +24,14 @@ pub(super) struct Ask {
     pub asker: Asker,
 }
 
+/// What an answer tells of the server.
+pub(super) struct Answered {
+    /// It was not an answer at all.
+    pub odd: Option<Failure>,
+    /// The server does not tell its incarnation.
+    pub untold: bool,
+}
+
 /// Who waits for the answer, and what makes one of it.
 pub(super) enum Asker {
     Election {
@@ -63,22 +71,26 @@ impl Ask {
         )
     }
 
-    /// Hands over what the server answered. Gives back the failure where that was not an answer at all.
-    pub fn answer(self, value: &Value, subscribed: impl FnOnce(&str) -> bool) -> Option<Failure> {
+    /// Hands over what the server answered, and says what that tells of the server.
+    pub fn answer(self, value: &Value, subscribed: impl FnOnce(&str) -> bool) -> Answered {
         let key = self.invocation.key();
         // The caller may have stopped waiting.
         match self.asker {
             Asker::Election { channel, sender } => {
                 let answer = decode_reply(value, subscribed(&channel));
-                let odd = odd(&answer);
+                let record = answer.as_ref().ok().and_then(|reply| reply.record.as_ref());
+                let answered = Answered {
+                    odd: odd(&answer),
+                    untold: record.is_some_and(|record| record.version.is_untold()),
+                };
                 let _ = sender.send(answer);
-                odd
+                answered
             }
             Asker::Run { command, sender } => {
                 let answer = run::decode_outcome(&String::from_utf8_lossy(key), &command, value);
                 let odd = odd(&answer);
                 let _ = sender.send(answer);
-                odd
+                Answered { odd, untold: false }
             }
         }
     }

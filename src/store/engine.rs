@@ -95,6 +95,7 @@ pub(super) struct Engine {
     refusal: Option<Failure>,
     warned_polling: bool,
     warned_subscribing: bool,
+    warned_untold: bool,
 }
 
 impl Engine {
@@ -120,6 +121,7 @@ impl Engine {
             refusal: None,
             warned_polling: false,
             warned_subscribing: false,
+            warned_untold: false,
         }
     }
 
@@ -366,7 +368,12 @@ impl Engine {
             Heard::Answered(ask, Ok(value)) => {
                 self.subscriptions.resume();
                 let subscribed = |channel: &str| self.subscriptions.is_confirmed(channel);
-                match ask.answer(&value, subscribed) {
+                let answered = ask.answer(&value, subscribed);
+                if answered.untold && !self.warned_untold {
+                    self.warned_untold = true;
+                    tracing::warn!(redis = %self.source, "failoverUnsafe: the server does not answer INFO in scripts, so a failover that loses writes can leave two primaries for a while");
+                }
+                match answered.odd {
                     Some(failure) => self.lose(failure),
                     None => self.backoff.reset(),
                 }

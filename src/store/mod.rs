@@ -2,6 +2,7 @@
 
 mod ask;
 mod backoff;
+mod command_keys;
 mod commands;
 mod connection;
 mod engine;
@@ -43,6 +44,7 @@ use tokio::sync::mpsc;
 use crate::election::run::{RunOutcome, RunRequest};
 use crate::election::{Failure, Message, Reply, Request};
 
+pub use command_keys::keys_of;
 pub use fence::{
     CommandReply, FenceOutcome, FenceRequest, MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_COMMAND_BYTES,
 };

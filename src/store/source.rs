@@ -22,6 +22,11 @@ impl Source {
         }
     }
 
+    /// Elections do without the server's incarnation where it does not tell it.
+    pub fn is_failover_unsafe(&self) -> bool {
+        matches!(self, Source::Redis(source) if source.failover_unsafe)
+    }
+
     /// Reads `memory://name`, or a URL of [`RedisSource::parse_url`].
     pub fn parse_url(text: &str) -> Result<Self, ConfigError> {
         match text.split_once("://") {
