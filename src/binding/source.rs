@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use napi::Env;
 use napi::bindgen_prelude::{Either, External};
 use napi_derive::napi;
 
 use super::error::{Cause, Result, invalid};
+use super::events::{EventKind, Events};
+use super::exit::present;
 use crate::driver::store;
 use crate::store::{
     Backend, IpFamily, RedisSource, Roots, Source, Tls, TlsOptions, TlsVersion, check_key_prefix,
@@ -58,6 +61,44 @@ pub struct OpenStore(pub Arc<dyn Backend>);
 pub fn open_store(redis: PlainSource) -> Result<External<OpenStore>> {
     let store = store(&source(redis)?).map_err(Cause::from)?;
     Ok(External::new(OpenStore(store)))
+}
+
+/// Whenever the server refuses the credentials of this source, tells the layer by the number of its reader.
+#[napi(catch_unwind)]
+pub fn read_again_on_refusal(env: &Env, layer: f64, reader: f64, redis: PlainSource) -> Result<()> {
+    let environment = present(env).map_err(Cause::from)?;
+    let channel = environment.channel.clone();
+    let store = store(&source(redis)?).map_err(Cause::from)?;
+    let number = [environment.id, layer as u64, reader as u64];
+    let read_again = move || {
+        channel.send(move |env, environment| {
+            if let Some(layer) = environment.feature::<Events>().attachment(layer as u64) {
+                layer.tell(env, EventKind::CredentialsRefused, 0, reader);
+            }
+        });
+    };
+    store.on_refusal(number, Arc::new(read_again));
+    Ok(())
+}
+
+/// What a source says now that was read before, if the server refuses what it said then.
+#[napi(catch_unwind)]
+pub fn use_credentials(
+    redis: PlainSource,
+    username: Option<String>,
+    password: Option<String>,
+) -> Result<()> {
+    let store = store(&source(redis)?).map_err(Cause::from)?;
+    store.use_credentials(username, password);
+    Ok(())
+}
+
+/// Another caller has given others for the same place.
+pub fn use_credentials_of(present: &Source, given: &Source) -> std::result::Result<(), Cause> {
+    if let Source::Redis(given) = given {
+        store(present)?.use_credentials(given.username.clone(), given.password.clone());
+    }
+    Ok(())
 }
 
 pub fn source(given: PlainSource) -> std::result::Result<Source, Cause> {

@@ -78,6 +78,11 @@ export declare enum EventKind {
   Logged = 13,
   /** To be answered with `turned`. */
   Ping = 14,
+  /**
+   * The server refuses the credentials of a source: to be read again, and told with `useCredentials`. With
+   * the number of the reader.
+   */
+  CredentialsRefused = 15,
 }
 
 /**
@@ -228,6 +233,9 @@ export interface PlainStatus {
 /** How the campaign for `prefix` stands; `undefined` where there is none. */
 export declare function primaryStatus(prefix: string): PlainStatus | null
 
+/** Whenever the server refuses the credentials of this source, tells the layer by the number of its reader. */
+export declare function readAgainOnRefusal(layer: number, reader: number, redis: PlainSource): void
+
 /** A connection in ioredis's words. */
 export interface RedisFields {
   /** All but `tls` is read from it then. */
@@ -286,6 +294,9 @@ export interface TlsFields {
 
 /** To a ping: the event loop turns. `excused` where standing still from here on would not be a hang. */
 export declare function turned(excused: boolean): void
+
+/** What a source says now that was read before, if the server refuses what it said then. */
+export declare function useCredentials(redis: PlainSource, username?: string | undefined | null, password?: string | undefined | null): void
 
 /** Work begins under a lease of `prefix`, or has ended: a drain waits for it. */
 export declare function work(prefix: string, begins: boolean): void

@@ -25,6 +25,13 @@ const layer = addon.attach(deliver, events, numbers)
  */
 const runs = new Map()
 
+/**
+ * Who reads a source again when the server refuses its credentials.
+ *
+ * @type {Map<number, () => void>}
+ */
+const readers = new Map()
+
 let awaited = 0
 
 addon.log(layer, 'warn')
@@ -44,6 +51,7 @@ function deliver(count, extras) {
     const [kind, number] = [Number(events[at]), Number(events[at + 2])]
     try {
       if (kind === EventKind.Ping) addon.turned(isInspected())
+      else if (kind === EventKind.CredentialsRefused) readers.get(number)?.()
       else if (kind === EventKind.Logged) write(/** @type {any} */ (extras[number]))
       else runs.get(Number(events[at + 1]))?.hear(kind, number, extras)
     } catch (error) {
@@ -108,5 +116,6 @@ exports.handOver = handOver
 exports.keepAlive = keepAlive
 exports.layer = layer
 exports.numbers = numbers
+exports.readers = readers
 exports.runs = runs
 exports.setLogger = setLogger

@@ -6,6 +6,7 @@
 const {addon} = require('./binary.js')
 const {ownOf, placeOf} = require('./clients.js')
 const {readFields} = require('./connection.js')
+const {readAgainOnRefusal} = require('./credentials.js')
 const {calling} = require('./errors.js')
 const {reading, whole} = require('./options.js')
 const {readTls} = require('./tls.js')
@@ -15,7 +16,7 @@ const {readTls} = require('./tls.js')
 /** @typedef {import('./addon').ExternalObject<unknown>} Store */
 /** @typedef {import('./clients.js').Fields} Fields */
 /** @typedef {import('./clients.js').Place} Place */
-/** @typedef {{place: Place, options: Fields, beside: unknown, values: unknown[], fields: RedisFields, store?: Store}} Read */
+/** @typedef {{place: Place, options: Fields, beside: unknown, values: unknown[], fields: RedisFields, store?: Store, watched?: boolean}} Read */
 
 /**
  * What was read of what was given, until its options change.
@@ -40,6 +41,19 @@ const MOST = 8
 function readSource(redis) {
   const url = urlOf(redis)
   return url === undefined ? reading(() => fieldsOf(redis).fields) : ofUrl(url)
+}
+
+/**
+ * Has what was given as `redis` read again whenever the server refuses its credentials.
+ *
+ * @param {unknown} redis
+ */
+function watchCredentials(redis) {
+  const known = read.get(/** @type {object} */ (redis))
+  if (!known || known.watched) return
+  known.watched = true
+  const again = (/** @type {object} */ present) => reading(() => fieldsOf(present).fields)
+  readAgainOnRefusal(/** @type {object} */ (redis), known.fields, again)
 }
 
 /**
@@ -76,6 +90,7 @@ function storeOf(redis) {
   if (url !== undefined) return ofUrls.get(url) ?? openUrl(url)
   const known = reading(() => fieldsOf(redis))
   known.store ??= calling(() => addon.openStore(known.fields))
+  watchCredentials(redis)
   return known.store
 }
 
@@ -142,3 +157,4 @@ function valuesOf({words}, options) {
 
 exports.readSource = readSource
 exports.storeOf = storeOf
+exports.watchCredentials = watchCredentials

@@ -14,6 +14,7 @@ use super::RedisSource;
 use super::ask::Ask;
 use super::backoff::Backoff;
 use super::connection::{Connection, Unopened};
+use super::credentials::PresentSource;
 use super::error::{
     Verdict, classify, denies_command, is_busy, no_answer, no_connection, not_sent,
 };
@@ -35,6 +36,8 @@ pub(super) enum Order {
         channel: Arc<str>,
         receiver: Receiver,
     },
+    /// There are other credentials than those that were refused.
+    LogInAgain,
 }
 
 /// Where the engine is with its connection.
@@ -73,6 +76,8 @@ impl ConnectionState {
 /// it is lost or in doubt, closes it when nobody has used it for a while, and ends once the store is
 /// gone and every command answered.
 pub(super) struct Engine {
+    present: Arc<PresentSource>,
+    /// With the credentials of the last attempt to connect.
     source: Arc<RedisSource>,
     /// Why there is no connection, for callers too.
     trouble: Arc<Mutex<Trouble>>,
@@ -100,13 +105,14 @@ pub(super) struct Engine {
 
 impl Engine {
     pub fn new(
-        source: Arc<RedisSource>,
+        present: Arc<PresentSource>,
         trouble: Arc<Mutex<Trouble>>,
         orders: mpsc::UnboundedReceiver<Order>,
         random: Random,
     ) -> Self {
         Engine {
-            source,
+            source: present.get(),
+            present,
             trouble,
             orders,
             closed: false,
@@ -257,10 +263,16 @@ impl Engine {
     }
 
     fn handle_order(&mut self, order: Order) {
-        if matches!(self.state, ConnectionState::Unused) {
+        let opens = !matches!(order, Order::LogInAgain);
+        if opens && matches!(self.state, ConnectionState::Unused) {
             self.pause();
         }
         match order {
+            Order::LogInAgain => {
+                if matches!(self.state, ConnectionState::Pausing(_)) {
+                    self.open();
+                }
+            }
             Order::Subscribe { channel, receiver } => self.subscriptions.add(channel, receiver),
             Order::Ask(ask) => match (&self.state, &self.refusal) {
                 // The server has just answered: no use to let the caller wait.
@@ -295,6 +307,9 @@ impl Engine {
                 let failure = told(failure, &self.source);
                 self.trouble().note(Instant::now(), &failure);
                 self.cut = None;
+                if matches!(failure, Failure::Denied { .. }) {
+                    self.present.refused();
+                }
                 self.fail_to_open(failure);
             }
             ConnectionEvent::Opened(Ok(Err(Unopened::BrokenOff(failure)))) => {
@@ -329,6 +344,7 @@ impl Engine {
 
     fn handle_opened(&mut self, connection: Connection) {
         tracing::debug!(redis = %self.source, "connected");
+        self.present.accepted();
         self.trouble().end();
         self.refusal = None;
         self.cut = None;
@@ -528,6 +544,7 @@ impl Engine {
     }
 
     fn open(&mut self) {
+        self.source = self.present.get();
         let timeout = self.source.connect_timeout;
         let allowed = connect_bound(self.waiting(), self.cut, timeout);
         let opening = Opening::new(self.source.clone(), allowed, self.cut.is_some());

@@ -5,6 +5,7 @@ mod backoff;
 mod command_keys;
 mod commands;
 mod connection;
+mod credentials;
 mod engine;
 mod error;
 mod exchange;
@@ -45,6 +46,7 @@ use crate::election::run::{RunOutcome, RunRequest};
 use crate::election::{Failure, Message, Reply, Request};
 
 pub use command_keys::keys_of;
+pub use credentials::{ReadAgain, Reader};
 pub use fence::{
     CommandReply, FenceOutcome, FenceRequest, MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_COMMAND_BYTES,
 };
@@ -105,7 +107,16 @@ pub trait FenceStore: Send + Sync + fmt::Debug + 'static {
     fn fence(&self, request: FenceRequest) -> Answering<FenceOutcome>;
 }
 
-/// All that is asked of one Redis, or of the memory that stands in for it.
-pub trait Backend: Store + RunStore + FenceStore {}
+/// The user and the password of a store, which may change while it is used.
+pub trait CredentialStore: Send + Sync + fmt::Debug + 'static {
+    /// Whenever the server refuses the log-in, asks this reader to read the source again.
+    fn on_refusal(&self, reader: Reader, read_again: ReadAgain);
 
-impl<T: Store + RunStore + FenceStore> Backend for T {}
+    /// What was read then, or given by another caller. Counts only where the server refuses what is used.
+    fn use_credentials(&self, username: Option<String>, password: Option<String>);
+}
+
+/// All that is asked of one Redis, or of the memory that stands in for it.
+pub trait Backend: Store + RunStore + FenceStore + CredentialStore {}
+
+impl<T: Store + RunStore + FenceStore + CredentialStore> Backend for T {}

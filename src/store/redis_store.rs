@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::ask::{Ask, Asker};
 use super::commands::Commands;
+use super::credentials::PresentSource;
 use super::engine::{Engine, Order};
 use super::error::no_answer;
 use super::jitter::random;
@@ -18,7 +19,8 @@ use super::subscriptions::Receiver;
 use super::trouble::Trouble;
 use super::words::told;
 use super::{
-    Answering, FenceOutcome, FenceRequest, FenceStore, RedisSource, RunStore, Store, Target, run,
+    Answering, CredentialStore, FenceOutcome, FenceRequest, FenceStore, ReadAgain, Reader,
+    RedisSource, RunStore, Store, Target, run,
 };
 use crate::election::run::{RunCommand, RunOutcome, RunRequest};
 use crate::election::{Command, Failure, Message, Reply, Request};
@@ -29,7 +31,9 @@ use crate::election::{Command, Failure, Message, Reply, Request};
 /// opened again with the next use. It is closed too once the store was dropped and every command
 /// that was sent before has been answered or has come to its bound.
 pub struct RedisStore {
+    /// As it was given.
     source: Arc<RedisSource>,
+    present: Arc<PresentSource>,
     commands: Commands,
     trouble: Arc<Mutex<Trouble>>,
     orders: mpsc::UnboundedSender<Order>,
@@ -39,13 +43,15 @@ impl RedisStore {
     /// Starts the task of the connection on `runtime`; it connects when it is first used.
     pub fn open(source: RedisSource, runtime: &Handle) -> Self {
         let source = Arc::new(source);
+        let present = Arc::new(PresentSource::new(source.clone()));
         let trouble: Arc<Mutex<Trouble>> = Arc::default();
         let (orders, received) = mpsc::unbounded_channel();
-        let engine = Engine::new(source.clone(), trouble.clone(), received, random());
+        let engine = Engine::new(present.clone(), trouble.clone(), received, random());
         runtime.spawn(engine.run());
         RedisStore {
-            commands: Commands::new(source.clone()),
+            commands: Commands::new(present.clone()),
             source,
+            present,
             trouble,
             orders,
         }
@@ -166,6 +172,18 @@ impl RunStore for RedisStore {
 impl FenceStore for RedisStore {
     fn fence(&self, request: FenceRequest) -> Answering<FenceOutcome> {
         self.commands.send(request)
+    }
+}
+
+impl CredentialStore for RedisStore {
+    fn on_refusal(&self, reader: Reader, read_again: ReadAgain) {
+        self.present.add_reader(reader, read_again);
+    }
+
+    fn use_credentials(&self, username: Option<String>, password: Option<String>) {
+        if self.present.renew(username, password) {
+            let _ = self.orders.send(Order::LogInAgain);
+        }
     }
 }
 
