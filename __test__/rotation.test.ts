@@ -104,7 +104,7 @@ test('it is read again when the source changes after the refusal', async () => {
   const prefix = newPrefix()
   const changes: string[] = []
   onPrimaryChange(prefix, ({type}) => changes.push(type))
-  const lease = (await establishPrimaryServer(options, prefix, {ttl: 30_000})) as PrimaryLease
+  const lease = (await establishPrimaryServer(options, prefix, {ttl: 12_000})) as PrimaryLease
   await user.rotate()
   await until('a refusal', () => changes.includes('unavailable'), 25_000)
   options.password = 'new-one'
@@ -119,10 +119,10 @@ test('whoever has only URLs gives the new one with another call', async () => {
   const prefix = newPrefix()
   const changes: string[] = []
   onPrimaryChange(prefix, ({type}) => changes.push(type))
-  const lease = await establishPrimaryServer(url('old-one'), prefix, {ttl: 30_000})
+  const lease = await establishPrimaryServer(url('old-one'), prefix, {ttl: 12_000})
   await user.rotate()
   await until('a refusal', () => changes.includes('unavailable'), 25_000)
-  expect(await establishPrimaryServer(url('new-one'), prefix, {ttl: 30_000})).toBe(lease)
+  expect(await establishPrimaryServer(url('new-one'), prefix, {ttl: 12_000})).toBe(lease)
   await until('a log-in', () => changes.includes('available'), 25_000)
   expect(lease?.isHeld).toBe(true)
   await lease?.release()
