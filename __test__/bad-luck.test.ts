@@ -3,19 +3,20 @@
 
 import {mkdir, rm} from 'node:fs/promises'
 import {createServer} from 'node:net'
-import Redis from 'ioredis'
 import {now, ripeWatch} from '../support/record.mjs'
 import {sleep, until} from '../support/until'
-import {newPrefix, TTL, useRedis} from './support/redis'
+import {newPrefix, useRedis} from './support/redis'
 import {type Manner, Relay} from './support/relay'
 import {Server} from './support/servers'
 
 const redis = useRedis(['--appendonly', 'no'])
+/** Everything here lasts for several of them. */
+const TTL = 1500
 const config = (name: string, value: string) => redis.client.config('SET', name, value)
 
 /** A primary that logs, and that has been renewed. */
 async function primary(url = redis.url, options = {}) {
-  const election = {...redis.election(options), url}
+  const election = {...redis.election({ttl: TTL, ...options}), url}
   const server = new Server()
   await server.call('log')
   await server.call('listen', election.prefix)
@@ -68,14 +69,14 @@ const troubles: [string, RegExp, () => Promise<unknown>, () => Promise<unknown>]
     /BUSY/,
     async () => {
       await config('lua-time-limit', '1')
-      busy = new Redis(redis.url)
-      busy.eval('while true do end', 0).catch(() => {})
+      redis
+        .connect()
+        .eval('while true do end', 0)
+        .catch(() => {})
     },
     () => redis.client.call('SCRIPT', 'KILL'),
   ],
 ]
-let busy: Redis | undefined
-afterEach(() => busy?.disconnect())
 
 describe.each(troubles)('a Redis that %s', (_, cause, begin, end) => {
   test('costs the primary its place in time, is said once, and is made good', async () => {
@@ -144,7 +145,7 @@ describe('through a relay', () => {
     ['is cut in the middle, and nothing follows', {how: 'cut', after: 9, hangUp: false}],
   ]
   test.each(cuts)('an answer that %s costs a connection and no lease', async (_, manner) => {
-    const {server, prefix, token} = await primary(relay.url, {ttl: 3 * TTL})
+    const {server, prefix, token} = await primary(relay.url, {ttl: 2 * TTL})
     const before = relay.connections
     relay.manner = manner
     await until('the answer is cut', () => relay.cuts > 0)
@@ -161,8 +162,10 @@ describe('through a relay', () => {
     const {server, token} = await primary(relay.url)
     // Ours end within microseconds: only the words of the server can be had, from an endless one.
     await config('lua-time-limit', '1')
-    busy = new Redis(redis.url)
-    const words = busy.eval('while true do end', 0).then(String, (error) => error.message)
+    const words = redis
+      .connect()
+      .eval('while true do end', 0)
+      .then(String, (error) => error.message)
     await until('the script is killed', () =>
       redis.client.call('SCRIPT', 'KILL').then(
         () => true,
@@ -200,7 +203,7 @@ describe('through a relay', () => {
 })
 
 test('a primary that is resumed after its successor died too is not primary, and then is anew', async () => {
-  const election = redis.election()
+  const election = redis.election({ttl: TTL})
   const first = await Server.stand(election)
   await first.change('elected')
   const second = await Server.stand(election)

@@ -3,14 +3,16 @@
 
 import {now} from '../support/record.mjs'
 import {until} from '../support/until'
-import {TTL, useRedis} from './support/redis'
+import {useRedis} from './support/redis'
 import {type Election, Server} from './support/servers'
 
 const redis = useRedis()
+/** Everything here lasts for several of them. */
+const TTL = 1500
 
 /** A primary and a standby. */
 async function pair(options: Election['options'] = {}, switches: string[] = []) {
-  const election = redis.election(options)
+  const election = redis.election({ttl: TTL, ...options})
   const primary = await Server.stand(election, switches)
   const {token} = await primary.change('elected')
   const standby = await Server.stand(election)
@@ -70,7 +72,7 @@ describe('an event loop that hangs for longer than stallTimeout', () => {
   })
 
   test('takes no place either while it hangs, and the freed one when it turns', async () => {
-    const election = redis.election({stallTimeout})
+    const election = redis.election({ttl: TTL, stallTimeout})
     const primary = await Server.stand(election)
     const standby = await Server.stand(election)
     const changes = await redis.changes(election.prefix)

@@ -88,6 +88,17 @@ export function present(prefix: string): PrimaryLease | undefined {
   return status.lease
 }
 
+export async function sentinels() {
+  const [name, host] = ['main', 'sentinel-1']
+  await establishPrimaryServer({sentinels: [{host}, {host, port: 26380}], name}, 'jobs')
+  const natMap = {'10.0.0.1:6379': {host: 'redis', port: 6379}}
+  await establishPrimaryServer({sentinels: [{host}], name, sentinelTLS: true, natMap}, 'jobs')
+  // @ts-expect-error: a function cannot be called from there
+  await establishPrimaryServer({sentinels: [{host}], name, natMap: () => ({host, port: 1})}, 'jobs')
+  // @ts-expect-error: only a master can be written to
+  await establishPrimaryServer({sentinels: [{host}], name, role: 'slave'}, 'jobs')
+}
+
 /** Whatever client somebody has, it needs no cast. */
 export async function clients() {
   await establishPrimaryServer(new Redis(), 'jobs')

@@ -41,6 +41,11 @@ export declare function collectRuns(): void
 /** It is not held from here on; what it was of is to be released. */
 export declare function endLease(lease: number): void
 
+export interface EndpointFields {
+  host: string
+  port: number
+}
+
 /**
  * Stands for election as the primary of `prefix`, and resolves with the first definite answer: a lease, or
  * `undefined` where another server is primary.
@@ -253,6 +258,8 @@ export interface RedisFields {
   connectTimeout?: number
   failoverUnsafe?: boolean
   tls?: TlsFields
+  /** Instead of a host and a port. */
+  sentinel?: SentinelFields
 }
 
 /** Ends a campaign, for a lease of it that began after the resign `era`. */
@@ -272,6 +279,19 @@ export declare function remainingMs(lease: number): number
  * ms to stop before that.
  */
 export declare function resign(campaign: number, drain: number): Promise<void>
+
+/** A master that sentinels know. */
+export interface SentinelFields {
+  name: string
+  sentinels: Array<EndpointFields>
+  username?: string
+  password?: string
+  tls?: TlsFields
+  /** Where from here what a sentinel calls `host:port` is. */
+  natMap?: Record<string, EndpointFields>
+  /** Sentinels that these know of are asked too. */
+  learns: boolean
+}
 
 /** The run of a tick begins: the tick is used up. */
 export declare function startTick(run: number): void

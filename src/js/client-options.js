@@ -4,6 +4,8 @@
 // is refused by name, or it says how the caller's own client behaves and is ignored. The table of
 // docs/redis.md shows these lists, and the tests hold them to what the published clients have.
 
+const sentinel = require('./sentinel.js')
+
 /** Of ioredis and iovalkey, and the words of an options object. */
 exports.IOREDIS = /** @type {const} */ ({
   honoured: [
@@ -18,13 +20,10 @@ exports.IOREDIS = /** @type {const} */ ({
     'family',
     'connectTimeout',
     'tls',
+    ...sentinel.HONOURED,
   ],
   refused: {
-    sentinels: 'Sentinel is not supported yet',
     Connector: 'a custom connector cannot be honoured',
-    natMap: 'address maps are not supported yet',
-    // Only the master can be written to, so that only 'slave' is.
-    role: 'a replica cannot be written to',
   },
   ignored: [
     'autoPipeliningIgnoredCommands',
@@ -40,7 +39,6 @@ exports.IOREDIS = /** @type {const} */ ({
     'enableAutoPipelining',
     'enableOfflineQueue',
     'enableReadyCheck',
-    'enableTLSForSentinelMode',
     'failoverDetector',
     'familyFallback',
     'himportFieldsets',
@@ -49,7 +47,6 @@ exports.IOREDIS = /** @type {const} */ ({
     'maxLoadingRetryTime',
     'maxRetriesPerRequest',
     'monitor',
-    'name',
     'noDelay',
     'offlineQueue',
     'preferredSlaves',
@@ -61,15 +58,11 @@ exports.IOREDIS = /** @type {const} */ ({
     'scripts',
     'sentinelCommandTimeout',
     'sentinelMaxConnections',
-    'sentinelPassword',
     'sentinelReconnectStrategy',
     'sentinelRetryStrategy',
-    'sentinelTLS',
-    'sentinelUsername',
     'showFriendlyErrorStack',
     'socketTimeout',
     'stringNumbers',
-    'updateSentinels',
   ],
 })
 

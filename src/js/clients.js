@@ -3,12 +3,12 @@
 // Which client somebody gave, where it has its options, and what these are in ioredis's words.
 
 const {IOREDIS, NODE_REDIS, NODE_REDIS_SOCKET, OURS} = require('./client-options.js')
-const {isGiven, refuse} = require('./connection.js')
+const {isGiven, refuse} = require('./fields.js')
 const {describe, isPlain, unknown} = require('./options.js')
 const {OPTIONS: OPTIONS_OF_TLS} = require('./tls.js')
 
-/** @typedef {import('./connection.js').Fields} Fields */
-/** @typedef {import('./connection.js').Given} Given */
+/** @typedef {import('./fields.js').Fields} Fields */
+/** @typedef {import('./fields.js').Given} Given */
 
 /**
  * The words in which options are given.

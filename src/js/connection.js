@@ -4,17 +4,13 @@
 
 const {IOREDIS} = require('./client-options.js')
 const {invalid} = require('./errors.js')
-const {describe, whole} = require('./options.js')
+const {MAX_WHOLE, isGiven, refuse, textOf, wholeOf} = require('./fields.js')
+const {describe} = require('./options.js')
+const sentinel = require('./sentinel.js')
 const {readTls} = require('./tls.js')
 
 /** @typedef {import('./addon').RedisFields} RedisFields */
-/** @typedef {{[name: string]: unknown}} Fields */
-
-/**
- * Options in ioredis's words, and what those of them are called that the caller has other words for.
- *
- * @typedef {{options: Fields, called: {[name: string]: string}}} Given
- */
+/** @typedef {import('./fields.js').Given} Given */
 
 /**
  * @param {Given} given
@@ -22,11 +18,9 @@ const {readTls} = require('./tls.js')
  */
 function readFields(given) {
   const {options} = given
-  const {role, ...refused} = IOREDIS.refused
-  for (const [name, why] of Object.entries(refused)) {
+  for (const [name, why] of Object.entries(IOREDIS.refused)) {
     if (isGiven(options[name])) throw refuse(name, why)
   }
-  if (options.role === 'slave') throw refuse("role 'slave'", role)
   // The clients take 0 for no limit.
   const timeout = wholeOf(given, 'connectTimeout', 0, MAX_WHOLE)
   return {
@@ -40,64 +34,11 @@ function readFields(given) {
     connectionName: textOf(given, 'connectionName'),
     family: wholeOf(given, 'family', 0, 6),
     connectTimeout: timeout === 0 ? MAX_WHOLE : timeout,
-    tls: readTls(options.tls),
+    sentinel: sentinel.readSentinel(given),
+    tls: sentinel.isMasterEncrypted(given) ? readTls(options.tls) : undefined,
     failoverUnsafe: flagOf(given, 'failoverUnsafe'),
   }
 }
-
-const MAX_WHOLE = 2 ** 32 - 1
-
-/**
- * `null`, `undefined`, `''` and `false` are ioredis's ways of saying that something was not given.
- *
- * @param {unknown} value
- */
-function isGiven(value) {
-  return value !== undefined && value !== null && value !== false && value !== ''
-}
-
-/**
- * @param {Given} given
- * @param {string} name
- */
-function textOf({options, called}, name) {
-  const value = options[name]
-  const what = called[name] ?? name
-  if (!isGiven(value)) return undefined
-  if (typeof value === 'string') {
-    return whole(`redis: ${what}`, value, name !== 'username' && name !== 'password')
-  }
-  if (typeof value === 'function') {
-    throw refuse(`a ${what} function`, 'it cannot be called from here, give the value itself')
-  }
-  throw invalid(`redis: ${what} must be a string, got ${describe(value)}`)
-}
-
-/**
- * A whole number, which ioredis leaves as text when it comes from a URL.
- *
- * @param {Given} given
- * @param {string} name
- * @param {number} min
- * @param {number} max
- */
-function wholeOf({options, called}, name, min, max) {
-  const value = options[name]
-  if (!isGiven(value)) return undefined
-  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
-  if (typeof number === 'number' && Number.isInteger(number) && number >= min && number <= max) {
-    return number
-  }
-  const got = typeof number === 'number' && !Number.isNaN(number) ? number : 'something else'
-  const what = called[name] ?? name
-  throw invalid(`redis: ${what} must be a whole number from ${min} to ${max}, got ${got}`)
-}
-
-/**
- * @param {string} what
- * @param {string} why
- */
-const refuse = (what, why) => invalid(`redis: ${what} cannot be used: ${why}`)
 
 /**
  * A URL leaves text.
@@ -112,6 +53,4 @@ function flagOf({options}, name) {
   throw invalid(`redis: ${name} must be true or false, got ${describe(value)}`)
 }
 
-exports.isGiven = isGiven
 exports.readFields = readFields
-exports.refuse = refuse

@@ -63,7 +63,7 @@ function watchCredentials(redis) {
  * @returns {PlainSource}
  */
 function ofUrl(url) {
-  return /^(rediss|valkeys):/i.test(url) ? {url, tls: readTls(true)} : url
+  return /^(rediss|valkeys|rediss\+sentinel):/i.test(url) ? {url, tls: readTls(true)} : url
 }
 
 /**

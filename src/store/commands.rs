@@ -12,9 +12,11 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use super::backoff::Backoff;
 use super::connection::{Connection, Unopened};
 use super::credentials::PresentSource;
+use super::deadline::Deadline;
 use super::exchange::{Exchange, Job, WatchedExchange};
 use super::jitter::random;
 use super::replies::replies;
+use super::route::Route;
 use super::socket::Progress;
 use super::trouble::Trouble;
 use super::words::told;
@@ -27,13 +29,15 @@ use crate::election::Failure;
 /// The connection is opened with the first command and closed when it has been idle for a while.
 pub(super) struct Commands {
     present: Arc<PresentSource>,
+    route: Route,
     line: Mutex<Option<mpsc::UnboundedSender<Job>>>,
 }
 
 impl Commands {
-    pub fn new(present: Arc<PresentSource>) -> Self {
+    pub fn new(present: Arc<PresentSource>, route: Route) -> Self {
         Commands {
             present,
+            route,
             line: Mutex::default(),
         }
     }
@@ -56,7 +60,7 @@ impl Commands {
             let (sender, jobs) = mpsc::unbounded_channel();
             let _ = sender.send(job);
             *line = Some(sender);
-            tokio::spawn(Task::new(self.present.clone(), jobs, number).run());
+            tokio::spawn(Task::new(self.present.clone(), self.route.clone(), jobs, number).run());
         }
         let source = self.present.get();
         Box::pin(async move {
@@ -75,6 +79,7 @@ struct Task {
     present: Arc<PresentSource>,
     /// With the credentials of the last attempt to connect.
     source: Arc<RedisSource>,
+    route: Route,
     jobs: mpsc::UnboundedReceiver<Job>,
     /// The store is gone.
     closed: bool,
@@ -88,10 +93,16 @@ struct Task {
 }
 
 impl Task {
-    fn new(present: Arc<PresentSource>, jobs: mpsc::UnboundedReceiver<Job>, number: u64) -> Self {
+    fn new(
+        present: Arc<PresentSource>,
+        route: Route,
+        jobs: mpsc::UnboundedReceiver<Job>,
+        number: u64,
+    ) -> Self {
         Task {
             source: present.get(),
             present,
+            route,
             jobs,
             closed: false,
             waiting: VecDeque::new(),
@@ -122,13 +133,13 @@ impl Task {
             let longest = longest.unwrap_or_default().max(QUICKEST_CONNECTING);
             let pause = self.backoff.next_pause(longest.min(LONGEST_PAUSE));
             self.source = self.present.get();
-            let (source, progress) = (self.source.clone(), Progress::default());
+            let (route, progress) = (self.route.clone(), Progress::default());
             let reached = progress.clone();
-            let allowed = longest.min(source.connect_timeout);
+            let allowed = longest.min(self.source.connect_timeout);
             let mut attempt = pin!(async move {
                 sleep(pause).await;
                 let until = Instant::now() + allowed;
-                timeout_at(until, Connection::open(&source, until, &reached)).await
+                timeout_at(until, route.open(&Deadline::new(until), &reached)).await
             });
             let opened = loop {
                 let due = self.waiting.iter().map(Job::due).min()?;

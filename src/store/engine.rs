@@ -20,6 +20,7 @@ use super::error::{
 };
 use super::opening::{CutShort, Opening};
 use super::patience::{connect_bound, longest_pause};
+use super::route::Route;
 use super::script::Invocation;
 use super::subscriptions::{Receiver, Subscriptions};
 use super::trouble::Trouble;
@@ -79,6 +80,7 @@ pub(super) struct Engine {
     present: Arc<PresentSource>,
     /// With the credentials of the last attempt to connect.
     source: Arc<RedisSource>,
+    route: Route,
     /// Why there is no connection, for callers too.
     trouble: Arc<Mutex<Trouble>>,
     orders: mpsc::UnboundedReceiver<Order>,
@@ -106,6 +108,7 @@ pub(super) struct Engine {
 impl Engine {
     pub fn new(
         present: Arc<PresentSource>,
+        route: Route,
         trouble: Arc<Mutex<Trouble>>,
         orders: mpsc::UnboundedReceiver<Order>,
         random: Random,
@@ -113,6 +116,7 @@ impl Engine {
         Engine {
             source: present.get(),
             present,
+            route,
             trouble,
             orders,
             closed: false,
@@ -474,7 +478,10 @@ impl Engine {
                 Some(cause) => Failure::Unknown { cause },
                 None if is_open => not_sent(ask.bound, &address),
                 None => Failure::Unknown {
-                    cause: no_connection(ask.bound, &address),
+                    cause: match &self.state {
+                        ConnectionState::Opening(opening) => opening.cause(ask.bound, &address),
+                        _ => no_connection(ask.bound, &address),
+                    },
                 },
             };
             ask.fail(failure);
@@ -547,7 +554,7 @@ impl Engine {
         self.source = self.present.get();
         let timeout = self.source.connect_timeout;
         let allowed = connect_bound(self.waiting(), self.cut, timeout);
-        let opening = Opening::new(self.source.clone(), allowed, self.cut.is_some());
+        let opening = Opening::new(self.route.clone(), allowed, self.cut.is_some());
         self.state = ConnectionState::Opening(opening);
     }
 

@@ -7,7 +7,7 @@ use url::{Url, form_urlencoded};
 
 use super::keys::check_key_prefix;
 use super::words::escaped;
-use super::{Tls, TlsOptions};
+use super::{Endpoint, SentinelSource, Tls, TlsOptions};
 use crate::election::ConfigError;
 
 /// Where a Redis server is and how to log in. Sources that are equal but for the connection's name share one.
@@ -27,6 +27,8 @@ pub struct RedisSource {
     /// What the server calls this connection in `CLIENT LIST`, with `:primary-lease` behind it.
     pub connection_name: Option<String>,
     pub family: IpFamily,
+    /// Who knows where the master is, instead of a host and a port.
+    pub sentinel: Option<Box<SentinelSource>>,
     /// An eighth of the ttl of what waits for the connection bounds connecting too, but never to less
     /// than 250 ms.
     pub connect_timeout: Duration,
@@ -87,13 +89,45 @@ impl RedisSource {
         }
     }
 
-    /// Where it is, for people: `127.0.0.1:6379`, `[::1]:6379` or the path of the socket.
+    /// Where it is, for people: `127.0.0.1:6379`, `[::1]:6379`, the path of the socket, or the name of
+    /// the master and who knows it.
     pub fn address(&self) -> String {
-        match &self.path {
-            Some(path) => path.display().to_string(),
-            None if self.host.contains(':') => format!("[{}]:{}", self.host, self.port),
-            None => format!("{}:{}", self.host, self.port),
+        match (&self.sentinel, &self.path) {
+            (Some(sentinel), _) => sentinel.to_string(),
+            (None, Some(path)) => path.display().to_string(),
+            (None, None) => self.endpoint().to_string(),
         }
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint {
+            host: self.host.clone(),
+            port: self.port,
+        }
+    }
+
+    /// The same, with the master and the sentinels both encrypted in this way.
+    pub fn encrypted(self, tls: Tls) -> RedisSource {
+        let of_sentinels = self.sentinel.map(|sentinel| {
+            Box::new(SentinelSource {
+                tls: Some(tls.clone()),
+                ..*sentinel
+            })
+        });
+        RedisSource {
+            sentinel: of_sentinels,
+            tls: Some(tls),
+            ..self
+        }
+    }
+
+    /// What must never be shown, wherever it comes from.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let of_sentinels = self
+            .sentinel
+            .as_ref()
+            .and_then(|sentinel| sentinel.password.as_deref());
+        self.password.as_deref().into_iter().chain(of_sentinels)
     }
 }
 
@@ -109,6 +143,7 @@ impl Default for RedisSource {
             key_prefix: String::new(),
             connection_name: None,
             family: IpFamily::Any,
+            sentinel: None,
             connect_timeout: Duration::from_secs(10),
             failover_unsafe: false,
             tls: None,
@@ -132,6 +167,7 @@ impl fmt::Debug for RedisSource {
             .field("key_prefix", &self.key_prefix)
             .field("connection_name", &self.connection_name)
             .field("family", &self.family)
+            .field("sentinel", &self.sentinel)
             .field("connect_timeout", &self.connect_timeout)
             .field("failover_unsafe", &self.failover_unsafe)
             .field("tls", &self.tls)
@@ -308,18 +344,18 @@ fn shown(text: &str) -> String {
     escaped(text).chars().take(40).collect()
 }
 
-fn credential(what: &str, encoded: &str) -> Result<Option<String>, ConfigError> {
+pub(super) fn credential(what: &str, encoded: &str) -> Result<Option<String>, ConfigError> {
     Ok(given(decode(what, encoded)?))
 }
 
-fn decode(what: &str, encoded: &str) -> Result<String, ConfigError> {
+pub(super) fn decode(what: &str, encoded: &str) -> Result<String, ConfigError> {
     match percent_decode_str(encoded).decode_utf8() {
         Ok(decoded) => Ok(decoded.into_owned()),
         Err(_) => refuse(format!("a {what} that is not UTF-8"), "a URL in UTF-8"),
     }
 }
 
-fn refuse<T>(value: String, rule: &str) -> Result<T, ConfigError> {
+pub(super) fn refuse<T>(value: String, rule: &str) -> Result<T, ConfigError> {
     Err(ConfigError {
         field: "redis",
         value,
@@ -329,8 +365,6 @@ fn refuse<T>(value: String, rule: &str) -> Result<T, ConfigError> {
 
 /// Those that a person may have meant.
 const KNOWN_SCHEMES: &[&str] = &[
-    "redis+sentinel",
-    "rediss+sentinel",
     "sentinel",
     "redis+socket",
     "redis-socket",
@@ -452,7 +486,7 @@ mod tests {
             ("secret", "without a scheme"),
             ("localhost:6379", "without a scheme"),
             ("memory://secret", "memory"),
-            ("redis+sentinel://:secret@host/name", "redis+sentinel"),
+            ("sentinel://:secret@host/name", "sentinel"),
             ("secret://host", "unknown scheme"),
             ("redis://:secret@host?db=four", "db=four"),
             ("redis://host?db=", "db="),

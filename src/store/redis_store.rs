@@ -14,6 +14,7 @@ use super::error::no_answer;
 use super::jitter::random;
 use super::keys::{Keys, Place, RunKeys};
 use super::patience::ttl_of_bound;
+use super::route::Route;
 use super::script::Invocation;
 use super::subscriptions::Receiver;
 use super::trouble::Trouble;
@@ -46,10 +47,12 @@ impl RedisStore {
         let present = Arc::new(PresentSource::new(source.clone()));
         let trouble: Arc<Mutex<Trouble>> = Arc::default();
         let (orders, received) = mpsc::unbounded_channel();
-        let engine = Engine::new(present.clone(), trouble.clone(), received, random());
+        let route = Route::new(source.clone(), present.clone());
+        let known = trouble.clone();
+        let engine = Engine::new(present.clone(), route.clone(), known, received, random());
         runtime.spawn(engine.run());
         RedisStore {
-            commands: Commands::new(present.clone()),
+            commands: Commands::new(present.clone(), route),
             source,
             present,
             trouble,

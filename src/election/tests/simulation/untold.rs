@@ -72,13 +72,6 @@ fn plan(family: Family) -> impl Fn(u64) -> Plan {
 }
 
 #[test]
-#[ignore = "temporary"]
-fn tmp_figures() {
-    println!("{}", figures(1_000, &VARIANTS[..1]).table());
-    println!("{}", figures(1_000, &VARIANTS[2..3]).table());
-}
-
-#[test]
 fn where_the_incarnation_is_not_told_only_lost_writes_make_two_primaries() {
     let figures = figures(300, &[None, Some(Planted::UntoldReleasedAtOnce)]);
     println!("{}", figures.table());
