@@ -92,7 +92,6 @@ describe.each(Object.entries(ioredis))('%s', (_, Client) => {
     [{port: 70_000}, /port must be a whole number from 1 to 65535, got 70000/],
     [{role: 'slave'}, /role 'slave' cannot be used/],
     [{Connector: class {}}, /Connector cannot be used/],
-    [{natMap: {}}, /natMap cannot be used/],
     [{keyPrefix: '{}'}, /keyPrefix must be without an empty hash tag/],
     [{password: () => PASSWORD}, /a password function cannot be used/],
     [{password: 5}, /password must be a string, got a number/],
