@@ -6,7 +6,6 @@ use percent_encoding::percent_decode_str;
 use url::{Url, form_urlencoded};
 
 use super::keys::check_key_prefix;
-use super::words::escaped;
 use super::{Endpoint, SentinelSource, Tls, TlsOptions};
 use crate::election::ConfigError;
 
@@ -341,7 +340,7 @@ fn given(text: String) -> Option<String> {
 
 /// The beginning of what was given, where it is no secret.
 fn shown(text: &str) -> String {
-    escaped(text).chars().take(40).collect()
+    text.chars().take(40).flat_map(char::escape_debug).collect()
 }
 
 pub(super) fn credential(what: &str, encoded: &str) -> Result<Option<String>, ConfigError> {
