@@ -365,6 +365,15 @@ export interface LeaseOptions extends RunOptions {
    * @default 500
    */
   exitTimeout?: number
+  /**
+   * Whether the caller waits until Redis has confirmed the release. With `false` it is answered when the release was
+   * written to the connection: a round trip sooner, in which another server may still be refused. A release that may
+   * have been lost is sent again before this process asks for the same lease. The end of the process and `close()`
+   * wait for it all the same.
+   *
+   * @default true
+   */
+  awaitRelease?: boolean
 }
 
 /** What all runs of a `LeaderRunner` are asked for with. An option that is not known is refused. */
@@ -388,6 +397,8 @@ export interface LeaderRunnerOptions {
   stallTimeout?: number | false
   /** As in `LeaseOptions`. */
   exitTimeout?: number
+  /** As in `LeaseOptions`. */
+  awaitRelease?: boolean
 }
 
 /** What `runCoordinator` takes: the options of a `LeaderRunner` whose ticks are named by node-cron. */

@@ -28,6 +28,18 @@ async function primary(url = redis.url, options = {}) {
 
 const warnings = (server: Server) => server.lines.filter(({log}) => log === 'warn')
 
+/**
+ * The loss was said once, behind why, and at most so much in all: never a line for each retry. One of the lines may
+ * be of a busy machine, which was late by itself before.
+ */
+function expectSaid(server: Server, most: number) {
+  const said = warnings(server).map(({message}) => String(message))
+  const lost = said.flatMap((message, at) => (message.includes('lost') ? [at] : []))
+  expect(lost).toHaveLength(1)
+  expect(said[Number(lost[0]) - 1]).toContain('unavailable')
+  expect(said.length).toBeLessThanOrEqual(most)
+}
+
 const troubles: [string, RegExp, () => Promise<unknown>, () => Promise<unknown>][] = [
   [
     'cannot save its data',
@@ -83,8 +95,9 @@ describe.each(troubles)('a Redis that %s', (_, cause, begin, end) => {
     const {server, token} = await primary()
     await begin()
     const began = now()
-    const unavailable = await server.change('unavailable')
-    expect(unavailable.cause).toMatch(cause)
+    await server.line('why', ({change, cause: why}) => {
+      return change === 'unavailable' && cause.test(String(why))
+    })
     const lost = await server.change('lost')
     expect(lost).toMatchObject({reason: 'store-lost', held: false})
     expect(lost.at - began).toBeLessThan(2 * TTL)
@@ -94,15 +107,12 @@ describe.each(troubles)('a Redis that %s', (_, cause, begin, end) => {
     const again = await server.change('elected', 2)
     expect(again.token).toBeGreaterThan(token)
 
-    const said = warnings(server)
-    expect(said.slice(0, 2).map(({message}) => message)).toEqual([
-      expect.stringContaining('unavailable'),
-      expect.stringContaining('lost'),
-    ])
-    // A poll that writes nothing may have been answered in between; never one for each retry.
-    expect(said.length).toBeLessThanOrEqual(3)
-    expect(server.changes('unavailable').length).toBeLessThanOrEqual(2)
-    expect(String(said[0]?.fields?.cause)).toMatch(cause)
+    // A poll that writes nothing may have been answered in between.
+    expectSaid(server, 4)
+    expect(server.changes('unavailable').length).toBeLessThanOrEqual(3)
+    expect(warnings(server).map(({fields}) => String(fields?.cause))).toContainEqual(
+      expect.stringMatching(cause),
+    )
   })
 })
 
@@ -173,16 +183,14 @@ describe('through a relay', () => {
       ),
     )
     relay.manner = {how: 'refuse', words: await words}
-    const unavailable = await server.change('unavailable')
-    expect(unavailable.cause).toMatch(/Script killed by user/)
+    await server.line('why', ({change, cause}) => {
+      return change === 'unavailable' && /Script killed by user/.test(String(cause))
+    })
     expect(await server.change('lost')).toMatchObject({reason: 'store-lost', held: false})
     relay.manner = {how: 'pass'}
     await server.change('available')
     expect((await server.change('elected', 2)).token).toBeGreaterThan(token)
-    expect(warnings(server).map(({message}) => message)).toEqual([
-      expect.stringContaining('unavailable'),
-      expect.stringContaining('lost'),
-    ])
+    expectSaid(server, 3)
   })
 
   test('answers that come after the deadline keep nobody primary', async () => {
@@ -198,7 +206,7 @@ describe('through a relay', () => {
     const again = await server.change('elected', 2)
     expect(again.token).toBeGreaterThan(token)
     expect((await redis.record(prefix))?.token).toBe(again.token)
-    expect(warnings(server)).toHaveLength(2)
+    expectSaid(server, 3)
   })
 })
 

@@ -93,7 +93,7 @@ describe('a primary that does not know that it has a successor', () => {
   async function succeed(prefix: string) {
     const server = new Server()
     await server.call('listen', prefix)
-    await server.call('establish', redis.url, prefix, {ttl: 500})
+    await server.call('establish', redis.url, prefix, {ttl: TTL})
     const {token} = await server.change('elected')
     return {server, token: Number(token)}
   }
@@ -237,7 +237,7 @@ describe('an argument that cannot be meant is refused:', () => {
 })
 
 test('a Redis that hangs is waited for a sixth of the ttl, or as long as the lease is held', async () => {
-  const ttl = 6 * TTL
+  const ttl = 10 * TTL
   const lease = await hold(redis.url, newPrefix(), {ttl})
   await lease.command('hung', ['SET', 'hung', '0'])
   redis.server.freeze()

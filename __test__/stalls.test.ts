@@ -19,16 +19,19 @@ async function pair(options: Election['options'] = {}, switches: string[] = []) 
   return {...election, primary, standby, token: Number(token)}
 }
 
-describe('an event loop that is busy for ten ttls', () => {
+describe('an event loop that is busy for five ttls', () => {
+  // Each longer than elsewhere: this takes the processor from a machine that may be busy anyway.
+  const ttl = 2 * TTL
+
   test.each<[string, string, string[]]>([
     ['in synchronous code', 'block', []],
     ['collecting garbage', 'collect', ['--expose-gc']],
     ['with every thread of the pool occupied too', 'pool', []],
   ])('%s changes nothing', async (_, command, switches) => {
-    const {prefix, primary, standby, token} = await pair({}, switches)
+    const {prefix, primary, standby, token} = await pair({ttl}, switches)
     const said = () => [primary, standby].flatMap(({lines}) => lines.map(({change}) => change))
     const before = said()
-    expect(await primary.call(command, 10 * TTL)).toBe(true)
+    expect(await primary.call(command, 5 * ttl)).toBe(true)
     await redis.renewals(prefix, 3)
     expect(await primary.call('isHeld')).toBe(true)
     expect(said().filter(Boolean)).toEqual(before.filter(Boolean))

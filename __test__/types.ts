@@ -134,6 +134,11 @@ export async function refused(cluster: Cluster, another: Cluster6, valkey: Valke
   // @ts-expect-error: an options object is in ioredis's words
   await establishPrimaryServer({socket: {host: 'localhost'}}, 'jobs')
   await establishPrimaryServer({host: 'localhost', tls: {}}, 'jobs')
+  await establishPrimaryServer({host: 'localhost', tls: true}, 'jobs')
+  const tls = {ca: [Buffer.from('PEM'), 'PEM'], servername: 'redis', rejectUnauthorized: false}
+  await establishPrimaryServer({host: 'localhost', tls}, 'jobs')
+  // @ts-expect-error: no PFX
+  await establishPrimaryServer({host: 'localhost', tls: {pfx: 'x'}}, 'jobs')
   // @ts-expect-error: nor a quorum
   await establishPrimaryServer(['redis://a', 'redis://b'], 'jobs')
   // @ts-expect-error: nor a promise that nobody awaited

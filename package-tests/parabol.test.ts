@@ -1,11 +1,11 @@
 // A server with the shape of Parabol's, transpiled file by file, as two processes on a real Redis.
 
 import {join} from 'node:path'
+import {AppServer} from '../support/app-server'
 import {RedisServer} from '../support/redis.mjs'
+import {transpile} from '../support/transpile'
 import {until} from '../support/until'
-import {AppServer} from './support/app-server'
 import {app, ended} from './support/installed'
-import {transpile} from './support/transpile'
 
 let redis: RedisServer
 

@@ -2,8 +2,8 @@
 
 import {cp, mkdtemp, readdir} from 'node:fs/promises'
 import {join} from 'node:path'
+import {AppServer} from '../support/app-server'
 import {RedisServer} from '../support/redis.mjs'
-import {AppServer} from './support/app-server'
 import {app, dir, output, platform} from './support/installed'
 
 let redis: RedisServer

@@ -44,7 +44,7 @@ const proof = new Proof()
 
 /** @param {{quick?: boolean, busy?: boolean}} options */
 async function test({quick = false, busy = false}) {
-  await setup({rust: ['rustfmt', 'clippy'], postgres: !quick, browser: !quick, bench: !quick})
+  await setup({rust: ['rustfmt', 'clippy'], postgres: !quick, browser: !quick, bench: !busy})
   if (!busy) await prove(quick)
   else {
     await addon()
@@ -86,7 +86,7 @@ async function prove(quick) {
 
 /** Built, and beside index.js, which git ignores; `npm run build` puts the release there. */
 async function addon() {
-  // The debug profile shares its dependencies with the Rust tests: nothing is built twice.
+  // napi names the target, so its dependencies are built beside those of the Rust tests.
   await proof.step('addon', async () => {
     await run('npm', ['run', 'addon', '--', '--no-dts-cache', '--output-dir', ADDON_DIR])
     // In one step: a process may be running the old one.

@@ -1,16 +1,18 @@
 //! Managed services that do not answer INFO in a script, as their documents describe them.
 
+mod ask_run;
 mod commands;
 mod redis_server;
 mod strange_server;
 
 use std::sync::Arc;
 
+use ask_run::AskRun;
 use commands::{MINE, OTHER, TTL, acquire, over, release, renew, request, target};
 use primary_lease::election::run::{RunCommand, RunOutcome, RunRequest};
 use primary_lease::election::{Command, Failure, Nonce, Outcome, Reply, Time, Token, Version};
 use primary_lease::store::{
-    CommandReply, FenceOutcome, FenceRequest, FenceStore, RedisSource, RedisStore, RunStore, Store,
+    CommandReply, FenceOutcome, FenceRequest, FenceStore, RedisSource, RedisStore, Store,
 };
 use redis_server::RedisServer;
 use strange_server::service::{Service, serve};
@@ -206,6 +208,7 @@ async fn runs_and_fences_need_no_option() {
         let run = |id, command| RunRequest {
             id,
             sent_at: Time::ZERO,
+            tell_sent: false,
             bound: commands::PATIENCE,
             command,
         };
@@ -214,7 +217,7 @@ async fn runs_and_fences_need_no_option() {
             ttl: TTL,
             tick: None,
         };
-        let granted = store.send_run("mail", &run(1, command)).await;
+        let granted = store.ask_run("mail", &run(1, command)).await;
         let granted = granted.unwrap_or_else(|failure| panic!("{}: {failure:?}", service.name));
         assert!(matches!(granted, RunOutcome::Granted { .. }), "{granted:?}");
         let fence = |command: &[&str]| FenceRequest {

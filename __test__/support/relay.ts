@@ -58,6 +58,11 @@ export class Relay {
 
   close() {
     this.#server.close()
+    this.hangUp()
+  }
+
+  /** Ends all connections. */
+  hangUp() {
     for (const socket of this.#sockets) socket.destroy()
   }
 

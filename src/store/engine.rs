@@ -21,7 +21,7 @@ use super::error::{
 use super::opening::{CutShort, Opening};
 use super::patience::{connect_bound, longest_pause};
 use super::route::Route;
-use super::script::Invocation;
+use super::script::Script;
 use super::subscriptions::{Receiver, Subscriptions};
 use super::trouble::Trouble;
 use super::waiting_line::WaitingLine;
@@ -31,6 +31,10 @@ use crate::election::{Failure, Random};
 
 /// What a store hands to the task of its connection.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are asks, for which a box would cost more"
+)]
 pub(super) enum Order {
     Ask(Ask),
     Subscribe {
@@ -399,7 +403,7 @@ impl Engine {
                 }
             }
             Heard::Answered(ask, Err(error)) => {
-                let verdict = of_script(&error, &ask.invocation);
+                let verdict = of_script(&error, ask.script());
                 ask.fail(verdict.failure.clone());
                 match verdict.reconnect {
                     true => self.lose(verdict.failure),
@@ -589,12 +593,13 @@ fn send_in_time(wire: &mut Wire, ask: Ask, now: Instant, source: &RedisSource) {
 }
 
 /// What the error of a script means, naming the command that was denied.
-fn of_script(error: &RedisError, invocation: &Invocation) -> Verdict {
+fn of_script(error: &RedisError, script: Option<&Script>) -> Verdict {
     let mut verdict = classify(error);
     if let Failure::Denied { cause } = &verdict.failure
         && denies_command(cause)
+        && let Some(script) = script
     {
-        let command = invocation.script.refused_command(cause);
+        let command = script.refused_command(cause);
         let cause = format!("{command} is refused: {cause}").into();
         verdict.failure = Failure::Denied { cause };
     }

@@ -92,10 +92,26 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     fn subscribe(&self, target: &Target) -> mpsc::UnboundedReceiver<Message>;
 }
 
+/// To whom the answers about runs go, of many without a future for each.
+pub trait RunAnswers: Send + Sync + 'static {
+    /// What was asked about a run, and what came of it. It must not block.
+    fn answer(&self, run: u64, request: RunRequest, answer: Result<RunOutcome, Failure>);
+
+    /// The request with this id was written to the socket, where it asked to be told so. It must not block.
+    fn sent(&self, run: u64, id: u64);
+}
+
 /// The keys of run leases.
 pub trait RunStore: Send + Sync + fmt::Debug + 'static {
-    /// As [`Store::send`], about the run lease of a resource.
-    fn send_run(&self, resource: &str, request: &RunRequest) -> Answering<RunOutcome>;
+    /// As [`Store::send`], about the run lease of a resource. The answer goes to `answers` with the number of the
+    /// run, which is the caller's.
+    fn send_run(
+        &self,
+        resource: &Arc<str>,
+        run: u64,
+        request: RunRequest,
+        answers: &Arc<dyn RunAnswers>,
+    );
 
     /// The releases of a resource, each with the time after which it can be had. As
     /// [`Store::subscribe`].

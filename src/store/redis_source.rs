@@ -5,7 +5,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use url::{Url, form_urlencoded};
 
-use super::keys::check_key_prefix;
+use super::keys::{Place, check_key_prefix};
 use super::{Endpoint, SentinelSource, Tls, TlsOptions};
 use crate::election::ConfigError;
 
@@ -47,6 +47,14 @@ pub enum IpFamily {
 }
 
 impl RedisSource {
+    /// Where all of its names lie.
+    pub(super) fn place(&self) -> Place<'_> {
+        Place {
+            key_prefix: &self.key_prefix,
+            db: self.db,
+        }
+    }
+
     /// Reads `redis://[[user]:password@][host][:port][/db]` or `unix://[[user]:password@]/path`, also with
     /// `valkey` and `redis+unix` as schemes. What ioredis reads from a query is read from it here too,
     /// and is weaker than the same in the URL's own parts.

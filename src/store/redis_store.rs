@@ -6,13 +6,13 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::ask::{Ask, Asker};
+use super::ask::{Ask, Asked, AskedRun};
 use super::commands::Commands;
 use super::credentials::PresentSource;
 use super::engine::{Engine, Order};
 use super::error::no_answer;
 use super::jitter::random;
-use super::keys::{Keys, Place, RunKeys};
+use super::keys::{Keys, RunKeys};
 use super::patience::ttl_of_bound;
 use super::route::Route;
 use super::script::Invocation;
@@ -21,9 +21,9 @@ use super::trouble::Trouble;
 use super::words::told;
 use super::{
     Answering, CredentialStore, FenceOutcome, FenceRequest, FenceStore, ReadAgain, Reader,
-    RedisSource, RunStore, Store, Target, run,
+    RedisSource, RunAnswers, RunStore, Store, Target,
 };
-use crate::election::run::{RunCommand, RunOutcome, RunRequest};
+use crate::election::run::{RunCommand, RunRequest};
 use crate::election::{Command, Failure, Message, Reply, Request};
 
 /// One Redis server, over one connection of its own, and another one for the commands of callers.
@@ -64,41 +64,53 @@ impl RedisStore {
         &self.source
     }
 
-    fn place(&self) -> Place<'_> {
-        Place {
-            key_prefix: &self.source.key_prefix,
-            db: self.source.db,
-        }
-    }
-
     fn keys(&self, target: &Target) -> Keys {
-        Keys::new(self.place(), &target.name)
+        Keys::new(self.source.place(), &target.name)
     }
 }
 
 impl RedisStore {
-    /// Sends a script within `bound` for who waits at `answered`. The ttl of what it is about bounds
-    /// connecting.
-    fn ask<T: Send + 'static>(
-        &self,
-        invocation: Invocation,
-        ttl: Option<Duration>,
-        bound: Duration,
-        asker: Asker,
-        answered: oneshot::Receiver<Result<T, Failure>>,
-    ) -> Answering<T> {
+    /// Asks within `bound`. The ttl of what it is about bounds connecting. Says when its time is over.
+    fn ask(&self, what: Asked, ttl: Option<Duration>, bound: Duration) -> Instant {
         let asked_at = Instant::now();
         let deadline = asked_at + bound;
         let order = Order::Ask(Ask {
-            invocation,
+            what,
             ttl: ttl.unwrap_or_else(|| ttl_of_bound(bound)),
             bound,
             asked_at,
             deadline: deadline - MARGIN.min(bound / 10),
-            asker,
         });
         // Refused only when the runtime of the task has ended; then nobody answers either.
         let _ = self.orders.send(order);
+        deadline
+    }
+
+    fn listen(&self, channel: Arc<str>, receiver: Receiver) {
+        let _ = self.orders.send(Order::Subscribe { channel, receiver });
+    }
+}
+
+impl Store for RedisStore {
+    fn send(&self, target: &Target, request: &Request) -> Answering<Reply> {
+        let ttl = match &request.command {
+            Command::Acquire { ttl, .. } | Command::Renew { ttl, .. } => Some(*ttl),
+            Command::Release { .. } | Command::Inspect => None,
+        };
+        let keys = self.keys(target);
+        let bound = request.bound;
+        let (sender, answered) = oneshot::channel();
+        let what = Asked::Election {
+            invocation: Invocation::of_election(
+                target,
+                &keys,
+                self.source.failover_unsafe,
+                &request.command,
+            ),
+            channel: keys.changes,
+            sender,
+        };
+        let deadline = self.ask(what, ttl, bound);
         let (source, trouble) = (self.source.clone(), self.trouble.clone());
         Box::pin(async move {
             // The task is a little earlier and says why; but it may be gone or busy.
@@ -116,29 +128,9 @@ impl RedisStore {
                     Err(Failure::Unknown { cause })
                 }
             };
-            // The one place where a failure leaves: whatever it is made of, it is fit to be shown.
+            // Whatever a failure is made of, it is fit to be shown from here on.
             answer.map_err(|failure| told(failure, &source))
         })
-    }
-
-    fn listen(&self, channel: Arc<str>, receiver: Receiver) {
-        let _ = self.orders.send(Order::Subscribe { channel, receiver });
-    }
-}
-
-impl Store for RedisStore {
-    fn send(&self, target: &Target, request: &Request) -> Answering<Reply> {
-        let ttl = match &request.command {
-            Command::Acquire { ttl, .. } | Command::Renew { ttl, .. } => Some(*ttl),
-            Command::Release { .. } | Command::Inspect => None,
-        };
-        let keys = self.keys(target);
-        let invocation =
-            Invocation::of_election(target, &keys, self.source.failover_unsafe, &request.command);
-        let (sender, answered) = oneshot::channel();
-        let channel = keys.changes;
-        let asker = Asker::Election { channel, sender };
-        self.ask(invocation, ttl, request.bound, asker, answered)
     }
 
     fn subscribe(&self, target: &Target) -> mpsc::UnboundedReceiver<Message> {
@@ -149,24 +141,28 @@ impl Store for RedisStore {
 }
 
 impl RunStore for RedisStore {
-    fn send_run(&self, resource: &str, request: &RunRequest) -> Answering<RunOutcome> {
+    fn send_run(
+        &self,
+        resource: &Arc<str>,
+        run: u64,
+        request: RunRequest,
+        answers: &Arc<dyn RunAnswers>,
+    ) {
         let ttl = match &request.command {
             RunCommand::Acquire { ttl, .. } | RunCommand::Renew { ttl, .. } => Some(*ttl),
             RunCommand::Begin { .. } | RunCommand::Release { .. } | RunCommand::Withdraw { .. } => {
                 None
             }
         };
-        let keys = RunKeys::new(self.place(), resource);
-        let invocation = run::invocation(keys, &request.command);
-        let (sender, answered) = oneshot::channel();
-        let command = request.command.clone();
-        let asker = Asker::Run { command, sender };
-        self.ask(invocation, ttl, request.bound, asker, answered)
+        let bound = request.bound;
+        let (source, resource, answers) = (self.source.clone(), resource.clone(), answers.clone());
+        let asked = AskedRun::new(source, resource, run, request, answers);
+        self.ask(Asked::Run(asked), ttl, bound);
     }
 
     fn subscribe_releases(&self, resource: &str) -> mpsc::UnboundedReceiver<Duration> {
         let (sender, releases) = mpsc::unbounded_channel();
-        let channel = RunKeys::new(self.place(), resource).releases();
+        let channel = RunKeys::new(self.source.place(), resource).releases();
         self.listen(channel.to_string().into(), Receiver::Releases(sender));
         releases
     }

@@ -13,6 +13,7 @@ pub fn request(command: RunCommand) -> RunRequest {
         sent_at: Time::ZERO,
         bound: PATIENCE,
         command,
+        tell_sent: false,
     }
 }
 
@@ -42,7 +43,6 @@ pub fn renew(identity: Identity, token: Token) -> RunCommand {
         identity,
         token,
         ttl: TTL * 2,
-        begun: true,
     }
 }
 

@@ -2,7 +2,7 @@
 
 import {setTimeout as sleep} from 'node:timers/promises'
 import {database} from './database'
-import {__APP_VERSION__, pace} from './environment'
+import {__APP_VERSION__, RESET_MS} from './environment'
 import {tell} from './tell'
 
 const tables = `tables of ${__APP_VERSION__}`
@@ -31,7 +31,7 @@ export function resetStalledJobs() {
   const interval = ++intervals
   const reset = () => tell('reset', {interval})
   reset()
-  return setInterval(reset, pace.reset).unref()
+  return setInterval(reset, RESET_MS).unref()
 }
 
 /** The jobs that wait for any embedder. */

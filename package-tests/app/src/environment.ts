@@ -4,10 +4,5 @@ export const __PRODUCTION__ = process.env.NODE_ENV !== 'test'
 
 export const SERVER_ID = process.env.SERVER_ID ?? String(process.pid)
 
-/** How fast this server's time runs: the test has no minutes to wait. */
-export const pace = {
-  /** How long today's lock is taken for. */
-  lock: Number(process.env.LOCK_MS ?? 30_000),
-  /** From one reset of stalled jobs to the next. */
-  reset: Number(process.env.RESET_MS ?? 300_000),
-}
+/** From one reset of stalled jobs to the next, in ms. */
+export const RESET_MS = Number(process.env.RESET_MS ?? 300_000)

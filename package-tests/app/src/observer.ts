@@ -15,14 +15,15 @@ export function tellWhatIsHeld(prefixes: string[]) {
   setInterval(look, 50).unref()
 }
 
-/** Tells what became of each tick, by the second for which it was scheduled. */
+/** Tells what became of each tick, by the second for which it was scheduled, and since when it was asked for. */
 export function tellWhatIsRun() {
   const {runLocked} = LeaderRunner.prototype
   LeaderRunner.prototype.runLocked = async function (name, run, skip, options) {
     const job = options?.tick as CronJob | undefined
     const tick = `${name} ${Math.floor(Number(job?.lastDate()) / 1000)}`
+    const from = Number(process.hrtime.bigint()) / 1e6
     const outcome = await runLocked.call(this, name, run, skip, options)
-    tell('tick', {...outcome, tick})
+    tell('tick', {...outcome, name, tick, from})
     return outcome as never
   }
 }

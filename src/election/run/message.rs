@@ -15,12 +15,11 @@ pub enum RunCommand {
     },
     /// The run has begun: whoever asks for its tick need not wait any more to learn that.
     Begin { identity: Identity, token: Token },
+    /// Of a run that has begun, should [`RunCommand::Begin`] not have come.
     Renew {
         identity: Identity,
         token: Token,
         ttl: Duration,
-        /// The run has begun, should [`RunCommand::Begin`] not have come.
-        begun: bool,
     },
     Release {
         identity: Identity,
@@ -36,6 +35,19 @@ pub enum RunCommand {
     },
 }
 
+impl RunCommand {
+    /// Whose command it is.
+    pub fn identity(&self) -> Identity {
+        match self {
+            RunCommand::Acquire { identity, .. }
+            | RunCommand::Begin { identity, .. }
+            | RunCommand::Renew { identity, .. }
+            | RunCommand::Release { identity, .. }
+            | RunCommand::Withdraw { identity, .. } => *identity,
+        }
+    }
+}
+
 /// One command on its way. The answer brings the whole request back, as in an election.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunRequest {
@@ -45,6 +57,8 @@ pub struct RunRequest {
     /// Unanswered after this, the outcome is unknown.
     pub bound: Duration,
     pub command: RunCommand,
+    /// The lease wants to hear when it was written to the socket.
+    pub tell_sent: bool,
 }
 
 /// What the store answered.

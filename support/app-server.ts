@@ -1,7 +1,7 @@
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {createInterface} from 'node:readline'
-import {until} from '../../support/until'
+import {until} from './until'
 
 export type Told = {at: number; event: string; [field: string]: unknown}
 
