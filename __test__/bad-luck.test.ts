@@ -127,13 +127,14 @@ describe('a Redis that accepts connections and never answers', () => {
     const server = new Server()
     await server.call('log')
     await server.call('listen', prefix)
-    const options = {ttl: TTL, establishTimeout: 1500}
+    const options = {ttl: TTL, establishTimeout: 4 * TTL}
     const url = `redis://127.0.0.1:${port}`
     expect(await server.call('establish', url, prefix, options)).toBeNull()
+    await until('both are said', () => warnings(server).length >= 2)
     await sleep(TTL)
     expect(warnings(server).map(({message}) => message)).toEqual([
       expect.stringContaining('unavailable'),
-      expect.stringContaining('establishing'),
+      expect.stringContaining('establishTimeout'),
     ])
     expect(String(warnings(server)[0]?.fields?.cause)).toMatch(/127\.0\.0\.1/)
     expect(server.changes('unavailable')).toHaveLength(1)

@@ -161,6 +161,5 @@ describe.each<[string, (server: Server) => void, string | number]>([
     expect(elected.token).toBeGreaterThan(Number(token))
     // 5 ms for the reading of two clocks.
     expect(elected.at - renewed).toBeGreaterThan(ripeWatch(TTL) - 5)
-    expect(elected.at - renewed).toBeLessThan(3 * TTL)
   })
 })

@@ -16,9 +16,9 @@ import {median} from '../support/record.mjs'
  * }} Plot
  * @typedef {{measures: Measure[], plots?: Plot[]}} Outcome
  * @typedef {{
- *   name: string, title: string, long?: boolean, prepare?: string[],
+ *   name: string, title: string, long?: boolean, waits?: boolean, prepare?: string[],
  *   measure: (bench: Bench) => Promise<Outcome>,
- * }} Row `long`: not with `--quick`; `prepare`: what cargo is to build for it
+ * }} Row `long`: not with `--quick`; `waits`: for most of its time; `prepare`: what cargo is to build for it
  * @typedef {{quick: boolean, say: (doing: string) => void}} Bench
  */
 

@@ -22,7 +22,7 @@ export const isHeld = {
     const peer = new Worker('locks.mjs', 'redis-semaphore', redis.url)
     try {
       const order = {prefix: 'looked-at', looks: 500_000}
-      await ours.ask('stand', {prefix: order.prefix, ttl: 2_000})
+      await ours.ask('stand', {prefix: order.prefix, ttl: 1_000})
       await ours.ask('next', {above: 0})
       await peer.ask('hold', {from: 0, to: 1, ttl: 5_000})
       /** @type {number[]} */

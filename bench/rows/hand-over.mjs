@@ -22,6 +22,7 @@ const ENDS = [
 export const handOver = {
   name: 'hand-over',
   title: 'From the end of a primary to the next',
+  waits: true,
   async measure(bench) {
     const ttl = bench.quick ? QUICK_TTL : TTL
     const redis = await RedisServer.start(['--appendonly', 'no'])

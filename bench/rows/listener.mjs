@@ -20,7 +20,7 @@ export const listener = {
     const candidates = Array.from({length: 3}, () => new Worker('elections.mjs', redis.url))
     const subscriber = new Worker('subscriber.mjs', redis.url, `${keyOf(PREFIX)}:changes:0`)
     try {
-      const rounds = bench.quick ? 12 : 60
+      const rounds = bench.quick ? 8 : 60
       const offset = await clockOffset(client)
       const grants = []
       let last = 0

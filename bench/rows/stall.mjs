@@ -20,6 +20,7 @@ const PEERS = [
 export const stall = {
   name: 'stall',
   title: 'An event loop that stands still',
+  waits: true,
   async measure(bench) {
     const ttl = bench.quick ? QUICK_TTL : TTL
     const redis = await RedisServer.start(['--appendonly', 'no'])

@@ -3,6 +3,7 @@ import {run} from '../../support/run.mjs'
 import {figureOf, goal} from '../figures.mjs'
 
 const CROWDS = [1, 10, 100, 1_000]
+const QUICK_CROWDS = [1, 100, 1_000]
 const NONE = 'no elections: all who wait ask'
 const PROGRAM = 'target/debug/examples/standbys'
 
@@ -15,7 +16,7 @@ export const vacancy = {
     const redis = await RedisServer.start(['--appendonly', 'no'])
     try {
       const crowds = []
-      for (const standbys of CROWDS) {
+      for (const standbys of bench.quick ? QUICK_CROWDS : CROWDS) {
         bench.say(`${standbys} standbys`)
         const said = await run(PROGRAM, [redis.url, bench.quick ? '1' : '5', String(standbys)])
         const {scripts, filledUs} = JSON.parse(said)

@@ -58,7 +58,7 @@ serve({
     await Promise.all(Array.from({length: count}, (_, number) => one(number)))
     const seconds = (performance.now() - begun) / 1_000
     // What was lost is told in a later turn.
-    await new Promise((resolve) => setTimeout(resolve, 500))
+    await new Promise((resolve) => setTimeout(resolve, 200))
     return {seconds, failed, slowest, lost: lost - lostBefore}
   },
 })

@@ -29,12 +29,12 @@ pub(super) struct Sentinels {
     source: Arc<RedisSource>,
     present: Arc<PresentSource>,
     given: SentinelSource,
-    state: Mutex<State>,
+    state: Mutex<SentinelsState>,
     /// Where the last server was that had been named, and said itself that it is a master.
     master: watch::Sender<Option<Endpoint>>,
 }
 
-struct State {
+struct SentinelsState {
     /// Those that the given ones tell of.
     learned: Vec<Endpoint>,
     /// Listens to them.
@@ -43,7 +43,7 @@ struct State {
 }
 
 /// Why there is no connection to a master.
-struct Setback {
+struct MissedMaster {
     why: Unopened,
     /// To ask again soon may help.
     passes: bool,
@@ -55,7 +55,7 @@ impl Sentinels {
         present: Arc<PresentSource>,
         given: SentinelSource,
     ) -> Arc<Self> {
-        let state = State {
+        let state = SentinelsState {
             learned: Vec::new(),
             watch: None,
             asked_at: Instant::now(),
@@ -123,7 +123,7 @@ impl Sentinels {
         candidates: Vec<Endpoint>,
         deadline: &Deadline,
         progress: &Progress,
-    ) -> Result<(Endpoint, Connection), Setback> {
+    ) -> Result<(Endpoint, Connection), MissedMaster> {
         let mut first = None;
         for at in candidates {
             let way = RedisSource {
@@ -138,14 +138,14 @@ impl Sentinels {
                         self.note_master(&at);
                         return Ok((at, connection));
                     }
-                    Err(failure) => Setback {
+                    Err(failure) => MissedMaster {
                         passes: connection.role == Role::Replica,
                         why: Unopened::Failed(failure),
                     },
                 },
                 Err(why) => {
                     let nobody_is_there = matches!(why, Unopened::Failed(Failure::Unknown { .. }));
-                    let setback = Setback { why, passes: false };
+                    let setback = MissedMaster { why, passes: false };
                     if !nobody_is_there {
                         return Err(first.unwrap_or(setback));
                     }
@@ -154,7 +154,7 @@ impl Sentinels {
             };
             first.get_or_insert(setback);
         }
-        Err(first.unwrap_or_else(|| Setback {
+        Err(first.unwrap_or_else(|| MissedMaster {
             why: Unopened::Failed(self.unknown_name()),
             passes: false,
         }))
@@ -249,7 +249,7 @@ impl Sentinels {
         self.master.receiver_count() == 0 && self.state().asked_at.elapsed() > LINGER
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SentinelsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

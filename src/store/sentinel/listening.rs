@@ -27,7 +27,7 @@ use super::asking::way_to;
 /// anew, once a second at most. Ends when nobody needs the master any more.
 pub(super) async fn keep_watch(sentinels: Weak<Sentinels>) {
     let stirred = Arc::new(Notify::new());
-    let mut listeners: HashMap<Endpoint, Listener> = HashMap::new();
+    let mut listeners: HashMap<Endpoint, HeardSentinel> = HashMap::new();
     while let Some(watched) = sentinels.upgrade()
         && !watched.is_unused()
     {
@@ -36,7 +36,7 @@ pub(super) async fn keep_watch(sentinels: Weak<Sentinels>) {
         for at in all {
             let way = way_to(&watched.source, &watched.given, &at);
             let name = &watched.given.name;
-            let listen = || Listener::start(way, name.clone(), stirred.clone());
+            let listen = || HeardSentinel::start(way, name.clone(), stirred.clone());
             listeners.entry(at).or_insert_with(listen);
         }
         drop(watched);
@@ -56,11 +56,11 @@ pub(super) async fn keep_watch(sentinels: Weak<Sentinels>) {
 }
 
 /// Hears one sentinel, until it is dropped.
-struct Listener(JoinHandle<()>);
+struct HeardSentinel(JoinHandle<()>);
 
-impl Listener {
+impl HeardSentinel {
     fn start(way: RedisSource, name: String, stirred: Arc<Notify>) -> Self {
-        Listener(tokio::spawn(async move {
+        HeardSentinel(tokio::spawn(async move {
             let mut backoff = Backoff::new(random());
             loop {
                 sleep(backoff.next_pause(LONGEST_PAUSE)).await;
@@ -80,7 +80,7 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+impl Drop for HeardSentinel {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -100,24 +100,24 @@ async fn hear(socket: Socket, name: &str, stirred: &Notify, mut begun: impl FnMu
     while let Some(Ok(said)) = replies.next().await {
         match heard(said) {
             // What it told before, nobody has heard.
-            Heard::Subscribed => {
+            SentinelSaid::Subscribed => {
                 begun();
                 stirred.notify_one();
             }
-            Heard::Refused => {
+            SentinelSaid::Refused => {
                 begun();
                 tracing::debug!("subscribing to a sentinel is refused: it is asked now and then");
                 stirred.notify_one();
                 return sleep(WITHOUT_MESSAGES).await;
             }
-            Heard::Switched(master) if master == name => stirred.notify_one(),
-            Heard::Switched(_) | Heard::Nothing => {}
+            SentinelSaid::Switched(master) if master == name => stirred.notify_one(),
+            SentinelSaid::Switched(_) | SentinelSaid::Nothing => {}
         }
     }
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Heard {
+enum SentinelSaid {
     Subscribed,
     Refused,
     /// The master of this name is another.
@@ -126,31 +126,31 @@ enum Heard {
 }
 
 /// What a sentinel says means, in either protocol.
-fn heard(said: Value) -> Heard {
+fn heard(said: Value) -> SentinelSaid {
     let message = match said {
         Value::Push {
             kind: PushKind::Subscribe,
             ..
-        } => return Heard::Subscribed,
+        } => return SentinelSaid::Subscribed,
         Value::Push { kind, data } => message(kind, data),
         Value::Array(fields) => match <[Value; 3]>::try_from(fields) {
             Ok([kind, channel, payload]) => {
                 if kind == Value::BulkString(b"subscribe".into()) {
-                    return Heard::Subscribed;
+                    return SentinelSaid::Subscribed;
                 }
                 message(PushKind::Message, vec![channel, payload])
             }
             Err(_) => None,
         },
-        Value::ServerError(_) => return Heard::Refused,
+        Value::ServerError(_) => return SentinelSaid::Refused,
         _ => None,
     };
     match message {
         Some(Push { channel, payload }) if channel == CHANNEL => {
             let name = payload.split(|byte| *byte == b' ').next();
-            Heard::Switched(String::from_utf8_lossy(name.unwrap_or_default()).into_owned())
+            SentinelSaid::Switched(String::from_utf8_lossy(name.unwrap_or_default()).into_owned())
         }
-        _ => Heard::Nothing,
+        _ => SentinelSaid::Nothing,
     }
 }
 
@@ -185,7 +185,7 @@ mod tests {
             data,
         };
         for said in [newer, Value::Array(older)] {
-            assert_eq!(heard(said), Heard::Switched("main".into()));
+            assert_eq!(heard(said), SentinelSaid::Switched("main".into()));
         }
     }
 
@@ -198,7 +198,7 @@ mod tests {
             data,
         };
         for said in [newer, Value::Array(older)] {
-            assert_eq!(heard(said), Heard::Subscribed);
+            assert_eq!(heard(said), SentinelSaid::Subscribed);
         }
     }
 
@@ -209,7 +209,7 @@ mod tests {
             data: switched("+sdown"),
         };
         for said in [other, Value::Okay, Value::Nil, Value::Array(vec![])] {
-            assert_eq!(heard(said), Heard::Nothing);
+            assert_eq!(heard(said), SentinelSaid::Nothing);
         }
     }
 }
