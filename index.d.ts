@@ -12,18 +12,24 @@
  */
 
 /**
- * Where Redis is: a URL (`redis://user:password@host:port/db`, `rediss://` with TLS, `unix:///path`, as text or as a `URL`), an
- * options object, or an ioredis client, of which only the options are read. A connection of our own is opened;
- * nothing of the client is used or changed.
+ * Where Redis is: a URL (`redis://user:password@host:port/db`, `rediss://` with TLS, `unix:///path`, as text
+ * or as a `URL`), an options object, or a client of ioredis, iovalkey or node-redis, of which only the options are read. A
+ * connection of our own is opened; nothing of the client is used or changed. `docs/redis.md` says what
+ * becomes of each option.
  *
- * One server, or a master with its sentinels, for now: Cluster, node-redis clients and several servers
- * are refused with `ERR_INVALID_CONFIG`, as is what cannot be honoured (a `password`
- * function, a custom `Connector`). What only says how the caller's own client behaves (retry
- * strategies, the offline queue and the like) is ignored.
+ * One server, or a master with its sentinels, for now: Cluster and several servers are refused with
+ * `ERR_INVALID_CONFIG`, as is what cannot be honoured (a `password` function, a custom `Connector`). What
+ * only says how the caller's own client behaves (retry strategies, the offline queue and the like) is
+ * ignored.
  */
-export type RedisSource = string | URL | RedisOptions | RedisClient
+export type RedisSource = string | URL | RedisOptions | RedisClient | NodeRedisClient | {
+  /** Of ioredis, iovalkey or node-redis. */
+  client: RedisClient | NodeRedisClient
+  /** As in {@link RedisOptions}. */
+  failoverUnsafe?: boolean
+}
 
-/** An ioredis client, as far as it is looked at. */
+/** A client of ioredis or iovalkey, as far as it is looked at. */
 export interface RedisClient {
   readonly options: object
   sendCommand: unknown
@@ -32,14 +38,35 @@ export interface RedisClient {
   nodes?: undefined
 }
 
+/** A client of node-redis, as far as it is looked at: neither its cluster, nor a sentinel, nor a pool. */
+export interface NodeRedisClient {
+  readonly options: object
+  sendCommand: unknown
+  readonly isReady: boolean
+  defineCommand?: undefined
+  slots?: undefined
+}
+
 /** What cannot be honoured is refused: by type, and at run time with `ERR_INVALID_CONFIG`. */
 export interface RefusedOptions {
   readonly startupNodes?: null | undefined
-  readonly socket?: null | undefined
 }
 
 /** A connection in ioredis's words. `null`, `''` and `false` count as not given. */
 export interface RedisOptions extends RefusedOptions {
+  /**
+   * Lets elections do without INFO where the server does not answer it in a script: Redis Cloud, Redis
+   * Software, Azure Managed Redis, Upstash, Dragonfly. Such a server does not say that a failover, or a
+   * restore, has brought an older state back. One that loses confirmed writes can leave two primaries, for
+   * about one `ttl`: give the token to whatever you write to (`lease.fence`), and it refuses the older one.
+   * A released lease is then taken only after a watch of one `ttl`, `eagerStart` is refused, and a warning
+   * is logged once. The same on every server of an election. Where INFO is answered it makes no difference, and
+   * where a permission is missing the error says so instead. In a URL `?failoverUnsafe=true`; with a
+   * client `{client, failoverUnsafe: true}`. `docs/redis.md` has the services and the figures.
+   *
+   * @default false
+   */
+  failoverUnsafe?: boolean | 'true' | 'false' | null
   /** @default 'localhost' */
   host?: string | null
   /**

@@ -144,11 +144,6 @@ describe('a source that is not supported yet is refused by name', () => {
     ['an ioredis with a Connector', () => new Redis({...lazy, Connector} as never), /Connector/],
     ['an ioredis Cluster', () => new Cluster([lazy], {lazyConnect: true}), /cluster/i],
     ['an array', () => [url, url], /array|quorum/i],
-    [
-      'a node-redis client',
-      () => ({isOpen: false, options: {}, sendCommand() {}, connect() {}, duplicate() {}}),
-      /node-redis/,
-    ],
     ['a port out of range', () => ({port: 65_536}), /port/],
     ['a db that is no number', () => ({db: -1}), /db/],
     ['nothing', () => undefined, /redis/i],

@@ -1,7 +1,8 @@
 // Compiled and never run: what TypeScript has to know about the package.
 
-import type Redis from 'ioredis'
-import type {Cluster} from 'ioredis'
+import Redis, {type Cluster} from 'ioredis'
+import Redis6, {type Cluster as Cluster6} from 'ioredis-6'
+import Valkey, {type Cluster as ValkeyCluster} from 'iovalkey'
 import {
   type ElectionOptions,
   establishPrimaryServer,
@@ -14,6 +15,8 @@ import {
   resignPrimaryServer,
   whilePrimary,
 } from 'primary-lease'
+import * as nodeRedis5 from 'redis-5'
+import * as nodeRedis6 from 'redis-6'
 
 /** Each variant has its own fields and no other, and `type` tells them apart. */
 export function narrowed(change: PrimaryChange): string {
@@ -96,9 +99,41 @@ export async function sentinels() {
   await establishPrimaryServer({sentinels: [{host}], name, role: 'slave'}, 'jobs')
 }
 
-export async function refused(cluster: Cluster) {
+/** Whatever client somebody has, it needs no cast. */
+export async function clients() {
+  await establishPrimaryServer(new Redis(), 'jobs')
+  await establishPrimaryServer(new Redis6(), 'jobs')
+  await establishPrimaryServer(new Valkey(), 'jobs')
+  await establishPrimaryServer(nodeRedis5.createClient(), 'jobs')
+  await establishPrimaryServer(nodeRedis6.createClient(), 'jobs')
+  await establishPrimaryServer(nodeRedis5.createClient({RESP: 2, socket: {host: 'redis'}}), 'jobs')
+  await establishPrimaryServer(nodeRedis6.createClient({url: 'redis://redis', scripts: {}}), 'jobs')
+  await establishPrimaryServer(await nodeRedis6.createClient().connect(), 'jobs')
+}
+
+export async function refused(cluster: Cluster, another: Cluster6, valkey: ValkeyCluster) {
   // @ts-expect-error: Cluster is not supported yet
   await establishPrimaryServer(cluster, 'jobs')
+  // @ts-expect-error: of whatever version
+  await establishPrimaryServer(another, 'jobs')
+  // @ts-expect-error: or library
+  await establishPrimaryServer(valkey, 'jobs')
+  // @ts-expect-error: nor is that of node-redis
+  await establishPrimaryServer(nodeRedis5.createCluster({rootNodes: []}), 'jobs')
+  // @ts-expect-error: of whatever version
+  await establishPrimaryServer(nodeRedis6.createCluster({rootNodes: []}), 'jobs')
+  const sentinel = {name: 'main', sentinelRootNodes: []}
+  // @ts-expect-error: a sentinel's options cannot be read
+  await establishPrimaryServer(nodeRedis5.createSentinel(sentinel), 'jobs')
+  // @ts-expect-error: of whatever version
+  await establishPrimaryServer(nodeRedis6.createSentinel(sentinel), 'jobs')
+  // @ts-expect-error: nor a pool's
+  await establishPrimaryServer(nodeRedis5.createClientPool(), 'jobs')
+  // @ts-expect-error: of whatever version
+  await establishPrimaryServer(nodeRedis6.createClientPool(), 'jobs')
+  // @ts-expect-error: an options object is in ioredis's words
+  await establishPrimaryServer({socket: {host: 'localhost'}}, 'jobs')
+  await establishPrimaryServer({host: 'localhost', tls: {}}, 'jobs')
   await establishPrimaryServer({host: 'localhost', tls: true}, 'jobs')
   const tls = {ca: [Buffer.from('PEM'), 'PEM'], servername: 'redis', rejectUnauthorized: false}
   await establishPrimaryServer({host: 'localhost', tls}, 'jobs')

@@ -12,7 +12,7 @@ use commands::{PATIENCE, next, release, renew, request, target};
 use primary_lease::election::{
     Command, Failure, Identity, Message, Outcome, Reply, Token, Version,
 };
-use primary_lease::store::{Field, RedisSource, RedisStore, Register, Server, Store};
+use primary_lease::store::{Field, RedisSource, RedisStore, Register, Server, Store, Tells};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use redis_server::RedisServer;
@@ -217,15 +217,17 @@ struct Imaginary {
     register: Register,
     kept: Register,
     server: Server,
+    tells: Tells,
     runs: u64,
 }
 
 impl Imaginary {
     fn begin_run(&mut self) {
         self.runs += 1;
-        let wall_micros = self.server.wall_micros;
-        self.server = Server::new("a", &self.runs.to_string());
-        self.server.wall_micros = wall_micros;
+        let before = self.server.clone();
+        self.server = Server::new("a", &self.runs.to_string()).telling(self.tells);
+        self.server.wall_micros = before.wall_micros;
+        self.server.failover_unsafe = before.failover_unsafe;
     }
 }
 
@@ -288,14 +290,25 @@ impl Real<'_> {
 
 #[test]
 fn the_register_and_the_scripts_agree_step_by_step() {
+    agree(Tells::All, &[], 400);
+}
+
+#[test]
+fn they_agree_where_the_server_does_not_tell_its_incarnation() {
+    agree(Tells::Nothing, &["--rename-command", "INFO", "HIDDEN"], 200);
+}
+
+fn agree(tells: Tells, arguments: &[&str], cases: u32) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let redis = RedisServer::start_with(&["--enable-debug-command", "local"]);
-    let source = RedisSource::parse_url(&redis.url()).unwrap();
+    let arguments = [&["--enable-debug-command", "local"], arguments].concat();
+    let redis = RedisServer::start_with(&arguments);
+    let mut source = RedisSource::parse_url(&redis.url()).unwrap();
+    source.failover_unsafe = tells != Tells::All;
     let store = RedisStore::open(source, runtime.handle());
     let connection = RefCell::new(redis.connect());
     let number = Cell::new(0);
     let mut runner = TestRunner::new(ProptestConfig {
-        cases: 400,
+        cases,
         failure_persistence: None,
         ..ProptestConfig::default()
     });
@@ -310,9 +323,11 @@ fn the_register_and_the_scripts_agree_step_by_step() {
         let mut imaginary = Imaginary {
             register: Register::default(),
             kept: Register::default(),
-            server: Server::new("a", "0"),
+            server: Server::new("a", "0").telling(tells),
+            tells,
             runs: 0,
         };
+        imaginary.server.failover_unsafe = tells != Tells::All;
         // As far above the first floors as the real server's clock is.
         imaginary.server.wall_micros = NOW;
         let (mut seen, mut imagined) = (World::default(), World::default());

@@ -7,6 +7,7 @@ use std::time::Duration;
 use primary_lease::election::{Failure, Token};
 use primary_lease::store::{
     CommandReply, FenceOutcome, FenceRequest, FenceStore, MAX_ARGUMENTS, RedisSource, RedisStore,
+    keys_of,
 };
 use redis_server::RedisServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -409,8 +410,7 @@ async fn a_permission_that_the_command_lacks_is_its_own_error() {
     let bench = Bench::new();
     for rules in [
         &["~*", "+@all", "-set"][..],
-        &["~fence:*", "+@all"],
-        &["~fence:*", "-@all", "+eval", "+hmget", "+hset", "+persist"],
+        &["~*", "-@all", "+eval", "+hmget", "+hset", "+persist"],
     ] {
         let store = bench.user(rules);
         failed(ask(&store, request(5, &["SET", "key", "value"])).await);
@@ -418,6 +418,20 @@ async fn a_permission_that_the_command_lacks_is_its_own_error() {
         let answer = ask(&store, request(5, &[])).await;
         assert_eq!(answer, Ok(passed(CommandReply::Nothing)));
     }
+}
+
+#[tokio::test]
+async fn a_key_that_the_command_may_not_use_is_denied_and_nothing_is_written() {
+    let bench = Bench::new();
+    let store = bench.user(&["~fence:*", "+@all"]);
+    let answer = ask(&store, request(5, &["SET", "key", "value"])).await;
+    let Err(Failure::Denied { cause }) = answer else {
+        panic!("not denied: {answer:?}")
+    };
+    assert!(cause.contains("keys"), "{cause}");
+    assert_eq!(bench.seen(), None);
+    let answer = ask(&store, request(5, &[])).await;
+    assert_eq!(answer, Ok(passed(CommandReply::Nothing)));
 }
 
 /// Fills the memory, as far as Redis lets us.
@@ -907,4 +921,87 @@ async fn a_command_without_an_answer_is_not_applied_behind_a_later_one() {
         ask(&store, request(5, &["SET", "key", "old"])).await,
         Ok(stale(6))
     );
+}
+
+/// What the server says of its commands, those that scripts may not call left out.
+fn commands_of(server: &RedisServer) -> Vec<(String, i64)> {
+    let commands: Vec<redis::Value> = redis::cmd("COMMAND").query(&mut server.connect()).unwrap();
+    let mut known = Vec::new();
+    for command in commands {
+        let redis::Value::Array(fields) = command else {
+            panic!("no command: {command:?}")
+        };
+        let [name, arity, flags, ..] = &fields[..] else {
+            panic!("no command: {fields:?}")
+        };
+        let flags: Vec<String> = redis::from_redis_value_ref(flags).unwrap();
+        if !flags.iter().any(|flag| flag == "noscript") {
+            let name: String = redis::from_redis_value_ref(name).unwrap();
+            known.push((name, redis::from_redis_value_ref(arity).unwrap()));
+        }
+    }
+    known
+}
+
+#[tokio::test]
+async fn the_keys_of_every_command_of_the_server_are_known() {
+    let bench = Bench::new();
+    let mut connection = bench.server.connect();
+    let special: [&[&str]; 16] = [
+        &["ZUNIONSTORE", "t", "2", "a", "b", "WEIGHTS", "1", "2"],
+        &["ZINTERSTORE", "t", "1", "a"],
+        &["ZDIFFSTORE", "t", "2", "a", "b"],
+        &["ZUNION", "2", "a", "b"],
+        &["SINTERCARD", "2", "a", "b", "LIMIT", "1"],
+        &["LMPOP", "2", "a", "b", "LEFT"],
+        &["BZMPOP", "0", "1", "a", "MIN"],
+        &["XREAD", "COUNT", "2", "STREAMS", "a", "b", "0", "0"],
+        &["XREADGROUP", "GROUP", "g", "c", "STREAMS", "a", ">"],
+        &["SORT", "a", "ALPHA", "STORE", "t"],
+        &["SORT", "a"],
+        &["GEORADIUS", "a", "0", "0", "1", "km", "STORE", "t"],
+        &["BITOP", "AND", "t", "a", "b"],
+        &["MSET", "a", "1", "b", "2"],
+        &["OBJECT", "ENCODING", "a"],
+        &["XGROUP", "CREATE", "a", "g", "$"],
+    ];
+    let named: Vec<&str> = special.iter().map(|words| words[0]).collect();
+    let mut tried: Vec<Vec<String>> = special
+        .iter()
+        .map(|words| words.iter().map(ToString::to_string).collect())
+        .collect();
+    for (name, arity) in commands_of(&bench.server) {
+        if !named
+            .iter()
+            .any(|special| special.eq_ignore_ascii_case(&name))
+        {
+            let words = (1..arity.unsigned_abs().max(3)).map(|place| place.to_string());
+            tried.push([name].into_iter().chain(words).collect());
+        }
+    }
+    let mut compared = 0;
+    for words in tried {
+        let mut ask = redis::cmd("COMMAND");
+        // What has no keys, and what wants other words, it says so.
+        let Ok(keys) = ask
+            .arg("GETKEYS")
+            .arg(&words)
+            .query::<Vec<String>>(&mut connection)
+        else {
+            continue;
+        };
+        let command: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+        let mut ours: Vec<&str> = keys_of(&command).iter().map(|at| &*words[*at]).collect();
+        let mut keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        ours.sort_unstable();
+        keys.sort_unstable();
+        // Of no use to a caller.
+        let internal = ["migrate", "pfdebug", "restore-asking"].contains(&&*words[0]);
+        assert!(
+            internal || ours == keys,
+            "{words:?}: {ours:?}, not {keys:?}"
+        );
+        compared += 1;
+    }
+    assert!(compared > 130, "{compared}");
 }

@@ -49,6 +49,9 @@ pub enum EventKind {
     Logged,
     /// To be answered with `turned`.
     Ping,
+    /// The server refuses the credentials of a source: to be read again, and told with `useCredentials`. With
+    /// the number of the reader.
+    CredentialsRefused,
 }
 
 /// A line of the log.

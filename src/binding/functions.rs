@@ -15,7 +15,7 @@ use super::exit::present;
 use super::listener::{Audience, Listener};
 use super::options::{PlainElectionOptions, duration};
 use super::promise::Deferred;
-use super::source::{PlainSource, source};
+use super::source::{PlainSource, source, use_credentials_of};
 use crate::driver::{CampaignSettings, Fence, Handle, Start, store};
 use crate::election::{Token, check_name};
 use crate::store::{Source, Target};
@@ -49,13 +49,22 @@ fn campaign(
 ) -> Checked<Rc<Campaign>> {
     let settings = CampaignSettings::new(&prefix, options.into())?;
     let source = source(redis)?;
+    if settings.config.eager_start && source.is_failover_unsafe() {
+        return Err(invalid(
+            "eagerStart cannot be used with failoverUnsafe: nothing tells a server that was up for \
+             long from one that was restored just now",
+        ));
+    }
     if environment.closed.get() {
         return Err(ending());
     }
     let campaigns = environment.feature::<Campaigns>();
     if let Some(present) = campaigns.present(&prefix) {
         match difference(&present, &source, &settings) {
-            None => return Ok(present),
+            None => {
+                use_credentials_of(&present.source, &source)?;
+                return Ok(present);
+            }
             Some(difference) if present.is_active() => {
                 return Err(invalid(format!(
                     "a campaign for {prefix:?} is under way with another configuration: {difference}"

@@ -4,10 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use napi::Env;
 use napi::bindgen_prelude::{Either, External};
 use napi_derive::napi;
 
 use super::error::{Cause, Result, invalid};
+use super::events::{EventKind, Events};
+use super::exit::present;
 use crate::driver::store;
 use crate::store::{
     Backend, Endpoint, IpFamily, RedisSource, Roots, SentinelSource, Source, Tls, TlsOptions,
@@ -30,6 +33,7 @@ pub struct RedisFields {
     pub family: Option<u32>,
     /// In ms.
     pub connect_timeout: Option<u32>,
+    pub failover_unsafe: Option<bool>,
     pub tls: Option<TlsFields>,
     /// Instead of a host and a port.
     pub sentinel: Option<SentinelFields>,
@@ -83,6 +87,44 @@ pub fn open_store(redis: PlainSource) -> Result<External<OpenStore>> {
     Ok(External::new(OpenStore(store)))
 }
 
+/// Whenever the server refuses the credentials of this source, tells the layer by the number of its reader.
+#[napi(catch_unwind)]
+pub fn read_again_on_refusal(env: &Env, layer: f64, reader: f64, redis: PlainSource) -> Result<()> {
+    let environment = present(env).map_err(Cause::from)?;
+    let channel = environment.channel.clone();
+    let store = store(&source(redis)?).map_err(Cause::from)?;
+    let number = [environment.id, layer as u64, reader as u64];
+    let read_again = move || {
+        channel.send(move |env, environment| {
+            if let Some(layer) = environment.feature::<Events>().attachment(layer as u64) {
+                layer.tell(env, EventKind::CredentialsRefused, 0, reader);
+            }
+        });
+    };
+    store.on_refusal(number, Arc::new(read_again));
+    Ok(())
+}
+
+/// What a source says now that was read before, if the server refuses what it said then.
+#[napi(catch_unwind)]
+pub fn use_credentials(
+    redis: PlainSource,
+    username: Option<String>,
+    password: Option<String>,
+) -> Result<()> {
+    let store = store(&source(redis)?).map_err(Cause::from)?;
+    store.use_credentials(username, password);
+    Ok(())
+}
+
+/// Another caller has given others for the same place.
+pub fn use_credentials_of(present: &Source, given: &Source) -> std::result::Result<(), Cause> {
+    if let Source::Redis(given) = given {
+        store(present)?.use_credentials(given.username.clone(), given.password.clone());
+    }
+    Ok(())
+}
+
 pub fn source(given: PlainSource) -> std::result::Result<Source, Cause> {
     let fields = match given {
         Either::A(url) => return Ok(Source::parse_url(&url)?),
@@ -123,6 +165,7 @@ pub fn source(given: PlainSource) -> std::result::Result<Source, Cause> {
             .map_or(defaults.connect_timeout, |ms| {
                 Duration::from_millis(ms.into())
             }),
+        failover_unsafe: fields.failover_unsafe.unwrap_or(false),
         tls,
     }))
 }

@@ -12,8 +12,21 @@ use super::{Identity, Nonce, Time, Token};
 pub struct Version {
     pub seq: u64,
     pub epoch: u64,
-    /// `run_id:master_replid` of the server that answered, at the time of its answer.
+    /// `run_id:master_replid` of the server that answered, at the time of its answer. Where it does not
+    /// tell them, [`UNTOLD`], what it tells, and the nonce of the last write.
     pub incarnation: Arc<str>,
+}
+
+/// What the incarnation begins with where the server does not tell its own (`failoverUnsafe`). No run id is
+/// so short.
+pub const UNTOLD: &str = "0:";
+
+impl Version {
+    /// The server does not tell its incarnation: where a failover or a restore loses writes, this may
+    /// come again.
+    pub fn is_untold(&self) -> bool {
+        self.incarnation.starts_with(UNTOLD)
+    }
 }
 
 impl fmt::Display for Version {

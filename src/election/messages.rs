@@ -2,7 +2,7 @@
 
 use super::state::State;
 use super::timer::Timer;
-use super::watch::Sight;
+use super::watch::{Sight, compare, is_free};
 use super::{Election, Message, Record, Time, Version, WriteKind, planted};
 
 impl Election {
@@ -32,7 +32,11 @@ impl Election {
         if planted!(FloorFromMessages) {
             self.floor = self.floor.max(record.token);
         }
-        let sight = self.sight(&record.version);
+        // An old message is old wherever it comes from: what came back, a reply shows.
+        let sight = self
+            .watch
+            .as_ref()
+            .map(|watch| compare(&watch.version, &record.version));
         if matches!(sight, Some(Sight::Old | Sight::Same)) {
             return;
         }
@@ -48,7 +52,10 @@ impl Election {
         let standing = matches!(self.state, State::Standing(_));
         let interval = self.poll_interval();
         if record.released && change == WriteKind::Released {
-            if standing && self.hints.may_take_over(now, interval, &record.version) {
+            if standing
+                && is_free(&record)
+                && self.hints.may_take_over(now, interval, &record.version)
+            {
                 self.take_over_soon(now, listeners);
             }
         } else if ghost && !record.released {

@@ -40,7 +40,7 @@ pub use election::Election;
 pub use identity::Identity;
 pub use message::{
     Answer, Command, Event, Failure, Grant, Message, Notice, Outcome, Output, Primary, Reason,
-    Record, Reply, Request, Version, WriteKind,
+    Record, Reply, Request, UNTOLD, Version, WriteKind,
 };
 pub use name::{check_name, compose};
 pub use nonce::Nonce;

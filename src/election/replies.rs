@@ -4,7 +4,7 @@ use super::crowd;
 use super::pending_release::Step;
 use super::state::{Standing, State};
 use super::timer::Timer;
-use super::watch::{Sight, Watch};
+use super::watch::{Sight, Watch, is_free};
 use super::{
     Answer, Command, Election, Event, Failure, Identity, Outcome, Output, Primary, Reason, Record,
     Reply, Request, Time, Token, planted,
@@ -276,7 +276,7 @@ impl Election {
             if seen_to_change {
                 self.answer_and_go_on(now, Answer::NotElected);
             }
-        } else if standing && record.released && record.same_incarnation {
+        } else if standing && is_free(record) {
             self.take_over_soon(now, 0);
         }
     }

@@ -1,6 +1,6 @@
 use std::cmp::Ordering;
 
-use super::{Config, Record, Time, Version};
+use super::{Config, Record, Time, Version, planted};
 
 /// A record that a reply has shown, and since when it has stood unchanged.
 ///
@@ -35,19 +35,36 @@ impl Watch {
         self.ripe_at
     }
 
+    /// What a version that a reply shows is. Where the server does not tell its incarnation, a lower `seq`
+    /// may be that of an older state which came back, and is watched anew: it may have come to stay.
     pub fn compare(&self, seen: &Version) -> Sight {
-        compare(&self.version, seen)
+        match compare(&self.version, seen) {
+            Sight::Old if seen.is_untold() && !planted!(UntoldLowerSeqIsOld) => Sight::New,
+            sight => sight,
+        }
     }
 }
 
 /// What `seen` is to one who knows of `known`.
 pub(super) fn compare(known: &Version, seen: &Version) -> Sight {
-    if seen.epoch != known.epoch || seen.incarnation != known.incarnation {
+    let same = seen.incarnation == known.incarnation;
+    let untold = seen.is_untold() && known.is_untold();
+    if seen.epoch != known.epoch || !(same || untold) {
         return Sight::New;
     }
     match seen.seq.cmp(&known.seq) {
         Ordering::Less => Sight::Old,
-        Ordering::Equal => Sight::Same,
+        Ordering::Equal if same => Sight::Same,
+        // Another write of the same number: an older state has come back in between.
+        Ordering::Equal => Sight::New,
         Ordering::Greater => Sight::New,
     }
+}
+
+/// Whether a released record can be had at once. Where the server does not tell its incarnation, the release
+/// may have come back with an older state, beside a primary that was elected since: it is watched like any
+/// other record.
+pub(super) fn is_free(record: &Record) -> bool {
+    let told = !record.version.is_untold() || planted!(UntoldReleasedAtOnce);
+    record.released && record.same_incarnation && told
 }

@@ -85,6 +85,11 @@ export declare enum EventKind {
   Logged = 14,
   /** To be answered with `turned`. */
   Ping = 15,
+  /**
+   * The server refuses the credentials of a source: to be read again, and told with `useCredentials`. With
+   * the number of the reader.
+   */
+  CredentialsRefused = 16,
 }
 
 /**
@@ -229,6 +234,9 @@ export interface PlainStatus {
 /** How the campaign for `prefix` stands; `undefined` where there is none. */
 export declare function primaryStatus(prefix: string): PlainStatus | null
 
+/** Whenever the server refuses the credentials of this source, tells the layer by the number of its reader. */
+export declare function readAgainOnRefusal(layer: number, reader: number, redis: PlainSource): void
+
 /** A connection in ioredis's words. */
 export interface RedisFields {
   /** All but `tls` is read from it then. */
@@ -244,6 +252,7 @@ export interface RedisFields {
   family?: number
   /** In ms. */
   connectTimeout?: number
+  failoverUnsafe?: boolean
   tls?: TlsFields
   /** Instead of a host and a port. */
   sentinel?: SentinelFields
@@ -304,6 +313,9 @@ export interface TlsFields {
 
 /** To a ping: the event loop turns. `excused` where standing still from here on would not be a hang. */
 export declare function turned(excused: boolean): void
+
+/** What a source says now that was read before, if the server refuses what it said then. */
+export declare function useCredentials(redis: PlainSource, username?: string | undefined | null, password?: string | undefined | null): void
 
 /** Work begins under a lease of `prefix`, or has ended: a drain waits for it. */
 export declare function work(prefix: string, begins: boolean): void

@@ -7,7 +7,7 @@ const {addon} = require('./binary.js')
 const {log, presentWhile, setLogger: setLog} = require('./log.js')
 
 const {EventKind} = addon
-const {Ping: PING, Logged: LOGGED} = EventKind
+const {Ping: PING, Logged: LOGGED, CredentialsRefused: REFUSED} = EventKind
 /** From this one on nothing follows, of the events of a run. */
 const FIRST_LAST = EventKind.Held
 
@@ -31,6 +31,13 @@ const places = []
 /** @type {number[]} */
 const freePlaces = []
 
+/**
+ * Who reads a source again when the server refuses its credentials.
+ *
+ * @type {Map<number, () => void>}
+ */
+const readers = new Map()
+
 let awaited = 0
 
 addon.log(layer, 'warn')
@@ -49,6 +56,7 @@ function deliver(count, extras) {
     const number = Number(events[at + 2])
     try {
       if (kind === PING) addon.turned(isInspected())
+      else if (kind === REFUSED) readers.get(number)?.()
       else if (kind === LOGGED) write(/** @type {any} */ (extras[number]))
       else tell(kind, Number(events[at + 1]), number, extras)
     } catch (error) {
@@ -158,5 +166,6 @@ exports.keepAlive = keepAlive
 exports.layer = layer
 exports.numbers = numbers
 exports.leavePlace = leavePlace
+exports.readers = readers
 exports.takePlace = takePlace
 exports.setLogger = setLogger

@@ -9,7 +9,7 @@ const {calling, ofBinary} = require('./errors.js')
 const {log} = require('./log.js')
 const {boolean, callable, given, millis, millisOrFalse, optionalText, reading, text} =
   require('./options.js')
-const {readSource} = require('./source.js')
+const {readSource, watchCredentials} = require('./source.js')
 const {Guard} = require('./work.js')
 
 /** @typedef {typeof import('../../index.js')} Outside */
@@ -41,7 +41,9 @@ async function establishPrimaryServer(redis, prefix, options) {
   const isLeftOver = !election.isOurs && addon.campaigns(name).length > 0
   election.isOurs = true
   try {
-    const granted = await addon.establishPrimaryServer(source, name, read)
+    const asked = addon.establishPrimaryServer(source, name, read)
+    watchCredentials(redis)
+    const granted = await asked
     return granted ? election.leaseOf(granted) : undefined
   } catch (error) {
     const thrown = ofBinary(error)

@@ -210,4 +210,5 @@ const isGiven = (value) => value !== undefined && value !== null && value !== fa
 exports.HONOURED = HONOURED
 exports.IRRELEVANT = IRRELEVANT
 exports.REFUSED = REFUSED
+exports.OPTIONS = [...KNOWN]
 exports.readTls = readTls

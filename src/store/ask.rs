@@ -27,6 +27,14 @@ pub(super) struct Ask {
     pub deadline: Instant,
 }
 
+/// What an answer tells of the server.
+pub(super) struct Answered {
+    /// It was not an answer at all.
+    pub odd: Option<Failure>,
+    /// The server does not tell its incarnation.
+    pub untold: bool,
+}
+
 /// What is asked, and who waits for the answer.
 pub(super) enum Asked {
     Election {
@@ -168,24 +176,33 @@ impl Ask {
         }
     }
 
-    /// Hands over what the server answered. Gives back the failure where that was not an answer at all.
-    pub fn answer(self, value: &Value, subscribed: impl FnOnce(&str) -> bool) -> Option<Failure> {
+    /// Hands over what the server answered, and says what that tells of the server.
+    pub fn answer(self, value: &Value, subscribed: impl FnOnce(&str) -> bool) -> Answered {
         match self.what {
             Asked::Election {
                 channel, sender, ..
             } => {
                 let answer = decode_reply(value, subscribed(&channel));
-                let odd = odd(&answer);
+                let record = answer.as_ref().ok().and_then(|reply| reply.record.as_ref());
+                let answered = Answered {
+                    odd: odd(&answer),
+                    untold: record.is_some_and(|record| record.version.is_untold()),
+                };
                 // The caller may have stopped waiting.
                 let _ = sender.send(answer);
-                odd
+                answered
             }
             Asked::Run(mut asked) => {
-                let command = asked.command()?;
+                let Some(command) = asked.command() else {
+                    return Answered {
+                        odd: None,
+                        untold: false,
+                    };
+                };
                 let answer = run::decode_outcome(asked.keys().lease(), command, value);
                 let odd = odd(&answer);
                 asked.answer(answer);
-                odd
+                Answered { odd, untold: false }
             }
         }
     }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::backoff::Backoff;
 use super::connection::{Connection, Unopened};
+use super::credentials::PresentSource;
 use super::deadline::Deadline;
 use super::exchange::{Exchange, Job, WatchedExchange};
 use super::jitter::random;
@@ -27,15 +28,15 @@ use crate::election::Failure;
 ///
 /// The connection is opened with the first command and closed when it has been idle for a while.
 pub(super) struct Commands {
-    source: Arc<RedisSource>,
+    present: Arc<PresentSource>,
     route: Route,
     line: Mutex<Option<mpsc::UnboundedSender<Job>>>,
 }
 
 impl Commands {
-    pub fn new(source: Arc<RedisSource>, route: Route) -> Self {
+    pub fn new(present: Arc<PresentSource>, route: Route) -> Self {
         Commands {
-            source,
+            present,
             route,
             line: Mutex::default(),
         }
@@ -59,9 +60,9 @@ impl Commands {
             let (sender, jobs) = mpsc::unbounded_channel();
             let _ = sender.send(job);
             *line = Some(sender);
-            tokio::spawn(Task::new(self.source.clone(), self.route.clone(), jobs, number).run());
+            tokio::spawn(Task::new(self.present.clone(), self.route.clone(), jobs, number).run());
         }
-        let source = self.source.clone();
+        let source = self.present.get();
         Box::pin(async move {
             let answer = answered.await.unwrap_or_else(|_| {
                 Err(Failure::Unknown {
@@ -75,6 +76,8 @@ impl Commands {
 
 /// The task that owns the connection, for as long as the store is there.
 struct Task {
+    present: Arc<PresentSource>,
+    /// With the credentials of the last attempt to connect.
     source: Arc<RedisSource>,
     route: Route,
     jobs: mpsc::UnboundedReceiver<Job>,
@@ -91,13 +94,14 @@ struct Task {
 
 impl Task {
     fn new(
-        source: Arc<RedisSource>,
+        present: Arc<PresentSource>,
         route: Route,
         jobs: mpsc::UnboundedReceiver<Job>,
         number: u64,
     ) -> Self {
         Task {
-            source,
+            source: present.get(),
+            present,
             route,
             jobs,
             closed: false,
@@ -128,6 +132,7 @@ impl Task {
             let longest = self.waiting.iter().map(|job| job.request.bound).max();
             let longest = longest.unwrap_or_default().max(QUICKEST_CONNECTING);
             let pause = self.backoff.next_pause(longest.min(LONGEST_PAUSE));
+            self.source = self.present.get();
             let (route, progress) = (self.route.clone(), Progress::default());
             let reached = progress.clone();
             let allowed = longest.min(self.source.connect_timeout);
@@ -150,9 +155,13 @@ impl Task {
             match opened {
                 Ok(Ok(connection)) => {
                     self.trouble.end();
+                    self.present.accepted();
                     return Some(connection);
                 }
                 Ok(Err(Unopened::Failed(failure))) => {
+                    if matches!(failure, Failure::Denied { .. }) {
+                        self.present.refused();
+                    }
                     // The server said so: no use to let the callers wait.
                     if !matches!(failure, Failure::Unknown { .. }) {
                         for job in self.waiting.drain(..) {

@@ -14,6 +14,7 @@ use super::RedisSource;
 use super::ask::Ask;
 use super::backoff::Backoff;
 use super::connection::{Connection, Unopened};
+use super::credentials::PresentSource;
 use super::error::{
     Verdict, classify, denies_command, is_busy, no_answer, no_connection, not_sent,
 };
@@ -40,6 +41,8 @@ pub(super) enum Order {
         channel: Arc<str>,
         receiver: Receiver,
     },
+    /// There are other credentials than those that were refused.
+    LogInAgain,
 }
 
 /// Where the engine is with its connection.
@@ -78,6 +81,8 @@ impl ConnectionState {
 /// it is lost or in doubt, closes it when nobody has used it for a while, and ends once the store is
 /// gone and every command answered.
 pub(super) struct Engine {
+    present: Arc<PresentSource>,
+    /// With the credentials of the last attempt to connect.
     source: Arc<RedisSource>,
     route: Route,
     /// Why there is no connection, for callers too.
@@ -101,18 +106,20 @@ pub(super) struct Engine {
     refusal: Option<Failure>,
     warned_polling: bool,
     warned_subscribing: bool,
+    warned_untold: bool,
 }
 
 impl Engine {
     pub fn new(
-        source: Arc<RedisSource>,
+        present: Arc<PresentSource>,
         route: Route,
         trouble: Arc<Mutex<Trouble>>,
         orders: mpsc::UnboundedReceiver<Order>,
         random: Random,
     ) -> Self {
         Engine {
-            source,
+            source: present.get(),
+            present,
             route,
             trouble,
             orders,
@@ -128,6 +135,7 @@ impl Engine {
             refusal: None,
             warned_polling: false,
             warned_subscribing: false,
+            warned_untold: false,
         }
     }
 
@@ -263,10 +271,16 @@ impl Engine {
     }
 
     fn handle_order(&mut self, order: Order) {
-        if matches!(self.state, ConnectionState::Unused) {
+        let opens = !matches!(order, Order::LogInAgain);
+        if opens && matches!(self.state, ConnectionState::Unused) {
             self.pause();
         }
         match order {
+            Order::LogInAgain => {
+                if matches!(self.state, ConnectionState::Pausing(_)) {
+                    self.open();
+                }
+            }
             Order::Subscribe { channel, receiver } => self.subscriptions.add(channel, receiver),
             Order::Ask(ask) => match (&self.state, &self.refusal) {
                 // The server has just answered: no use to let the caller wait.
@@ -301,6 +315,9 @@ impl Engine {
                 let failure = told(failure, &self.source);
                 self.trouble().note(Instant::now(), &failure);
                 self.cut = None;
+                if matches!(failure, Failure::Denied { .. }) {
+                    self.present.refused();
+                }
                 self.fail_to_open(failure);
             }
             ConnectionEvent::Opened(Ok(Err(Unopened::BrokenOff(failure)))) => {
@@ -335,6 +352,7 @@ impl Engine {
 
     fn handle_opened(&mut self, connection: Connection) {
         tracing::debug!(redis = %self.source, "connected");
+        self.present.accepted();
         self.trouble().end();
         self.refusal = None;
         self.cut = None;
@@ -374,7 +392,12 @@ impl Engine {
             Heard::Answered(ask, Ok(value)) => {
                 self.subscriptions.resume();
                 let subscribed = |channel: &str| self.subscriptions.is_confirmed(channel);
-                match ask.answer(&value, subscribed) {
+                let answered = ask.answer(&value, subscribed);
+                if answered.untold && !self.warned_untold {
+                    self.warned_untold = true;
+                    tracing::warn!(redis = %self.source, "failoverUnsafe: the server does not answer INFO in scripts, so a failover that loses writes can leave two primaries for a while");
+                }
+                match answered.odd {
                     Some(failure) => self.lose(failure),
                     None => self.backoff.reset(),
                 }
@@ -532,6 +555,7 @@ impl Engine {
     }
 
     fn open(&mut self) {
+        self.source = self.present.get();
         let timeout = self.source.connect_timeout;
         let allowed = connect_bound(self.waiting(), self.cut, timeout);
         let opening = Opening::new(self.route.clone(), allowed, self.cut.is_some());

@@ -10,8 +10,9 @@ use tokio::io::{AsyncRead, ReadBuf, ReadHalf};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::command_keys::keys_of;
 use super::error::{classify, no_answer};
-use super::fence::{decode_outcome, script_arguments};
+use super::fence::{FENCE, decode_outcome, script_arguments};
 use super::keys::fence_key;
 use super::outgoing::Outgoing;
 use super::socket::Socket;
@@ -147,8 +148,17 @@ impl Exchange {
         let allowance = Duration::from_nanos(NANOS_PER_BYTE * bytes as u64);
         self.note(What::Command(Some(answer)), request.bound + allowance);
         let key = fence_key(&self.source.key_prefix, &request.resource);
-        let own = script_arguments(&key, &request, self.number);
-        self.outgoing.begin_command(own.len() + command.len());
+        let own = script_arguments(&request, self.number);
+        let keys = keys_of(&command);
+        let count = (1 + keys.len()).to_string();
+        self.outgoing
+            .begin_command(4 + keys.len() + own.len() + command.len());
+        for argument in ["EVAL", &**FENCE, &*count, &*key] {
+            self.outgoing.argument(argument.as_bytes());
+        }
+        for place in keys {
+            self.outgoing.argument(&command[place]);
+        }
         for argument in own {
             self.outgoing.argument(argument.as_bytes());
         }

@@ -77,13 +77,9 @@ pub const MAX_ARGUMENT_BYTES: usize = 512 << 20;
 /// (`client-query-buffer-limit`, 1 GB).
 pub const MAX_COMMAND_BYTES: usize = (1 << 30) - (1 << 20);
 
-/// The arguments of the EVAL that asks, but the caller's command, which comes behind them.
-pub(super) fn script_arguments(key: &str, request: &FenceRequest, connection: u64) -> [String; 7] {
+/// The arguments of the EVAL that asks, from the script's lease on; the caller's command comes behind them.
+pub(super) fn script_arguments(request: &FenceRequest, connection: u64) -> [String; 3] {
     [
-        "EVAL".into(),
-        FENCE.clone(),
-        "1".into(),
-        key.into(),
         request.lease.to_string(),
         request.token.to_string(),
         match connection {
@@ -168,7 +164,7 @@ const ROUNDED: &str = "ERR the command was applied, but its reply has an integer
                        which a script of Redis rounds";
 
 /// Without comments and indentation: it is sent with every call.
-static FENCE: LazyLock<String> = LazyLock::new(|| {
+pub(super) static FENCE: LazyLock<String> = LazyLock::new(|| {
     let lines = include_str!("scripts/fence.lua").lines().map(str::trim);
     let code = lines.filter(|line| !line.is_empty() && !line.starts_with("--"));
     code.collect::<Vec<_>>().join("\n")

@@ -2,8 +2,10 @@
 
 mod ask;
 mod backoff;
+mod command_keys;
 mod commands;
 mod connection;
+mod credentials;
 mod deadline;
 mod engine;
 mod error;
@@ -49,11 +51,13 @@ use tokio::sync::mpsc;
 use crate::election::run::{RunOutcome, RunRequest};
 use crate::election::{Failure, Message, Reply, Request};
 
+pub use command_keys::keys_of;
+pub use credentials::{ReadAgain, Reader};
 pub use fence::{
     CommandReply, FenceOutcome, FenceRequest, MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_COMMAND_BYTES,
 };
 pub use keys::{check_key_prefix, fenced_election, fenced_lease};
-pub use memory::{Applied, Field, MemoryStore, Register, RunApplied, RunRegister, Server};
+pub use memory::{Applied, Field, MemoryStore, Register, RunApplied, RunRegister, Server, Tells};
 #[cfg(test)]
 pub use memory::{mistaken, run_mistaken};
 pub use redis_source::{IpFamily, RedisSource};
@@ -126,7 +130,16 @@ pub trait FenceStore: Send + Sync + fmt::Debug + 'static {
     fn fence(&self, request: FenceRequest) -> Answering<FenceOutcome>;
 }
 
-/// All that is asked of one Redis, or of the memory that stands in for it.
-pub trait Backend: Store + RunStore + FenceStore {}
+/// The user and the password of a store, which may change while it is used.
+pub trait CredentialStore: Send + Sync + fmt::Debug + 'static {
+    /// Whenever the server refuses the log-in, asks this reader to read the source again.
+    fn on_refusal(&self, reader: Reader, read_again: ReadAgain);
 
-impl<T: Store + RunStore + FenceStore> Backend for T {}
+    /// What was read then, or given by another caller. Counts only where the server refuses what is used.
+    fn use_credentials(&self, username: Option<String>, password: Option<String>);
+}
+
+/// All that is asked of one Redis, or of the memory that stands in for it.
+pub trait Backend: Store + RunStore + FenceStore + CredentialStore {}
+
+impl<T: Store + RunStore + FenceStore + CredentialStore> Backend for T {}

@@ -3,9 +3,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use url::Url;
+use url::{Url, form_urlencoded};
 
-use super::keys::Place;
+use super::keys::{Place, check_key_prefix};
 use super::{Endpoint, SentinelSource, Tls, TlsOptions};
 use crate::election::ConfigError;
 
@@ -31,6 +31,8 @@ pub struct RedisSource {
     /// An eighth of the ttl of what waits for the connection bounds connecting too, but never to less
     /// than 250 ms.
     pub connect_timeout: Duration,
+    /// Elections do without the server's incarnation where it does not tell it (`failoverUnsafe`).
+    pub failover_unsafe: bool,
     /// Whether what goes over the connection is encrypted, and how.
     pub tls: Option<Tls>,
 }
@@ -53,35 +55,36 @@ impl RedisSource {
         }
     }
 
-    /// Reads `redis://[[user]:password@][host][:port][/db]` or `unix://[[user]:password@]/path`. With
-    /// `rediss://` it is encrypted, and no server is trusted until [`tls`](Self::tls) says which.
+    /// Reads `redis://[[user]:password@][host][:port][/db]` or `unix://[[user]:password@]/path`, also with
+    /// `valkey` and `redis+unix` as schemes. What ioredis reads from a query is read from it here too,
+    /// and is weaker than the same in the URL's own parts.
+    /// With `rediss` or `valkeys` it is encrypted, and no server is trusted until [`tls`](Self::tls) says which.
     ///
-    /// What cannot be honoured is refused by name, and no error repeats the password.
+    /// What cannot be honoured is refused by name, and no error repeats a secret.
     pub fn parse_url(text: &str) -> Result<Self, ConfigError> {
-        let refuse = |value: String, rule: &str| {
-            Err(ConfigError {
-                field: "redis",
-                value,
-                rule: rule.into(),
-            })
-        };
         let form = "a URL: redis://user:password@host:port/db or unix:///path";
         let Some((scheme, rest)) = text.split_once("://") else {
             return refuse("a text without a scheme".into(), form);
         };
-        match scheme.to_ascii_lowercase().as_str() {
-            "redis" => parse_tcp(text),
-            "unix" => parse_unix(rest),
-            "rediss" => Ok(RedisSource {
-                tls: Some(Tls::new(TlsOptions::default())?),
-                ..parse_tcp(text)?
-            }),
+        let read = match scheme.to_ascii_lowercase().as_str() {
+            "redis" | "valkey" => parse_tcp(rest),
+            "unix" | "redis+unix" => parse_unix(rest),
+            "rediss" | "valkeys" => encrypted(rest),
             "memory" => refuse("memory://".into(), "the URL of a Redis server here"),
             // Anything may stand before the colon, also a password that was pasted by mistake.
             other if KNOWN_SCHEMES.contains(&other) => {
                 refuse(format!("{other}://"), "redis://, rediss:// or unix://")
             }
             _ => refuse("an unknown scheme".into(), "redis://, rediss:// or unix://"),
+        };
+        let tail = rest.find(['/', '?', '#']).map_or("", |at| &rest[at..]);
+        match read {
+            // It may be the second half of a password, of which nothing is repeated.
+            Err(_) if tail.contains('@') => refuse(
+                "one with an @ behind the host".into(),
+                "a URL in which / ? # and @ of user and password are written as %2F %3F %23 %40",
+            ),
+            read => read,
         }
     }
 
@@ -149,6 +152,7 @@ impl Default for RedisSource {
             family: IpFamily::Any,
             sentinel: None,
             connect_timeout: Duration::from_secs(10),
+            failover_unsafe: false,
             tls: None,
         }
     }
@@ -172,49 +176,62 @@ impl fmt::Debug for RedisSource {
             .field("family", &self.family)
             .field("sentinel", &self.sentinel)
             .field("connect_timeout", &self.connect_timeout)
+            .field("failover_unsafe", &self.failover_unsafe)
             .field("tls", &self.tls)
             .finish()
     }
 }
 
-fn parse_tcp(text: &str) -> Result<RedisSource, ConfigError> {
-    let url = Url::parse(text).or_else(|error| refuse(error.to_string(), "a valid URL"))?;
-    refuse_extras(url.query().is_some(), url.fragment().is_some())?;
-    let defaults = RedisSource::default();
-    let host = match url.host_str() {
-        None | Some("") => defaults.host,
-        Some(host) => decode("host", host.trim_start_matches('[').trim_end_matches(']'))?,
-    };
-    let port = match url.port() {
+/// `rest` is what follows the scheme's slashes.
+fn parse_tcp(rest: &str) -> Result<RedisSource, ConfigError> {
+    let url = Url::parse(&format!("redis://{rest}"))
+        .or_else(|error| refuse(error.to_string(), "a valid URL"))?;
+    refuse_fragment(url.fragment().is_some())?;
+    let mut source = RedisSource::default();
+    if let Some(query) = url.query() {
+        read_query(query, &mut source)?;
+    }
+    if let Some(host) = url.host_str().filter(|host| !host.is_empty()) {
+        source.host = decode("host", host.trim_start_matches('[').trim_end_matches(']'))?;
+    }
+    source.port = match url.port() {
         Some(0) => return refuse("port 0".into(), "a URL with a port from 1 to 65535"),
-        port => port.unwrap_or(defaults.port),
+        port => port.unwrap_or(source.port),
     };
-    let db = match url.path().trim_start_matches('/') {
-        "" => 0,
-        digits if digits.bytes().all(|b| b.is_ascii_digit()) && digits.len() < 10 => {
-            digits.parse().unwrap_or_default()
-        }
-        other => {
-            let shown: String = other.chars().take(40).collect();
-            return refuse(
-                format!("the path /{shown}"),
-                "a URL whose path is a db number",
-            );
-        }
-    };
+    match url.path().trim_start_matches('/') {
+        "" => {}
+        digits => match number(digits) {
+            Some(db) => source.db = db,
+            None => {
+                return refuse(
+                    format!("the path /{}", shown(digits)),
+                    "a URL whose path is a db number",
+                );
+            }
+        },
+    }
+    read_credentials(
+        url.username(),
+        url.password().unwrap_or_default(),
+        &mut source,
+    )?;
+    Ok(source)
+}
+
+fn encrypted(rest: &str) -> Result<RedisSource, ConfigError> {
     Ok(RedisSource {
-        host,
-        port,
-        db,
-        username: credential("user", url.username())?,
-        password: credential("password", url.password().unwrap_or_default())?,
-        ..RedisSource::default()
+        tls: Some(Tls::new(TlsOptions::default())?),
+        ..parse_tcp(rest)?
     })
 }
 
 /// `url` refuses credentials without a host, hence by hand.
 fn parse_unix(rest: &str) -> Result<RedisSource, ConfigError> {
-    refuse_extras(rest.contains('?'), rest.contains('#'))?;
+    refuse_fragment(rest.contains('#'))?;
+    let (rest, query) = match rest.split_once('?') {
+        Some((rest, query)) => (rest, Some(query)),
+        None => (rest, None),
+    };
     let start = rest.find('/').unwrap_or(rest.len());
     let (authority, path) = rest.split_at(start);
     let credentials = match authority.strip_suffix('@') {
@@ -230,19 +247,19 @@ fn parse_unix(rest: &str) -> Result<RedisSource, ConfigError> {
     if path.len() < 2 {
         return refuse("unix:// without a path".into(), "unix:///path");
     }
-    let (username, password) = credentials.split_once(':').unwrap_or((credentials, ""));
-    Ok(RedisSource {
+    let mut source = RedisSource {
         path: Some(decode("path", path)?.into()),
-        username: credential("user", username)?,
-        password: credential("password", password)?,
         ..RedisSource::default()
-    })
+    };
+    if let Some(query) = query {
+        read_query(query, &mut source)?;
+    }
+    let (username, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+    read_credentials(username, password, &mut source)?;
+    Ok(source)
 }
 
-fn refuse_extras(query: bool, fragment: bool) -> Result<(), ConfigError> {
-    if query {
-        return refuse("query parameters".into(), "a URL without query parameters");
-    }
+fn refuse_fragment(fragment: bool) -> Result<(), ConfigError> {
     if fragment {
         let rule = "a URL without a fragment (write # as %23)";
         return refuse("a fragment".into(), rule);
@@ -250,9 +267,92 @@ fn refuse_extras(query: bool, fragment: bool) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// The parameters of a query, as ioredis reads them: of two with one name the later counts.
+fn read_query(query: &str, source: &mut RedisSource) -> Result<(), ConfigError> {
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let refuse_value = |rule: &str| {
+            let shown = shown(&value);
+            refuse(format!("the query parameter {name}={shown}"), rule)
+        };
+        // What is no UTF-8 has become one of these.
+        if value.contains(char::REPLACEMENT_CHARACTER) {
+            return refuse(
+                format!("a query parameter {} that is not UTF-8", shown(&name)),
+                "a URL in UTF-8",
+            );
+        }
+        match &*name {
+            "db" => match number(&value) {
+                Some(db) => source.db = db,
+                None => return refuse_value("a URL whose db is a number"),
+            },
+            "family" => {
+                source.family = match &*value {
+                    "0" => IpFamily::Any,
+                    "4" => IpFamily::V4,
+                    "6" => IpFamily::V6,
+                    _ => return refuse_value("a URL whose family is 0, 4 or 6"),
+                }
+            }
+            "connectTimeout" => match number(&value) {
+                Some(ms) if ms > 0 => source.connect_timeout = Duration::from_millis(ms.into()),
+                _ => return refuse_value("a URL whose connectTimeout is in ms, above 0"),
+            },
+            "keyPrefix" => {
+                check_key_prefix(&value)?;
+                source.key_prefix = value.into_owned();
+            }
+            "failoverUnsafe" => {
+                source.failover_unsafe = match &*value {
+                    "true" => true,
+                    "false" => false,
+                    _ => return refuse_value("a URL whose failoverUnsafe is true or false"),
+                }
+            }
+            "username" => source.username = given(value.into_owned()),
+            "password" => source.password = given(value.into_owned()),
+            other => {
+                return refuse(
+                    format!("the query parameter {}", shown(other)),
+                    "a URL with no parameters but db, family, connectTimeout, keyPrefix, \
+                     username, password and failoverUnsafe",
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_credentials(
+    username: &str,
+    password: &str,
+    source: &mut RedisSource,
+) -> Result<(), ConfigError> {
+    if let Some(username) = credential("user", username)? {
+        source.username = Some(username);
+    }
+    if let Some(password) = credential("password", password)? {
+        source.password = Some(password);
+    }
+    Ok(())
+}
+
+fn number(text: &str) -> Option<u32> {
+    let digits = !text.is_empty() && text.len() < 10 && text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| text.parse().ok())?
+}
+
+fn given(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// The beginning of what was given, where it is no secret.
+fn shown(text: &str) -> String {
+    text.chars().take(40).flat_map(char::escape_debug).collect()
+}
+
 pub(super) fn credential(what: &str, encoded: &str) -> Result<Option<String>, ConfigError> {
-    let decoded = decode(what, encoded)?;
-    Ok((!decoded.is_empty()).then_some(decoded))
+    Ok(given(decode(what, encoded)?))
 }
 
 pub(super) fn decode(what: &str, encoded: &str) -> Result<String, ConfigError> {
@@ -273,12 +373,9 @@ pub(super) fn refuse<T>(value: String, rule: &str) -> Result<T, ConfigError> {
 /// Those that a person may have meant.
 const KNOWN_SCHEMES: &[&str] = &[
     "sentinel",
-    "redis+unix",
     "redis+socket",
     "redis-socket",
     "redis+tls",
-    "valkey",
-    "valkeys",
     "http",
     "https",
     "tcp",
@@ -357,6 +454,40 @@ mod tests {
     }
 
     #[test]
+    fn the_parameters_of_a_query_are_weaker_than_the_rest() {
+        let expected = RedisSource {
+            db: 2,
+            username: Some("bob".into()),
+            password: Some("p@ss word".into()),
+            key_prefix: "app:".into(),
+            family: IpFamily::V6,
+            connect_timeout: Duration::from_millis(500),
+            ..RedisSource::default()
+        };
+        let query =
+            "db=2&family=6&connectTimeout=500&keyPrefix=app%3A&username=bob&password=p%40ss+word";
+        assert_eq!(parse(&format!("redis://?{query}")), expected);
+        assert_eq!(parse(&format!("valkey://localhost/?{query}")), expected);
+        let stronger = parse(&format!("redis://eve:other@localhost/7?{query}"));
+        let eves = RedisSource {
+            db: 7,
+            username: Some("eve".into()),
+            password: Some("other".into()),
+            ..expected.clone()
+        };
+        assert_eq!(stronger, eves);
+        let local = RedisSource {
+            path: Some("/run/redis.sock".into()),
+            ..expected
+        };
+        for scheme in ["unix", "redis+unix"] {
+            assert_eq!(parse(&format!("{scheme}:///run/redis.sock?{query}")), local);
+        }
+        assert_eq!(parse("redis://?db=1&db=3").db, 3);
+        assert_eq!(parse("redis://?password=&username=").password, None);
+    }
+
+    #[test]
     fn what_cannot_be_honoured_is_refused_without_repeating_a_secret() {
         for (text, named) in [
             ("secret", "without a scheme"),
@@ -364,7 +495,16 @@ mod tests {
             ("memory://secret", "memory"),
             ("sentinel://:secret@host/name", "sentinel"),
             ("secret://host", "unknown scheme"),
-            ("redis://:secret@host?db=4", "query"),
+            ("redis://:secret@host?db=four", "db=four"),
+            ("redis://host?db=", "db="),
+            ("redis://host?db=-1", "db=-1"),
+            ("redis://host?family=5", "family=5"),
+            ("redis://host?connectTimeout=0", "connectTimeout=0"),
+            ("redis://host?connectTimeout=1e3", "connectTimeout=1e3"),
+            ("redis://host?keyPrefix={}", "keyPrefix"),
+            ("redis://host?password=secret%ff", "password"),
+            ("redis://host?password=secret&tls=1", "tls"),
+            ("redis://host?retryStrategy=secret", "retryStrategy"),
             ("redis://:secret@host/0#x", "fragment"),
             ("redis://:secret@host/four", "/four"),
             ("redis://:secret@host/-1", "/-1"),
@@ -374,9 +514,14 @@ mod tests {
             ("redis://:secret@host:99999", "port"),
             ("redis://:secret@:6379", "host"),
             ("redis://:secret%ff@host", "password"),
+            ("redis://bob:1/secret@host", "%2F"),
+            ("redis://bob:1?secret=1@host", "%3F"),
+            ("redis://bob:1#secret@host", "%23"),
+            ("unix://bob:1/secret@/run?secret=1", "%2F"),
             ("unix://host/secret", "host"),
             ("unix://:secret@", "path"),
-            ("unix://:secret@/run/redis.sock?db=1", "query"),
+            ("unix://:secret@/run/redis.sock?host=x", "host"),
+            ("redis+unix://:secret@", "path"),
         ] {
             let error = RedisSource::parse_url(text).expect_err(text).to_string();
             assert!(error.contains(named), "{text}: {error}");

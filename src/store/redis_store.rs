@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::ask::{Ask, Asked, AskedRun};
 use super::commands::Commands;
+use super::credentials::PresentSource;
 use super::engine::{Engine, Order};
 use super::error::no_answer;
 use super::jitter::random;
@@ -19,8 +20,8 @@ use super::subscriptions::Receiver;
 use super::trouble::Trouble;
 use super::words::told;
 use super::{
-    Answering, FenceOutcome, FenceRequest, FenceStore, RedisSource, RunAnswers, RunStore, Store,
-    Target,
+    Answering, CredentialStore, FenceOutcome, FenceRequest, FenceStore, ReadAgain, Reader,
+    RedisSource, RunAnswers, RunStore, Store, Target,
 };
 use crate::election::run::{RunCommand, RunRequest};
 use crate::election::{Command, Failure, Message, Reply, Request};
@@ -31,7 +32,9 @@ use crate::election::{Command, Failure, Message, Reply, Request};
 /// opened again with the next use. It is closed too once the store was dropped and every command
 /// that was sent before has been answered or has come to its bound.
 pub struct RedisStore {
+    /// As it was given.
     source: Arc<RedisSource>,
+    present: Arc<PresentSource>,
     commands: Commands,
     trouble: Arc<Mutex<Trouble>>,
     orders: mpsc::UnboundedSender<Order>,
@@ -41,15 +44,17 @@ impl RedisStore {
     /// Starts the task of the connection on `runtime`; it connects when it is first used.
     pub fn open(source: RedisSource, runtime: &Handle) -> Self {
         let source = Arc::new(source);
+        let present = Arc::new(PresentSource::new(source.clone()));
         let trouble: Arc<Mutex<Trouble>> = Arc::default();
         let (orders, received) = mpsc::unbounded_channel();
-        let route = Route::new(source.clone());
-        let (shared, known) = (source.clone(), trouble.clone());
-        let engine = Engine::new(shared, route.clone(), known, received, random());
+        let route = Route::new(source.clone(), present.clone());
+        let known = trouble.clone();
+        let engine = Engine::new(present.clone(), route.clone(), known, received, random());
         runtime.spawn(engine.run());
         RedisStore {
-            commands: Commands::new(source.clone(), route),
+            commands: Commands::new(present.clone(), route),
             source,
+            present,
             trouble,
             orders,
         }
@@ -96,7 +101,12 @@ impl Store for RedisStore {
         let bound = request.bound;
         let (sender, answered) = oneshot::channel();
         let what = Asked::Election {
-            invocation: Invocation::of_election(target, &keys, &request.command),
+            invocation: Invocation::of_election(
+                target,
+                &keys,
+                self.source.failover_unsafe,
+                &request.command,
+            ),
             channel: keys.changes,
             sender,
         };
@@ -161,6 +171,18 @@ impl RunStore for RedisStore {
 impl FenceStore for RedisStore {
     fn fence(&self, request: FenceRequest) -> Answering<FenceOutcome> {
         self.commands.send(request)
+    }
+}
+
+impl CredentialStore for RedisStore {
+    fn on_refusal(&self, reader: Reader, read_again: ReadAgain) {
+        self.present.add_reader(reader, read_again);
+    }
+
+    fn use_credentials(&self, username: Option<String>, password: Option<String>) {
+        if self.present.renew(username, password) {
+            let _ = self.orders.send(Order::LogInAgain);
+        }
     }
 }
 

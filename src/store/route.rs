@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::RedisSource;
 use super::connection::{Connection, Unopened};
+use super::credentials::PresentSource;
 use super::deadline::Deadline;
 use super::sentinel::Sentinels;
 use super::socket::Progress;
@@ -10,15 +11,15 @@ use super::socket::Progress;
 /// it.
 #[derive(Clone, Debug)]
 pub(super) struct Route {
-    source: Arc<RedisSource>,
+    present: Arc<PresentSource>,
     sentinels: Option<Arc<Sentinels>>,
 }
 
 impl Route {
-    pub fn new(source: Arc<RedisSource>) -> Self {
+    pub fn new(source: Arc<RedisSource>, present: Arc<PresentSource>) -> Self {
         let given = source.sentinel.clone();
-        let sentinels = given.map(|given| Sentinels::new(source.clone(), *given));
-        Route { source, sentinels }
+        let sentinels = given.map(|given| Sentinels::new(source, present.clone(), *given));
+        Route { present, sentinels }
     }
 
     /// Opens a connection to the master. Nobody waits for it past `deadline`.
@@ -29,7 +30,7 @@ impl Route {
     ) -> Result<Connection, Unopened> {
         match &self.sentinels {
             Some(sentinels) => sentinels.open(deadline, progress).await,
-            None => Connection::open(&self.source, deadline.at(), progress).await,
+            None => Connection::open(&self.present.get(), deadline.at(), progress).await,
         }
     }
 }

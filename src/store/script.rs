@@ -111,8 +111,18 @@ impl Invocation {
     }
 
     /// What an election asks about its record.
-    pub fn of_election(target: &Target, keys: &Keys, command: &Command) -> Self {
-        let begin = |script| Invocation::new(Vec::new(), script, &keys.record).with(&keys.changes);
+    pub fn of_election(
+        target: &Target,
+        keys: &Keys,
+        failover_unsafe: bool,
+        command: &Command,
+    ) -> Self {
+        let may_be_untold = if failover_unsafe { "1" } else { "" };
+        let begin = |script| {
+            Invocation::new(Vec::new(), script, &keys.record)
+                .with(&keys.changes)
+                .with(may_be_untold)
+        };
         match command {
             Command::Acquire {
                 identity,

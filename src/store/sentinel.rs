@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::connection::{Connection, Role, Unopened};
+use super::credentials::PresentSource;
 use super::deadline::Deadline;
 use super::socket::Progress;
 use super::{Endpoint, RedisSource, SentinelSource};
@@ -26,6 +27,7 @@ use listening::keep_watch;
 /// their master.
 pub(super) struct Sentinels {
     source: Arc<RedisSource>,
+    present: Arc<PresentSource>,
     given: SentinelSource,
     state: Mutex<SentinelsState>,
     /// Where the last server was that had been named, and said itself that it is a master.
@@ -48,7 +50,11 @@ struct MissedMaster {
 }
 
 impl Sentinels {
-    pub fn new(source: Arc<RedisSource>, given: SentinelSource) -> Arc<Self> {
+    pub fn new(
+        source: Arc<RedisSource>,
+        present: Arc<PresentSource>,
+        given: SentinelSource,
+    ) -> Arc<Self> {
         let state = SentinelsState {
             learned: Vec::new(),
             watch: None,
@@ -56,6 +62,7 @@ impl Sentinels {
         };
         Arc::new(Sentinels {
             source,
+            present,
             given,
             state: Mutex::new(state),
             master: watch::Sender::new(None),
@@ -123,7 +130,7 @@ impl Sentinels {
                 host: at.host.clone(),
                 port: at.port,
                 sentinel: None,
-                ..(*self.source).clone()
+                ..RedisSource::clone(&self.present.get())
             };
             let setback = match Connection::open_any(&way, deadline.at(), progress).await {
                 Ok(connection) => match connection.expect_master(&way) {

@@ -15,12 +15,24 @@ pub enum Source {
 }
 
 impl Source {
-    /// Whether both ask the same server in the same way; what a connection is called makes no difference.
+    /// Whether both ask the same server in the same way; what a connection is called makes no difference,
+    /// nor does the password, which may have been changed in between.
     pub fn is_same(&self, other: &Source) -> bool {
         match (self, other) {
-            (Source::Redis(a), Source::Redis(b)) => a.unnamed() == b.unnamed(),
+            (Source::Redis(a), Source::Redis(b)) => {
+                let place = |source: &RedisSource| RedisSource {
+                    password: None,
+                    ..source.unnamed()
+                };
+                place(a) == place(b)
+            }
             _ => self == other,
         }
+    }
+
+    /// Elections do without the server's incarnation where it does not tell it.
+    pub fn is_failover_unsafe(&self) -> bool {
+        matches!(self, Source::Redis(source) if source.failover_unsafe)
     }
 
     /// Reads `memory://name`, `redis+sentinel://host:port,host:port/name/db`, or a URL of [`RedisSource::parse_url`].

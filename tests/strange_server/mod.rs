@@ -2,6 +2,8 @@
 //! and servers in trouble that are not to be had here.
 #![allow(dead_code, reason = "each test crate uses its own part")]
 
+pub mod service;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

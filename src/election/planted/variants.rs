@@ -62,6 +62,12 @@ pub enum Planted {
     UnreadableIsLost,
     /// Whoever resigns is answered only when nothing is on its way any more.
     ResignAwaitsRelease,
+    /// Where the server does not tell its incarnation, a lower `seq` is taken for a late reply.
+    UntoldLowerSeqIsOld,
+    /// Where the server does not tell its incarnation, a released record is taken at once.
+    UntoldReleasedAtOnce,
+    /// Where the server does not tell its incarnation, a record that names a candidate is its grant.
+    UntoldLostReplyGranted,
 
     // Of run leases alone.
     /// A grant whose reply came after its own step-down deadline is believed.
@@ -106,7 +112,7 @@ thread_local! {
 
 impl Planted {
     /// What the simulation of elections has to find.
-    pub const OF_ELECTIONS: [Planted; 29] = [
+    pub const OF_ELECTIONS: [Planted; 32] = [
         Planted::WindowFromReply,
         Planted::NoDriftMargins,
         Planted::NoStepDownMargin,
@@ -136,6 +142,9 @@ impl Planted {
         Planted::UnreadableIsLost,
         Planted::ResignAwaitsRelease,
         Planted::FailureForgetsOthers,
+        Planted::UntoldLowerSeqIsOld,
+        Planted::UntoldReleasedAtOnce,
+        Planted::UntoldLostReplyGranted,
     ];
 
     /// What the simulation of run leases has to find, some of it mistakes in both.

@@ -16,5 +16,5 @@ pub use register::{Applied, Field, Register};
 #[cfg(test)]
 pub use run_register::mistaken as run_mistaken;
 pub use run_register::{RunApplied, RunRegister};
-pub use server::Server;
+pub use server::{Server, Tells};
 pub use store::MemoryStore;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::Server;
 use crate::election::{
-    Command, Failure, Identity, Message, Nonce, Outcome, Record, Reply, Token, Version, WriteKind,
+    Command, Failure, Identity, Message, Nonce, Outcome, Record, Reply, Token, UNTOLD, Version,
+    WriteKind,
 };
 
 #[cfg(test)]
@@ -70,7 +71,8 @@ struct Stored {
 impl Register {
     /// Does what the scripts do with `command`, sent by the server called `caller`.
     ///
-    /// Fails as [`Failure::Denied`], with nothing written, where the token is at its limit or beyond.
+    /// Fails as [`Failure::Denied`], with nothing written, where the token is at its limit or beyond, or the
+    /// incarnation is not told and the caller cannot do without it.
     pub fn apply(
         &mut self,
         server: &Server,
@@ -87,6 +89,13 @@ impl Register {
         {
             return Err(Failure::Denied {
                 cause: "the token is beyond its limit".into(),
+            });
+        }
+        let record = self.record.as_ref();
+        let untold = record.is_some_and(|stored| stored.incarnation.starts_with(UNTOLD));
+        if (untold || server.is_untold()) && !server.failover_unsafe {
+            return Err(Failure::Denied {
+                cause: "not without failoverUnsafe".into(),
             });
         }
         match command {
@@ -179,8 +188,10 @@ impl Register {
         let created = !matches!(found, Found::Record);
         let same_incarnation = stored.incarnation == *server.incarnation();
         let mine = stored.holder == Some(identity);
+        // Where not, any of it may have come back with an older state.
+        let told = !server.is_untold();
 
-        if mine && !stored.released && same_incarnation {
+        if told && mine && !stored.released && same_incarnation {
             // The reply to our grant was lost.
             stored.ttl = ttl;
             stored.server = caller.clone();
@@ -188,9 +199,9 @@ impl Register {
             return Ok(self.written(server, Outcome::Granted, WriteKind::Granted));
         }
         // A late duplicate of the term just released must not take it again.
-        let free = stored.released && same_incarnation && !mine;
+        let free = told && stored.released && same_incarnation && !mine;
         // One that cannot be read may have a holder.
-        let absent = matches!(found, Found::Nothing);
+        let absent = told && matches!(found, Found::Nothing);
         let at_once = absent && eager.is_some_and(|longer| server.has_settled(longer));
         let ripe = watched.as_ref() == Some(&stored.version(server));
         if !(free || at_once || ripe) {
@@ -363,7 +374,11 @@ impl Stored {
         Version {
             seq: self.seq,
             epoch: self.epoch,
-            incarnation: server.incarnation().clone(),
+            incarnation: match server.is_untold() {
+                // Tells one write of a number from another that an older state led to.
+                true => format!("{}{}", server.incarnation(), self.nonce).into(),
+                false => server.incarnation().clone(),
+            },
         }
     }
 

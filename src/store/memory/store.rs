@@ -9,8 +9,8 @@ use super::names::Names;
 use crate::election::run::{RunCommand, RunOutcome, RunRequest};
 use crate::election::{Command, Failure, Message, Reply, Request, Token};
 use crate::store::{
-    Answering, CommandReply, FenceOutcome, FenceRequest, FenceStore, RunAnswers, RunStore, Store,
-    Target,
+    Answering, CommandReply, CredentialStore, FenceOutcome, FenceRequest, FenceStore, ReadAgain,
+    Reader, RunAnswers, RunStore, Store, Target,
 };
 
 /// `memory://name`: elections within one process, for tests.
@@ -138,6 +138,12 @@ impl FenceStore for MemoryStore {
         };
         Box::pin(std::future::ready(Ok(outcome)))
     }
+}
+
+impl CredentialStore for MemoryStore {
+    fn on_refusal(&self, _: Reader, _: ReadAgain) {}
+
+    fn use_credentials(&self, _: Option<String>, _: Option<String>) {}
 }
 
 impl fmt::Debug for MemoryStore {

@@ -1,19 +1,19 @@
 -- Asks for the lease; a standby's poll is this too.
 --
--- ARGV  2 identity   of the candidate's standing
---       3 server     the candidate's server, for people
---       4 ttl        ms
---       5 floor      the granted token is above it
---       6 watched    take over if this is still the version; '' for none
---       7 eager      take a missing record at once on a server that has been up, and unpromoted,
+-- ARGV  3 identity   of the candidate's standing
+--       4 server     the candidate's server, for people
+--       5 ttl        ms
+--       6 floor      the granted token is above it
+--       7 watched    take over if this is still the version; '' for none
+--       8 eager      take a missing record at once on a server that has been up, and unpromoted,
 --                    for longer than this, ms; '' for never
---       8 nonce      random, 16 hexadecimal digits
+--       9 nonce      random, 16 hexadecimal digits
 -- Outcome: granted | refused
 --
 -- Atomic, because the version that allows a takeover has to be the one that is overwritten, and
 -- the token above the one that is there.
 
-local identity, server, ttl, floor, watched, eager, nonce = unpack(ARGV, 2)
+local identity, server, ttl, floor, watched, eager, nonce = unpack(ARGV, 3)
 
 local record, refusal = read_record()
 if refusal then
@@ -60,7 +60,8 @@ if record.missing then
   return write('refused', 'created', record, nonce, now)
 end
 
-if record.same_incarnation then
+-- Where the incarnation is not told, either may have come back with an older state: then they are watched.
+if record.same_incarnation and not record.present_server.untold then
   if record.identity == identity and not record.released then
     -- Our reply was lost: the same token, and a new version.
     return take()

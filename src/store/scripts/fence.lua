@@ -3,6 +3,7 @@
 --
 -- KEYS  1 fence  a hash without an expiry: the highest token, by the name of the lease. Tokens of
 --                different leases do not compare.
+--       2...     the keys of the command, as far as they are known: some servers refuse others
 -- ARGV  1 lease  its name
 --       2 token
 --       3 order  empty, or after connections that were lost with a command unanswered '<token>:<how many

@@ -2,6 +2,7 @@
 --
 -- KEYS[1]  the hash
 -- ARGV[1]  the channel on which its changes are published
+-- ARGV[2]  '1' where the server need not tell its incarnation (failoverUnsafe), '' where it must
 --
 -- Every reply is an array of strings:
 --   {'denied', why}                     nothing was written; only a person can mend it
@@ -15,6 +16,9 @@
 
 local KEY = KEYS[1]
 local CHANNEL = ARGV[1]
+local MAY_BE_UNTOLD = ARGV[2] == '1'
+-- No run id is so short: the incarnation of a server that does not tell its own begins so.
+local UNTOLD = '0:'
 local PROTOCOL = 1
 -- 2^53 - 1: Lua and JavaScript represent every integer up to here exactly.
 local MAX_INTEGER = 9007199254740991
@@ -43,24 +47,48 @@ local function hexadecimal(value, length)
   return value and #value == length and string.find(value, '^[0-9a-f]+$') ~= nil
 end
 
+local function begins_untold(incarnation)
+  return string.sub(incarnation, 1, #UNTOLD) == UNTOLD
+end
+
+-- A user who may not call INFO is mended by a permission, a server that has none of it is not.
+local function lacks_permission(words)
+  return string.find(words, 'NOPERM', 1, true) or string.find(words, 'The user executing the script', 1, true)
+    or string.find(words, 'can\'t run this command', 1, true) or string.find(words, 'ACL failure', 1, true)
+end
+
 -- The server's part in every version: its life (run_id) and its data set (master_replid). Two
--- calls, since one for two sections needs Redis 7.
+-- calls, since one for two sections needs Redis 7. Where the server does not tell them, and need not, it is
+-- what it does tell.
 local function present_server()
-  local server = redis.pcall('INFO', 'server')
-  if failed(server) then
-    return nil, denied('INFO server is refused: ' .. server.err)
+  local function section(name)
+    local said = redis.pcall('INFO', name)
+    if not failed(said) then
+      return said
+    end
+    local why = 'INFO ' .. name .. ' is refused: ' .. said.err
+    if lacks_permission(said.err) then
+      return nil, denied(why .. ' (permit +info)')
+    end
+    return '', nil, why
   end
-  local replication = redis.pcall('INFO', 'replication')
-  if failed(replication) then
-    return nil, denied('INFO replication is refused: ' .. replication.err)
+  local server, denial, no_server = section('server')
+  if denial then
+    return nil, denial
+  end
+  local replication, no_permission, no_replication = section('replication')
+  if no_permission then
+    return nil, no_permission
   end
   local run_id = string.match(server, '\nrun_id:(%x+)')
-  if not run_id then
-    return nil, denied('INFO server has no run_id')
-  end
   local replid = string.match(replication, '\nmaster_replid:(%x+)')
-  if not replid then
-    return nil, denied('INFO replication has no master_replid')
+  if not run_id or not replid then
+    if not MAY_BE_UNTOLD then
+      local why = no_server or not run_id and 'INFO server has no run_id'
+        or no_replication or 'INFO replication has no master_replid'
+      return nil, denied(why .. '; with failoverUnsafe elections do without it')
+    end
+    return {cur = UNTOLD .. (replid or '0'), untold = true}
   end
   return {
     cur = run_id .. ':' .. replid,
@@ -126,6 +154,9 @@ local function read_record(mine)
     end
     return record
   end
+  if begins_untold(run) and not MAY_BE_UNTOLD then
+    return nil, denied(KEY .. ' is of servers with failoverUnsafe: give it to all, or stop those and delete the key')
+  end
   record.nonce = found[11]
   record.seq = seq
   record.epoch = epoch
@@ -160,9 +191,15 @@ local function create(record, nonce, ttl, now)
   record.since = ''
 end
 
--- Where a record is watched, this is what is watched: the *server's* present incarnation, not the record's.
+-- The *server's* present incarnation, not the record's. Where it is not told, the nonce of the last write
+-- stands in for it: it tells one write of a number from another that an older state led to.
+local function incarnation_of(record)
+  return record.present_server.untold and record.cur .. record.nonce or record.cur
+end
+
+-- Where a record is watched, this is what is watched.
 local function version_of(record)
-  return text(record.seq) .. '.' .. record.epoch .. '.' .. record.cur
+  return text(record.seq) .. '.' .. record.epoch .. '.' .. incarnation_of(record)
 end
 
 local function now_us()
@@ -177,7 +214,7 @@ local function answer(outcome, record, heard)
   if record.missing then
     return {outcome, heard or '-1'}
   end
-  return {outcome, heard or '-1', text(record.seq), record.epoch, record.cur, record.nonce,
+  return {outcome, heard or '-1', text(record.seq), record.epoch, incarnation_of(record), record.nonce,
     record.token, record.identity, record.ttl, record.released and '1' or '0', record.same_incarnation and '1' or '0',
     record.server}
 end
@@ -194,7 +231,7 @@ local function write(outcome, change, record, nonce, now, listeners)
     record.seq = record.seq + 1
   end
   record.same_incarnation = true
-  record.nonce = stamp(nonce, version_of(record))
+  record.nonce = stamp(nonce, text(record.seq) .. '.' .. record.epoch .. '.' .. record.cur)
   local released = record.released and '1' or '0'
   local written = redis.pcall('HSET', KEY, 'v', text(PROTOCOL), 'token', record.token,
     'identity', record.identity, 'seq', text(record.seq), 'epoch', record.epoch,
@@ -208,7 +245,7 @@ local function write(outcome, change, record, nonce, now, listeners)
   local identity = record.identity ~= '' and record.identity or '-'
   -- The server's name comes last: it may contain spaces.
   local heard = redis.pcall('PUBLISH', CHANNEL, table.concat({text(PROTOCOL), change,
-    text(record.seq), record.epoch, record.cur, record.nonce, record.token, identity, record.ttl, released,
+    text(record.seq), record.epoch, incarnation_of(record), record.nonce, record.token, identity, record.ttl, released,
     listeners or '0', record.server}, ' '))
   return answer(outcome, record, not failed(heard) and text(heard) or '-1')
 end

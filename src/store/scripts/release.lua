@@ -1,14 +1,14 @@
 -- Gives a lease up, so that the next candidate need not wait.
 --
--- ARGV  2 identity   of the term
---       3 listeners  how many others may want the lease; passed on in the message
---       4 nonce      random, 16 hexadecimal digits
+-- ARGV  3 identity   of the term
+--       4 listeners  how many others may want the lease; passed on in the message
+--       5 nonce      random, 16 hexadecimal digits
 -- Outcome: released | stale | not-mine
 --
 -- Atomic, because a release that comes late must not free the lease of somebody else, nor one that
 -- was written in an earlier incarnation of the server.
 
-local identity, listeners, nonce = unpack(ARGV, 2)
+local identity, listeners, nonce = unpack(ARGV, 3)
 
 local record, refusal = read_record(identity)
 if refusal then

@@ -1,17 +1,17 @@
 -- Extends a lease in hand, or writes its record again after the server lost it.
 --
--- ARGV  2 identity   of the term
---       3 server     the holder's server, for people
---       4 token      of the term
---       5 ttl        ms
---       6 over       write a lost record again if this is still its version; '' for never
---       7 nonce      random, 16 hexadecimal digits
+-- ARGV  3 identity   of the term
+--       4 server     the holder's server, for people
+--       5 token      of the term
+--       6 ttl        ms
+--       7 over       write a lost record again if this is still its version; '' for never
+--       8 nonce      random, 16 hexadecimal digits
 -- Outcome: renewed | stale | lost
 --
 -- Atomic, because a record that somebody else was granted in between must not be extended, and a
 -- lost one is written again only over the version that its holder has been shown.
 
-local identity, server, token, ttl, over, nonce = unpack(ARGV, 2)
+local identity, server, token, ttl, over, nonce = unpack(ARGV, 3)
 
 local record, refusal = read_record(identity)
 if refusal then

@@ -1,6 +1,7 @@
 use super::kebab;
 use super::kind::Kind;
 use super::rules::Rule;
+use crate::store::Tells;
 
 /// A family of runs: which faults may occur, and which rules they must not break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +28,19 @@ pub enum Family {
     SplitConfirmed,
     /// Clocks up to 5 % off: beyond what R1 assumes.
     WildClocks,
+    /// The faults of another family on a server that does not tell its incarnation (`failoverUnsafe`).
+    UntoldNetwork,
+    UntoldLoss,
+    /// Beyond what R1 assumes, as is the next.
+    UntoldRollback,
+    UntoldEverything,
+    /// The same on one that tells its replication id, which is that of its process.
+    ReplidRollback,
+    ReplidEverything,
 }
 
 impl Family {
+    /// What a seed draws one of.
     pub const ALL: [Family; 11] = [
         Family::Network,
         Family::Loss,
@@ -44,13 +55,57 @@ impl Family {
         Family::WildClocks,
     ];
 
+    /// Played on their own: elections without an incarnation lose what they are known to lose.
+    pub const UNTOLD: [Family; 6] = [
+        Family::UntoldNetwork,
+        Family::UntoldLoss,
+        Family::UntoldRollback,
+        Family::UntoldEverything,
+        Family::ReplidRollback,
+        Family::ReplidEverything,
+    ];
+
+    pub fn all() -> impl Iterator<Item = Family> {
+        Family::ALL.into_iter().chain(Family::UNTOLD)
+    }
+
+    /// The family whose faults it has.
+    pub fn faults(self) -> Family {
+        match self {
+            Family::UntoldNetwork => Family::Network,
+            Family::UntoldLoss => Family::Loss,
+            Family::UntoldRollback | Family::ReplidRollback => Family::Rollback,
+            Family::UntoldEverything | Family::ReplidEverything => Family::Everything,
+            own => own,
+        }
+    }
+
+    /// What its server tells of its incarnation.
+    pub fn tells(self) -> Tells {
+        match self {
+            Family::UntoldNetwork
+            | Family::UntoldLoss
+            | Family::UntoldRollback
+            | Family::UntoldEverything => Tells::Nothing,
+            Family::ReplidRollback | Family::ReplidEverything => Tells::ReplidAlone,
+            _ => Tells::All,
+        }
+    }
+
+    /// An older state comes back and nothing tells of it.
+    fn loses_writes_unseen(self) -> bool {
+        let rolls_back = matches!(self.faults(), Family::Rollback | Family::Everything);
+        rolls_back && self.tells() != Tells::All
+    }
+
     pub fn of_seed(seed: u64) -> Family {
         Family::ALL[(seed % Family::ALL.len() as u64) as usize]
     }
 
     pub fn allows(self, kind: Kind) -> bool {
         use Kind::*;
-        let (loss, rollback) = match self {
+        let faults = self.faults();
+        let (loss, rollback) = match faults {
             Family::Loss | Family::LossAndSteps => (true, false),
             Family::Rollback => (false, true),
             Family::Everything => (true, true),
@@ -66,7 +121,7 @@ impl Family {
             Spoil => self != Family::MixedTtls,
             RestartOlder => rollback,
             StepClock => matches!(
-                self,
+                faults,
                 Family::Steps | Family::Everything | Family::LossAndSteps
             ),
             StepClockBack => matches!(self, Family::Steps | Family::LossAndSteps),
@@ -78,13 +133,19 @@ impl Family {
     /// Where not, a breach is counted: the run breaks what the rule assumes.
     pub fn asserts(self, rule: Rule) -> bool {
         match rule {
-            Rule::R1 => !matches!(self, Family::Split | Family::WildClocks),
+            Rule::R1 => {
+                !matches!(self, Family::Split | Family::WildClocks) && !self.loses_writes_unseen()
+            }
             Rule::R2 => !matches!(
                 self,
                 Family::LossAndSteps | Family::Split | Family::SplitConfirmed
             ),
             // With two registers each sees but half of the grants.
-            Rule::R6 | Rule::R8 => !matches!(self, Family::Split | Family::SplitConfirmed),
+            Rule::R6 => !matches!(self, Family::Split | Family::SplitConfirmed),
+            Rule::R8 => {
+                !matches!(self, Family::Split | Family::SplitConfirmed)
+                    && !self.loses_writes_unseen()
+            }
             _ => true,
         }
     }

@@ -26,6 +26,7 @@ mod sights;
 mod simulate;
 mod statistics;
 mod trace;
+mod untold;
 mod users;
 mod world;
 

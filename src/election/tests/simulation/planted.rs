@@ -10,7 +10,7 @@ use crate::election::planted::Planted;
 ///
 /// The step-down margin hides some mistakes from R1, since a term ends before its window does: a
 /// late reply that revives one, say. The checkers of R4 and R5 see those directly.
-const MISTAKES: [(Planted, Family, Rule, u64); 33] = [
+const MISTAKES: [(Planted, Family, Rule, u64); 36] = [
     (Planted::WindowFromReply, Family::Network, Rule::R5, 20),
     (Planted::WindowFromReply, Family::Network, Rule::R1, 300),
     (Planted::NoDriftMargins, Family::Network, Rule::R1, 300),
@@ -89,6 +89,24 @@ const MISTAKES: [(Planted, Family, Rule, u64); 33] = [
         Rule::R1,
         1_500,
     ),
+    (
+        Planted::UntoldLowerSeqIsOld,
+        Family::UntoldRollback,
+        Rule::Liveness,
+        300,
+    ),
+    (
+        Planted::UntoldReleasedAtOnce,
+        Family::ReplidRollback,
+        Rule::R1,
+        100,
+    ),
+    (
+        Planted::UntoldLostReplyGranted,
+        Family::UntoldRollback,
+        Rule::R2,
+        300,
+    ),
 ];
 
 #[test]
@@ -109,6 +127,17 @@ pub fn look_for_all() -> (String, Vec<Planted>) {
         let found = search.run(|seed| Plan::new(seed, family, Cut::default()));
         let seed = match found.failures.first() {
             Some((seed, _)) => seed.to_string(),
+            // Where a rule need not hold, the mistake breaks it more often.
+            None if !family.asserts(rule) => {
+                let with = found.statistics.breaches_of(rule);
+                search.planted = None;
+                let right = search.run(|seed| Plan::new(seed, family, Cut::default()));
+                let without = right.statistics.breaches_of(rule);
+                if with <= 2 * without {
+                    missed.push(planted);
+                }
+                format!("{with}, not {without}")
+            }
             None => {
                 missed.push(planted);
                 format!("none of {budget}")

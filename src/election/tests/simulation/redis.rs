@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::election::{Command, Failure, Random};
-use crate::store::{Applied, Field, Register, Server, mistaken};
+use crate::store::{Applied, Field, Register, Server, Tells, mistaken};
 
 /// The imaginary Redis: a master, and a second server that can be promoted.
 pub struct Redis {
@@ -15,6 +15,7 @@ pub struct Redis {
     /// The active register after each write, for roll-backs.
     history: VecDeque<(u64, Register)>,
     random: Random,
+    tells: Tells,
 }
 
 pub struct Node {
@@ -67,7 +68,7 @@ pub enum Data {
 }
 
 impl Redis {
-    pub fn new(mut random: Random) -> Self {
+    pub fn new(mut random: Random, tells: Tells) -> Self {
         let nodes = [0, 1].map(|index| Node {
             register: Register::default(),
             server: mistaken::server(&id(&mut random), &id(&mut random)),
@@ -86,12 +87,14 @@ impl Redis {
             reign: 0,
             history: VecDeque::new(),
             random,
+            tells,
         }
     }
 
     pub fn server(&self, node: usize, at: u64) -> Server {
         let node = &self.nodes[node];
-        let mut server = node.server.clone();
+        let mut server = node.server.clone().telling(self.tells);
+        server.failover_unsafe = self.tells != Tells::All;
         server.wall_micros = at.saturating_add_signed(node.wall_offset);
         server.uptime = Duration::from_micros(at.saturating_sub(node.started));
         server
@@ -154,8 +157,11 @@ impl Redis {
         let register = self.data(at, data);
         let old = self.active;
         let new = 1 - old;
-        let replid = id(&mut self.random);
+        let mut replid = id(&mut self.random);
         let node = &mut self.nodes[new];
+        if self.tells == Tells::ReplidAlone {
+            replid = node.server.replid.to_string();
+        }
         node.register = register;
         node.server = mistaken::server(&node.server.run_id.clone(), &replid);
         node.server.promoted = true;

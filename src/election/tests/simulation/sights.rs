@@ -35,6 +35,7 @@ impl World {
             .deceived_at
             .is_some_and(|at| self.now < at + interval);
         let at_once = record.released
+            && !record.version.is_untold()
             && record.same_incarnation
             && change == WriteKind::Released
             && !deceived;
@@ -66,7 +67,7 @@ impl World {
             }
             let ttl = candidate.config.ttl;
             let clock = candidate.clock;
-            let (wait, why) = if record.released {
+            let (wait, why) = if record.released && !record.version.is_untold() {
                 (ttl / 2, "released, and polled")
             } else {
                 let ripe = Arithmetic { ttl }.ripe(record.ttl);

@@ -13,7 +13,7 @@ use super::search::{Found, Search};
 use super::shrink::shrink;
 use super::statistics::Statistics;
 use super::trace::Trace;
-use super::world;
+use super::{untold, world};
 use crate::election::planted::Planted;
 
 /// Enough seeds for everything that should happen sometimes to have happened.
@@ -35,7 +35,10 @@ fn simulate() {
             search(from, number("SEEDS").unwrap_or(10_000), planted);
             if planted.is_none() && family().is_none() {
                 let (table, missed) = look_for_all();
-                println!("{table}");
+                println!(
+                    "{table}\n\n{}",
+                    untold::figures(3_000, &untold::VARIANTS).table()
+                );
                 assert!(missed.is_empty(), "not found: {missed:?}");
             }
         }
@@ -150,7 +153,7 @@ fn cut() -> Cut {
 
 fn family() -> Option<Family> {
     option("FAMILY").map(|name| {
-        let family = Family::ALL.into_iter().find(|family| family.name() == name);
+        let family = Family::all().find(|family| family.name() == name);
         family.unwrap_or_else(|| panic!("no family is called {name}"))
     })
 }

@@ -14,6 +14,9 @@ pub struct Statistics {
     pub transitions: BTreeMap<(&'static str, &'static str), u64>,
     /// Breaches of rules whose assumptions the run broke.
     pub breaches: BTreeMap<(&'static str, Rule), u64>,
+    /// Of each run in which R1 fell where it need not hold, the longest time in which two windows
+    /// overlapped, in thousandths of a ttl.
+    pub overlaps: Vec<u64>,
     /// The longest time from the end of all faults to a primary, in thousandths of a ttl.
     pub slowest_election: u64,
 }
@@ -21,6 +24,13 @@ pub struct Statistics {
 impl Statistics {
     pub fn count(&mut self, name: &'static str) {
         *self.counts.entry(name).or_default() += 1;
+    }
+
+    /// How often a rule was broken where it need not hold.
+    pub fn breaches_of(&self, rule: Rule) -> u64 {
+        let breaches = self.breaches.iter();
+        let of_rule = breaches.filter(|((_, broken), _)| *broken == rule);
+        of_rule.map(|(_, times)| times).sum()
     }
 
     /// What a write at the register was.
@@ -59,6 +69,7 @@ impl Statistics {
         for (breach, count) in &other.breaches {
             *self.breaches.entry(*breach).or_default() += count;
         }
+        self.overlaps.extend(&other.overlaps);
         self.slowest_election = self.slowest_election.max(other.slowest_election);
     }
 }

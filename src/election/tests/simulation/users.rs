@@ -174,7 +174,9 @@ impl World {
         let (order, usable) = self.rules.fence.write(token, held);
         self.statistics.count("writes to the resource");
         self.hear(Rule::R3, order);
-        // Two primaries, or tokens that fell, are told of by R1 and R2.
-        self.hear(Rule::R2, usable);
+        // Of two primaries R1 tells.
+        if !self.rules.exclusion.is_older(token) {
+            self.hear(Rule::R2, usable);
+        }
     }
 }

@@ -78,7 +78,7 @@ impl World {
             now: 0,
             queue: Queue::default(),
             candidates: Vec::new(),
-            redis: Redis::new(stream(REDIS)),
+            redis: Redis::new(stream(REDIS), plan.family.tells()),
             rules: Rules::new(plan.family, heard),
             trace,
             statistics: Statistics::default(),
@@ -345,6 +345,11 @@ impl World {
     fn finish(mut self) -> Run {
         self.statistics.runs = 1;
         self.statistics.virtual_micros = self.now;
+        let overlap = self.rules.exclusion.longest_overlap;
+        if overlap > 0 {
+            let ttl = micros(&self.plan.longest_ttl());
+            self.statistics.overlaps.push(overlap * 1_000 / ttl);
+        }
         for rule in std::mem::take(&mut self.rules.counted) {
             let family = FAMILIES[self.plan.family as usize];
             *self.statistics.breaches.entry((family, rule)).or_default() += 1;
@@ -375,6 +380,6 @@ pub static COUNTED: std::sync::LazyLock<Vec<&'static str>> = std::sync::LazyLock
 });
 
 static FAMILIES: std::sync::LazyLock<Vec<&'static str>> = std::sync::LazyLock::new(|| {
-    let names = super::family::Family::ALL.map(|family| &*family.name().leak());
-    names.into()
+    let names = super::family::Family::all().map(|family| &*family.name().leak());
+    names.collect()
 });

@@ -83,7 +83,17 @@ fn change_command(register: &Register, server: &Server, command: &mut Command) {
     let holds = !stored.released && stored.incarnation == *server.incarnation();
     let looks_the_same = |version: &Version| without_a_part(version) == without_a_part(&present);
     match command {
-        Command::Acquire { watched, .. } => {
+        Command::Acquire {
+            identity, watched, ..
+        } => {
+            let mine = stored.holder == Some(*identity);
+            let at_once = match stored.released {
+                true => !mine && Planted::UntoldReleasedAtOnce.is_on(),
+                false => mine && Planted::UntoldLostReplyGranted.is_on(),
+            };
+            if at_once && server.is_untold() {
+                *watched = Some(present.clone());
+            }
             if watched.as_ref().is_some_and(looks_the_same) {
                 *watched = Some(present);
             }
@@ -133,6 +143,10 @@ fn change_written(
     let last = before.map_or(Token::NONE, |before| before.token);
     if outcome == Outcome::Granted && stored.token != last && Planted::TokenFromOne.is_on() {
         stored.token = Token::new(last.get() + 1);
+    }
+    let same = before.is_some_and(|before| before.holder == stored.holder);
+    if outcome == Outcome::Granted && same && Planted::UntoldLostReplyGranted.is_on() {
+        stored.token = last;
     }
 }
 

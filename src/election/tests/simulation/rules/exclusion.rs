@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::{Verdict, seconds};
 use crate::election::Token;
 
@@ -5,6 +7,10 @@ use crate::election::Token;
 #[derive(Default)]
 pub struct Exclusion {
     terms: Vec<Term>,
+    /// For how long two windows have overlapped at most, in true microseconds.
+    pub longest_overlap: u64,
+    /// The older of each two: the fence refuses it, as it should.
+    older: BTreeSet<Token>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +46,14 @@ impl Exclusion {
                 && (other.token, other.who, other.life) != (term.token, term.who, term.life)
                 && other.window_end.min(term.window_end) > other.start.max(now)
         };
-        match self.terms.iter().find(overlaps) {
+        let other = self.terms.iter().find(overlaps).copied();
+        if let Some(other) = other {
+            let from = other.start.max(term.start);
+            let overlap = other.window_end.min(term.window_end) - from;
+            self.longest_overlap = self.longest_overlap.max(overlap);
+            self.older.insert(other.token.min(term.token));
+        }
+        match other {
             Some(other) => Err(format!(
                 "two primaries: c{} with token {} believes itself valid until {}, c{} with token {} \
                  until {}",
@@ -78,6 +91,11 @@ impl Exclusion {
         for term in &mut self.terms {
             term.given_up |= term.who == who && term.life == life;
         }
+    }
+
+    /// Whether a newer primary has been there beside the one with this token.
+    pub fn is_older(&self, token: Token) -> bool {
+        self.older.contains(&token)
     }
 
     /// The term of this token that is still believed in, if there is one.
