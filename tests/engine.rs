@@ -50,6 +50,7 @@ fn ask_for_run(
         id: 1,
         sent_at: Time::ZERO,
         bound,
+        patience: bound,
         command,
     };
     store.send_run(resource, &request)

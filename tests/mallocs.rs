@@ -53,6 +53,7 @@ async fn ask(store: &dyn RunStore, resource: &str, command: RunCommand) -> RunOu
         id: 1,
         sent_at: Time::ZERO,
         bound: TTL,
+        patience: TTL,
         command,
     };
     store.send_run(resource, &request).await.unwrap()
@@ -68,7 +69,7 @@ async fn pairs_of_commands(store: &dyn RunStore, names: &[Arc<str>]) {
                 ttl: TTL,
                 tick: None,
             };
-            let RunOutcome::Granted(token) = ask(store, resource, acquire).await else {
+            let RunOutcome::Granted { token, .. } = ask(store, resource, acquire).await else {
                 panic!("not granted");
             };
             let release = RunCommand::Release {

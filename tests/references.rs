@@ -9,7 +9,9 @@ fn every_rule_that_the_sources_name_stands_in_the_protocol() {
     let stated = stated_rules(&read("docs/protocol.md"));
     let mut wrong = Vec::new();
     let mut named = BTreeSet::new();
-    for path in files(&["src", "tests", "__test__", "docs", "chaos", "demo", "support"]) {
+    for path in files(&[
+        "src", "tests", "__test__", "docs", "chaos", "demo", "support",
+    ]) {
         for (line, rule) in rules(&read(&path)) {
             if !stated.contains(&rule) {
                 wrong.push(format!("{path}:{line}: {rule}"));
@@ -25,7 +27,9 @@ fn every_rule_that_the_sources_name_stands_in_the_protocol() {
 fn every_document_that_the_sources_name_is_there() {
     let mut wrong = Vec::new();
     let mut known = 0;
-    for path in files(&["src", "tests", "__test__", "chaos", "demo", "scripts", "support"]) {
+    for path in files(&[
+        "src", "tests", "__test__", "chaos", "demo", "scripts", "support",
+    ]) {
         for (line, document) in documents(&read(&path)) {
             let beside = root().join(&path).with_file_name(&document);
             match root().join(&document).exists() || beside.exists() {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::reply::decode_reply;
 use super::run;
 use super::script::Invocation;
+use super::waiting_line::{Rank, Waits};
 use crate::election::run::{RunCommand, RunOutcome};
 use crate::election::{Failure, Identity, Reply};
 
@@ -17,10 +18,13 @@ pub(super) struct Ask {
     pub invocation: Invocation,
     /// Of the lease that it is about: what bounds connecting while it waits.
     pub ttl: Duration,
+    /// How long its answer may take once it was sent.
     pub bound: Duration,
     pub asked_at: Instant,
-    /// When it is answered at the latest.
+    /// When it is answered at the latest: until it is sent, as long as it may wait for that.
     pub deadline: Instant,
+    /// When it is answered at the very latest.
+    pub end: Instant,
     pub asker: Asker,
 }
 
@@ -33,36 +37,55 @@ pub(super) enum Asker {
     },
     Run {
         command: RunCommand,
+        /// How long it was not sent.
+        waited: Duration,
         sender: oneshot::Sender<Result<RunOutcome, Failure>>,
     },
 }
 
-impl Ask {
-    /// The run that it is about.
-    pub fn identity(&self) -> Option<Identity> {
+impl Waits for Ask {
+    fn identity(&self) -> Option<Identity> {
         match &self.asker {
             Asker::Election { .. } => None,
-            Asker::Run { command, .. } => Some(match command {
-                RunCommand::Acquire { identity, .. }
-                | RunCommand::Begin { identity, .. }
-                | RunCommand::Renew { identity, .. }
-                | RunCommand::Release { identity, .. }
-                | RunCommand::Withdraw { identity, .. } => *identity,
-            }),
+            Asker::Run { command, .. } => Some(command.identity()),
         }
     }
 
-    /// It asks for the lease of a run that has none yet.
-    pub fn is_new_run(&self) -> bool {
-        matches!(
-            &self.asker,
-            Asker::Run {
-                command: RunCommand::Acquire { .. },
-                ..
-            }
-        )
+    fn rank(&self) -> Rank {
+        match &self.asker {
+            Asker::Election { .. } => Rank::Pressing,
+            Asker::Run { command, .. } => Rank::of_run(command),
+        }
     }
 
+    fn bound(&self) -> Duration {
+        self.bound
+    }
+
+    fn patience(&self) -> Duration {
+        patience(self.bound)
+    }
+
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn note_sent(&mut self, now: Instant) {
+        self.deadline = self.end.min(now + self.patience());
+        if let Asker::Run { waited, .. } = &mut self.asker {
+            *waited = now.saturating_duration_since(self.asked_at);
+        }
+    }
+}
+
+/// How long the connection's task waits where its caller waits for so long: it knows the cause.
+pub(super) fn patience(wait: Duration) -> Duration {
+    wait - MARGIN.min(wait / 10)
+}
+
+const MARGIN: Duration = Duration::from_millis(5);
+
+impl Ask {
     /// Hands over what the server answered. Gives back the failure where that was not an answer at all.
     pub fn answer(self, value: &Value, subscribed: impl FnOnce(&str) -> bool) -> Option<Failure> {
         let key = self.invocation.key();
@@ -74,8 +97,13 @@ impl Ask {
                 let _ = sender.send(answer);
                 odd
             }
-            Asker::Run { command, sender } => {
-                let answer = run::decode_outcome(&String::from_utf8_lossy(key), &command, value);
+            Asker::Run {
+                command,
+                waited,
+                sender,
+            } => {
+                let key = String::from_utf8_lossy(key);
+                let answer = run::decode_outcome(&key, &command, waited, value);
                 let odd = odd(&answer);
                 let _ = sender.send(answer);
                 odd

@@ -212,6 +212,7 @@ impl Engine {
             return;
         };
         let now = Instant::now();
+        wire.settle(now);
         if wire.pushing {
             wire.change(
                 ChannelChange::Unsubscribe,
@@ -225,23 +226,15 @@ impl Engine {
                 now,
             );
         }
-        while wire.admits_held() {
-            let Some(ask) = self.line.pop_held() else {
-                if wire.pushing {
-                    wire.change(
-                        ChannelChange::Subscribe,
-                        &self.subscriptions.take_again(),
-                        now,
-                    );
-                }
-                break;
-            };
+        while let Some(ask) = wire.admit(&mut self.line, now) {
             send_in_time(wire, ask, now, &self.source);
         }
-        while wire.admits_new(now)
-            && let Some(ask) = self.line.pop_new()
-        {
-            send_in_time(wire, ask, now, &self.source);
+        if wire.pushing && !self.line.has_pressing() {
+            wire.change(
+                ChannelChange::Subscribe,
+                &self.subscriptions.take_again(),
+                now,
+            );
         }
     }
 

@@ -14,6 +14,8 @@ mod keys;
 mod memory;
 mod opening;
 mod outgoing;
+#[cfg(test)]
+mod overload;
 mod pace;
 mod patience;
 mod redis_source;
@@ -27,6 +29,7 @@ mod socket;
 mod source;
 mod subscriptions;
 mod trouble;
+mod unanswered;
 mod waiting_line;
 mod wire;
 mod words;

@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::ask::{Ask, Asker};
+use super::ask::{Ask, Asker, patience};
 use super::commands::Commands;
 use super::engine::{Engine, Order};
 use super::error::no_answer;
@@ -67,25 +67,47 @@ impl RedisStore {
     }
 }
 
+/// How long is waited for an answer.
+#[derive(Clone, Copy)]
+struct Wait {
+    /// As long as it was not sent.
+    to_be_sent: Duration,
+    /// From when it was.
+    bound: Duration,
+    /// In all.
+    longest: Duration,
+}
+
+impl Wait {
+    fn of(bound: Duration) -> Self {
+        Wait {
+            to_be_sent: bound,
+            bound,
+            longest: bound,
+        }
+    }
+}
+
 impl RedisStore {
-    /// Sends a script within `bound` for who waits at `answered`. The ttl of what it is about bounds
-    /// connecting.
+    /// Sends a script for who waits at `answered`. The ttl of what it is about bounds connecting.
     fn ask<T: Send + 'static>(
         &self,
         invocation: Invocation,
         ttl: Option<Duration>,
-        bound: Duration,
+        wait: Wait,
         asker: Asker,
         answered: oneshot::Receiver<Result<T, Failure>>,
     ) -> Answering<T> {
         let asked_at = Instant::now();
-        let deadline = asked_at + bound;
+        let Wait { bound, longest, .. } = wait;
+        let deadline = asked_at + longest;
         let order = Order::Ask(Ask {
             invocation,
             ttl: ttl.unwrap_or_else(|| ttl_of_bound(bound)),
             bound,
             asked_at,
-            deadline: deadline - MARGIN.min(bound / 10),
+            deadline: asked_at + patience(wait.to_be_sent),
+            end: asked_at + patience(longest),
             asker,
         });
         // Refused only when the runtime of the task has ended; then nobody answers either.
@@ -103,7 +125,8 @@ impl RedisStore {
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
                         .cause();
-                    let cause = known.unwrap_or_else(|| no_answer(bound, &source.address()).into());
+                    let cause =
+                        known.unwrap_or_else(|| no_answer(longest, &source.address()).into());
                     Err(Failure::Unknown { cause })
                 }
             };
@@ -128,7 +151,7 @@ impl Store for RedisStore {
         let (sender, answered) = oneshot::channel();
         let channel = keys.changes;
         let asker = Asker::Election { channel, sender };
-        self.ask(invocation, ttl, request.bound, asker, answered)
+        self.ask(invocation, ttl, Wait::of(request.bound), asker, answered)
     }
 
     fn subscribe(&self, target: &Target) -> mpsc::UnboundedReceiver<Message> {
@@ -150,8 +173,17 @@ impl RunStore for RedisStore {
         let invocation = run::invocation(keys, &request.command);
         let (sender, answered) = oneshot::channel();
         let command = request.command.clone();
-        let asker = Asker::Run { command, sender };
-        self.ask(invocation, ttl, request.bound, asker, answered)
+        let asker = Asker::Run {
+            command,
+            waited: Duration::ZERO,
+            sender,
+        };
+        let wait = Wait {
+            to_be_sent: request.to_be_sent(),
+            bound: request.bound,
+            longest: request.patience,
+        };
+        self.ask(invocation, ttl, wait, asker, answered)
     }
 
     fn subscribe_releases(&self, resource: &str) -> mpsc::UnboundedReceiver<Duration> {
@@ -175,6 +207,3 @@ impl fmt::Debug for RedisStore {
             .finish_non_exhaustive()
     }
 }
-
-/// How much earlier than the caller the connection's task gives up: it knows the cause.
-const MARGIN: Duration = Duration::from_millis(5);

@@ -96,6 +96,14 @@ pub enum Planted {
     EveryMessageAsks,
     /// A time that the store keeps is believed however far away it is.
     StoredTimeBelieved,
+
+    // Of the connection's engine.
+    /// A connection is in doubt when one command is late, whatever else is answered on it.
+    LateIsInDoubt,
+    /// What is held waits behind the runs that came before it.
+    FirstComeFirstSent,
+    /// However far behind the server is, all that waits is sent.
+    AllSentAtOnce,
 }
 
 thread_local! {
@@ -160,6 +168,13 @@ impl Planted {
         Planted::OneQuestionTakesAll,
         Planted::EveryMessageAsks,
         Planted::StoredTimeBelieved,
+    ];
+
+    /// What the simulation of overload has to find.
+    pub const OF_OVERLOAD: [Planted; 3] = [
+        Planted::LateIsInDoubt,
+        Planted::FirstComeFirstSent,
+        Planted::AllSentAtOnce,
     ];
 
     pub fn is_on(self) -> bool {
