@@ -12,11 +12,11 @@
  */
 
 /**
- * Where Redis is: a URL (`redis://user:password@host:port/db`, `unix:///path`, as text or as a `URL`), an
+ * Where Redis is: a URL (`redis://user:password@host:port/db`, `rediss://` with TLS, `unix:///path`, as text or as a `URL`), an
  * options object, or an ioredis client, of which only the options are read. A connection of our own is opened;
  * nothing of the client is used or changed.
  *
- * One plain server for now: TLS, Sentinel, Cluster, node-redis clients and several servers
+ * One server for now: Sentinel, Cluster, node-redis clients and several servers
  * are refused with `ERR_INVALID_CONFIG`, as is what cannot be honoured (a `password`
  * function, a custom `Connector`). What only says how the caller's own client behaves (retry
  * strategies, the offline queue and the like) is ignored.
@@ -34,7 +34,6 @@ export interface RedisClient {
 
 /** What cannot be honoured is refused: by type, and at run time with `ERR_INVALID_CONFIG`. */
 export interface RefusedOptions {
-  readonly tls?: null | undefined
   readonly sentinels?: null | undefined
   readonly natMap?: null | undefined
   readonly startupNodes?: null | undefined
@@ -75,7 +74,40 @@ export interface RedisOptions extends RefusedOptions {
    * never to less than 250 ms.
    */
   connectTimeout?: number | string | null
+  /** An object, also an empty one, or `true`: the connection is encrypted. */
+  tls?: TlsOptions | boolean | null
 }
+
+/**
+ * TLS, in the words of Node's `tls.connect`. Certificates and keys are given in PEM, as text or as the
+ * bytes of a file. What Node knows besides and cannot be honoured is refused by name.
+ */
+export interface TlsOptions {
+  /**
+   * The authorities whose certificates are believed, instead of those that Node trusts (its own list and
+   * `NODE_EXTRA_CA_CERTS`).
+   */
+  ca?: PemText | readonly PemText[]
+  /** The certificate that is shown to a server that asks for one, and what leads from it to its authority. */
+  cert?: PemText | readonly PemText[]
+  /** The key of `cert`, not encrypted. */
+  key?: PemText | readonly (PemText | {readonly pem: PemText})[]
+  /** The name that is expected in the certificate of the server, instead of `host`. */
+  servername?: string
+  /**
+   * `false` believes any server, and warns of it once.
+   *
+   * @default true, or false where `NODE_TLS_REJECT_UNAUTHORIZED` is `0`
+   */
+  rejectUnauthorized?: boolean
+  /** @default 'TLSv1.2' */
+  minVersion?: 'TLSv1.2' | 'TLSv1.3'
+  /** @default 'TLSv1.3' */
+  maxVersion?: 'TLSv1.2' | 'TLSv1.3'
+}
+
+/** One or several blocks of PEM. */
+export type PemText = string | ArrayBufferView
 
 /** The same on every server of an election. An option that is not known is refused. */
 export interface ElectionOptions {
@@ -109,10 +141,10 @@ export interface ElectionOptions {
   exitTimeout?: number
   /**
    * How long the event loop may stand still before this server counts as hung, in ms: from
-   * `2 * ttl` to 1,036,800,000; `false` for ever. A hung
-   * primary gives its place up (`lost`, reason `stalled`), a hung standby takes none, and both
-   * stand again when the loop turns. It is noticed at most an eighth late. A process that is frozen
-   * as a whole does not hang, and neither does one whose inspector is open (for a worker, or before
+   * `2 * ttl` to 1,036,800,000; `false` disables it. A hung
+   * primary releases its lease (`lost`, reason `stalled`), a hung standby does not take over, and both
+   * stand again when the loop turns. A hang is noticed up to 12.5 % late. A process that is frozen
+   * as a whole does not count as hung, and neither does one whose inspector is open (for a worker, or before
    * Node 20.16: one that was started with `--inspect`).
    *
    * @default max(60000, 12 * ttl)
@@ -124,17 +156,15 @@ export interface ElectionOptions {
    */
   scope?: string
   /**
-   * The name of this server, for people: 1 to 200 characters. Default: the environment variable
-   * `SERVER_ID`, else `host:pid`.
+   * The name of this server, for people: 1 to 200 characters.
    *
    * @default process.env.SERVER_ID, else `host:pid`
    */
   serverId?: string
   /**
    * Whether a process that has just started may take a *missing* record at once where Redis has
-   * been up for longer than a `ttl`, instead of waiting one: spares the wait at a first boot. At the
-   * price of two primaries for at most one `ttl` after a FLUSHALL just before the start. Default
-   * `false`.
+   * been up for longer than a `ttl`, instead of waiting one: it spares the wait at a first boot. The
+   * price: two primaries for at most one `ttl` after a FLUSHALL just before the start.
    *
    * @default false
    */
@@ -233,15 +263,15 @@ export interface LeaseOptions extends RunOptions {
    */
   ttl?: number
   /**
-   * How long it is remembered that a tick which `tick` names was run, in ms: from `ttl` to 30 days,
+   * How long Redis remembers that the tick of `tick` was run, in ms: from `ttl` to 30 days,
    * default 24 hours.
    *
    * @default 86400000
    */
   tickMemory?: number
   /**
-   * How long a lease that another holds is waited for, in ms: default 0, at most a day. Those who wait
-   * in one process are served in the order in which they came.
+   * How long a lease that another holds is waited for, in ms: default 0, at most a day. Waiters of one
+   * process are served in the order of their calls.
    *
    * @default 0
    */
@@ -249,8 +279,8 @@ export interface LeaseOptions extends RunOptions {
   /**
    * How long a Redis that does not answer is waited for, in ms: at least 10, default `ttl / 2` or
    * 5,000, whichever is shorter. No question takes more than a third of it, or 100 where that is longer.
-   * A little longer than this another server is waited for, too, that was granted this tick and has not
-   * begun to run it.
+   * A server that was granted this tick and has not begun to run it is waited for a little longer than
+   * this.
    *
    * @default min(ttl / 2, 5000)
    */
@@ -295,6 +325,47 @@ export interface LeaderRunnerOptions {
   exitTimeout?: number
 }
 
+/** What `runCoordinator` takes: the options of a `LeaderRunner` whose ticks are named by node-cron. */
+export type RunCoordinatorOptions = Omit<LeaderRunnerOptions, 'minHold'>
+
+/** The coordinator of node-cron 4 that `runCoordinator` makes, with an end for shutdowns. */
+export interface RunCoordinator {
+  /**
+   * Whether this server runs the tick that `key` names; called by node-cron. Rejects where nobody can
+   * know: with `ERR_STORE_UNAVAILABLE`, `ERR_STORE_DENIED`, or `ERR_INVALID_CONFIG` for a key that names
+   * no tick. node-cron then skips the tick on this server (`coordinator-error`).
+   */
+  shouldRun(key: string, ttlMs: number): Promise<boolean>
+  /** Releases the lease of that tick, and resolves when it is released; called by node-cron. Never rejects. */
+  onComplete(key: string): Promise<void>
+  /**
+   * Grants no more ticks, and resolves when the runs that are under way have ended: at the latest after
+   * `drain` ms (default: the longest `distributedLease` in use). Never rejects.
+   */
+  close(options?: {drain?: number}): Promise<void>
+}
+
+/**
+ * A `RunCoordinator` for node-cron 4: every server runs the scheduler, and each tick of a task with
+ * `distributed: true` is run by one of them, once, however late the others are. The lease is renewed
+ * while the task runs and released at its end; `distributedLease` (default 30,000 ms) is how long that of a
+ * crashed server lasts, from 100 ms.
+ *
+ * Each such task needs a `name`, the same on all servers: it names the lease, `<prefix>:<name>`.
+ *
+ * @example
+ * ```ts
+ * import cron from 'node-cron'
+ * import {runCoordinator} from 'primary-lease'
+ *
+ * cron.setRunCoordinator(runCoordinator(redis, 'chronos'))
+ * cron.schedule('0 3 * * *', sendMail, {name: 'send-mail', distributed: true})
+ * ```
+ *
+ * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG`: an argument, by name and value.
+ */
+export function runCoordinator(redis: RedisSource, prefix: string, options?: RunCoordinatorOptions): RunCoordinator
+
 /**
  * What names a tick: its *scheduled* time, the same on all servers, or what a scheduler hands out that
  * knows its own schedule. A `Date` is taken as it is: the time at which a timer fired, such as
@@ -313,7 +384,7 @@ export type TickSource =
 export interface RunOptions {
   /**
    * Names this run by its scheduled time: one tick of one name is granted once, however late a server
-   * asks, within `tickMemory`. Not with `tickEvery`. Whatever names no tick beyond doubt is
+   * asks, within `tickMemory`. Not with `tickEvery`. A value that does not name a tick for certain is
    * `ERR_INVALID_CONFIG` at every call.
    *
    * A job is asked for its last occurrence before it fired: give it in its own callback, before
@@ -321,21 +392,21 @@ export interface RunOptions {
    */
   tick?: TickSource
   /**
-   * The shortest time between two ticks of the schedule, in ms: from 2 to 2,592,000,000. Whoever asks
-   * within half of that from the grant of a tick asks for that tick, measured on Redis's clock. Right
+   * The shortest time between two ticks of the schedule, in ms: from 2 to 2,592,000,000. A request
+   * within half of that after the grant of a tick is for that tick, measured on Redis's clock. Right
    * for servers that are late by less than half of it, whatever the phase of the schedule and its time
    * zone.
    */
   tickEvery?: number
   /**
    * How long the lease is kept after its grant at least, in ms: from 0 to the ttl; default 0, or that
-   * of the runner. Nobody else is granted it before, though the run was shorter.
+   * of the runner. No other server is granted it sooner, however short the run.
    */
   minHold?: number
   /**
-   * How long the run may take, in ms: no default. Then its `signal` is aborted, its lease is renewed no
-   * more, and whoever waits is told. Without it, a run that has held its lease for more than `10 * ttl`,
-   * 60,000 at least, is warned of once in the log.
+   * How long the run may take, in ms: no default. After that its `signal` is aborted, its lease is no
+   * longer renewed, and the call fails with `ERR_LEASE_LOST` (outcome `lost`, reason `overrun`). Without it, a
+   * run that has held its lease for more than `10 * ttl`, and at least 60,000, is logged once as a warning.
    */
   maxRun?: number
 }
@@ -362,8 +433,8 @@ export type RunOutcome =
  * - `ERR_STORE_UNAVAILABLE`: no answer from Redis in time.
  * - `ERR_STORE_DENIED`: Redis refuses us for good: credentials, permissions, or a key of another
  *   type under our name.
- * - `ERR_CLOSED`: the process is ending, the background thread could not be had, or a lease could not be handed to
- *   JavaScript and was given up.
+ * - `ERR_CLOSED`: the process is ending, the background thread could not be started, or a lease could not be
+ *   handed to JavaScript and was released.
  */
 export type PrimaryLeaseErrorCode =
   | 'ERR_INVALID_CONFIG'
@@ -412,15 +483,14 @@ export declare class LeaderRunner {
    * `skip` is called where another server runs the job or has just run it, and only there: not when
    * the job failed, not when Redis did, and never after `run` began.
    *
-   * Where a promise of nothing is wanted, as by a scheduler's callback, its type is that; nobody has
-   * to say so.
+   * Its type fits a callback that must return `Promise<void>`, as schedulers ask for, without a cast.
    */
   runLocked<Outcome extends RunOutcome | void = RunOutcome>(name: string, run: (lease: Lease) => unknown, skip?: (() => unknown) | null, options?: RunOptions): Promise<Outcome>
   /**
    * Begins no more runs, and resolves when those that are under way have ended and their leases are
-   * released: at the latest after `drain` ms (default `lockTTL`), when what still runs is told so by
-   * its `signal` and its lease is released all the same. Where Redis does not answer, a lease that has
-   * run out counts as released. Never rejects but for `ERR_INVALID_CONFIG`.
+   * released: at the latest after `drain` ms (default `lockTTL`), when the `signal` of each remaining run
+   * is aborted and its lease is released all the same. While Redis does not answer, an expired lease
+   * counts as released. Never rejects but for `ERR_INVALID_CONFIG`.
    *
    * Without it, and without waiting for it, the end of the process releases everything.
    */
@@ -599,7 +669,7 @@ export declare function establishPrimaryServer(redis: RedisSource, prefix: strin
  * Listeners may come before the campaign and outlive it. One that comes late is told the present
  * first: `unavailable` if so, then `elected` or `primary-changed`. While a prefix has a listener,
  * its campaign takes over when the primary goes. A listener that throws, or returns a promise
- * that rejects, is logged and harms nobody. It keeps nothing alive.
+ * that rejects, is logged; other listeners are not affected. A listener does not keep the process alive.
  *
  * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG`.
  */
@@ -632,7 +702,7 @@ export declare function resignPrimaryServer(prefix?: string, options?: {drain?: 
 /**
  * Sets where log lines go: each is a message and an object of fields, `prefix` among them. Without
  * a call warnings and errors go to `console`; `null` silences. A logger that throws, or whose method
- * rejects, harms nobody.
+ * rejects, is ignored.
  *
  * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG`.
  */
@@ -679,7 +749,7 @@ export declare function whilePrimary(
  * Runs `run` while this server holds the lease of `resource`, and resolves with what it returned.
  *
  * The lease is renewed in the background while `run` is pending, also while it blocks the event loop,
- * and released when it has settled. It is for one run: nobody waits for it between two of them.
+ * and released when it has settled. It is for one run: unlike an election, it has no standbys.
  *
  * @throws the error of `run`, or a {@link PrimaryLeaseError}: `ERR_LEASE_HELD` (another holds it, has held it less than
  * `minHold` ago, or has run this tick), `ERR_STORE_UNAVAILABLE` (no answer from Redis for

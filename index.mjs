@@ -11,6 +11,7 @@ export const {
   postgresFence,
   primaryStatus,
   resignPrimaryServer,
+  runCoordinator,
   setLogger,
   whilePrimary,
   withLease,

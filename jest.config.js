@@ -12,7 +12,12 @@ module.exports = {
     '\\.(ts|mjs)$': [
       '@swc/jest',
       {
-        jsc: {target: 'es2022', parser: {syntax: 'typescript'}},
+        // Decorators as NestJS has them.
+        jsc: {
+          target: 'es2022',
+          parser: {syntax: 'typescript', decorators: true},
+          transform: {legacyDecorator: true},
+        },
         module: {type: 'commonjs'},
       },
     ],

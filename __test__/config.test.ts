@@ -96,15 +96,12 @@ describe('a source that is not supported yet is refused by name', () => {
   class Connector {}
 
   test.each<[string, () => unknown, RegExp]>([
-    ['rediss://', () => 'rediss://127.0.0.1:1', /rediss/],
     ['another scheme', () => 'http://127.0.0.1:1', /http/],
     ['no URL', () => 'not a url', /redis/i],
     ['an empty string', () => '', /redis/i],
     ['options with sentinels', () => ({sentinels, name: 'main'}), /sentinels/],
-    ['options with tls', () => ({host: '127.0.0.1', tls: {}}), /tls/],
     ['a password function', () => ({host: '127.0.0.1', password: () => 'x'}), /password/],
     ['an ioredis with sentinels', () => new Redis({...lazy, sentinels, name: 'main'}), /sentinels/],
-    ['an ioredis with tls', () => new Redis({...lazy, tls: {}}), /tls/],
     ['an ioredis with a Connector', () => new Redis({...lazy, Connector} as never), /Connector/],
     ['an ioredis Cluster', () => new Cluster([lazy], {lazyConnect: true}), /cluster/i],
     ['an array', () => [url, url], /array|quorum/i],
@@ -124,7 +121,11 @@ describe('a source that is not supported yet is refused by name', () => {
 })
 
 test('a password in a refused URL is not repeated', async () => {
-  const sources = ['rediss://user:hush@127.0.0.1:1', 'redis://:hush@127.0.0.1:99999', 'x://:hush@y']
+  const sources = [
+    'redis+sentinel://user:hush@127.0.0.1:1',
+    'redis://:hush@127.0.0.1:99999',
+    'x://:hush@y',
+  ]
   for (const source of sources) {
     const error = await establish(source, newPrefix()).catch((error: unknown) => error)
     expect(error).toMatchObject({code: 'ERR_INVALID_CONFIG'})

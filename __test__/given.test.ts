@@ -67,6 +67,6 @@ test('a client is read again when its options have changed', async () => {
   expect(await run()).toBe(1)
   client.options.db = 4
   expect(await run()).toBe(0)
-  Object.assign(client.options, {tls: {}})
+  Object.assign(client.options, {tls: {pfx: 'x'}})
   await expect(run()).rejects.toMatchObject(refused(/tls/))
 })

@@ -88,7 +88,6 @@ export function present(prefix: string): PrimaryLease | undefined {
 export async function refused(cluster: Cluster) {
   // @ts-expect-error: Cluster is not supported yet
   await establishPrimaryServer(cluster, 'jobs')
-  // @ts-expect-error: neither is TLS
   await establishPrimaryServer({host: 'localhost', tls: {}}, 'jobs')
   // @ts-expect-error: nor a quorum
   await establishPrimaryServer(['redis://a', 'redis://b'], 'jobs')

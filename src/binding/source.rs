@@ -8,11 +8,15 @@ use napi_derive::napi;
 
 use super::error::{Cause, Result, invalid};
 use crate::driver::store;
-use crate::store::{Backend, IpFamily, RedisSource, Source, check_key_prefix};
+use crate::store::{
+    Backend, IpFamily, RedisSource, Roots, Source, Tls, TlsOptions, TlsVersion, check_key_prefix,
+};
 
 /// A connection in ioredis's words.
 #[napi(object)]
 pub struct RedisFields {
+    /// All but `tls` is read from it then.
+    pub url: Option<String>,
     pub host: Option<String>,
     pub port: Option<u32>,
     pub path: Option<String>,
@@ -24,6 +28,21 @@ pub struct RedisFields {
     pub family: Option<u32>,
     /// In ms.
     pub connect_timeout: Option<u32>,
+    pub tls: Option<TlsFields>,
+}
+
+/// TLS in Node's words; certificates and keys as text, in PEM.
+#[napi(object)]
+pub struct TlsFields {
+    pub ca: Option<String>,
+    /// Trusted where there is no `ca`.
+    pub public_ca: Option<String>,
+    pub cert: Option<String>,
+    pub key: Option<String>,
+    pub servername: Option<String>,
+    pub reject_unauthorized: bool,
+    pub min_version: Option<String>,
+    pub max_version: Option<String>,
 }
 
 /// A URL, or the fields of a connection.
@@ -45,6 +64,12 @@ pub fn source(given: PlainSource) -> std::result::Result<Source, Cause> {
         Either::A(url) => return Ok(Source::parse_url(&url)?),
         Either::B(fields) => fields,
     };
+    let tls = fields.tls.map(tls).transpose()?;
+    if let Some(url) = fields.url {
+        let mut source = RedisSource::parse_url(&url)?;
+        source.tls = tls.or(source.tls);
+        return Ok(Source::Redis(source));
+    }
     let defaults = RedisSource::default();
     let key_prefix = fields.key_prefix.unwrap_or_default();
     check_key_prefix(&key_prefix)?;
@@ -72,5 +97,30 @@ pub fn source(given: PlainSource) -> std::result::Result<Source, Cause> {
             .map_or(defaults.connect_timeout, |ms| {
                 Duration::from_millis(ms.into())
             }),
+        tls,
     }))
+}
+
+fn tls(fields: TlsFields) -> std::result::Result<Tls, Cause> {
+    let defaults = TlsOptions::default();
+    let version = |name: Option<String>, default| match name.as_deref() {
+        None => Ok(default),
+        Some("TLSv1.2") => Ok(TlsVersion::V1_2),
+        Some("TLSv1.3") => Ok(TlsVersion::V1_3),
+        Some(_) => Err(invalid(
+            "redis: tls.minVersion and tls.maxVersion must be TLSv1.2 or TLSv1.3",
+        )),
+    };
+    Ok(Tls::new(TlsOptions {
+        roots: match fields.ca {
+            Some(ca) => Roots::Given(ca),
+            None => Roots::Public(fields.public_ca.unwrap_or_default()),
+        },
+        certificate: fields.cert,
+        key: fields.key,
+        server_name: fields.servername,
+        verify: fields.reject_unauthorized,
+        min_version: version(fields.min_version, defaults.min_version)?,
+        max_version: version(fields.max_version, defaults.max_version)?,
+    })?)
 }

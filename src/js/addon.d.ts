@@ -230,6 +230,8 @@ export declare function primaryStatus(prefix: string): PlainStatus | null
 
 /** A connection in ioredis's words. */
 export interface RedisFields {
+  /** All but `tls` is read from it then. */
+  url?: string
   host?: string
   port?: number
   path?: string
@@ -241,6 +243,7 @@ export interface RedisFields {
   family?: number
   /** In ms. */
   connectTimeout?: number
+  tls?: TlsFields
 }
 
 /** Ends a campaign, for a lease of it that began after the resign `era`. */
@@ -266,6 +269,19 @@ export declare function startTick(run: number): void
 
 /** The timers of Node itself: a test runner puts others in their place, where the layer is, that stand still. */
 export declare function timers(): {nextTick: typeof process.nextTick, setImmediate: typeof setImmediate, setTimeout: typeof setTimeout}
+
+/** TLS in Node's words; certificates and keys as text, in PEM. */
+export interface TlsFields {
+  ca?: string
+  /** Trusted where there is no `ca`. */
+  publicCa?: string
+  cert?: string
+  key?: string
+  servername?: string
+  rejectUnauthorized: boolean
+  minVersion?: string
+  maxVersion?: string
+}
 
 /** To a ping: the event loop turns. `excused` where standing still from here on would not be a hang. */
 export declare function turned(excused: boolean): void

@@ -15,6 +15,7 @@ const {
 const {LeaderRunner} = require('./leader-runner.js')
 const {Lease} = require('./lease.js')
 const {PrimaryLease} = require('./primary-lease.js')
+const {runCoordinator} = require('./run-coordinator.js')
 const {withLease} = require('./with-lease.js')
 
 /** @type {typeof import('../../index.js')} */
@@ -28,6 +29,7 @@ module.exports = {
   postgresFence: addon.postgresFence,
   primaryStatus,
   resignPrimaryServer,
+  runCoordinator,
   setLogger,
   whilePrimary,
   withLease,

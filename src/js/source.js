@@ -6,6 +6,7 @@
 const {addon} = require('./binary.js')
 const {calling, invalid} = require('./errors.js')
 const {describe, isPlain, reading, unknown, whole} = require('./options.js')
+const {readTls} = require('./tls.js')
 
 /** @typedef {import('./addon').RedisFields} RedisFields */
 /** @typedef {import('./addon').PlainSource} PlainSource */
@@ -24,11 +25,11 @@ const HONOURED = [
   'connectionName',
   'family',
   'connectTimeout',
+  'tls',
 ]
 
 /** What cannot be honoured: giving it is an error, not a silent default. */
 const REFUSED = Object.entries({
-  tls: 'TLS is not supported yet',
   sentinels: 'Sentinel is not supported yet',
   Connector: 'a custom connector cannot be honoured',
   natMap: 'address maps are not supported yet',
@@ -104,7 +105,18 @@ const MOST = 8
  * @returns {PlainSource}
  */
 function readSource(redis) {
-  return urlOf(redis) ?? reading(() => fieldsOf(redis).fields)
+  const url = urlOf(redis)
+  return url === undefined ? reading(() => fieldsOf(redis).fields) : ofUrl(url)
+}
+
+/**
+ * Where a URL asks for TLS, what Node trusts goes with it.
+ *
+ * @param {string} url
+ * @returns {PlainSource}
+ */
+function ofUrl(url) {
+  return /^rediss:/i.test(url) ? {url, tls: readTls(true)} : url
 }
 
 /**
@@ -136,7 +148,7 @@ function storeOf(redis) {
 
 /** @param {string} url */
 function openUrl(url) {
-  const store = calling(() => addon.openStore(url))
+  const store = calling(() => addon.openStore(ofUrl(url)))
   const [eldest] = ofUrls.keys()
   if (ofUrls.size === MOST && eldest !== undefined) ofUrls.delete(eldest)
   ofUrls.set(url, store)
@@ -221,6 +233,7 @@ function readFields(options) {
     connectionName: textOf(options, 'connectionName'),
     family: wholeOf(options, 'family', 0, 6),
     connectTimeout: wholeOf(options, 'connectTimeout', 1, MAX_WHOLE),
+    tls: readTls(options.tls),
   }
 }
 

@@ -14,6 +14,7 @@ use super::connection::{Connection, Unopened};
 use super::exchange::{Exchange, Job, WatchedExchange};
 use super::jitter::random;
 use super::replies::replies;
+use super::socket::Progress;
 use super::trouble::Trouble;
 use super::words::told;
 use super::{Answering, FenceOutcome, FenceRequest, RedisSource};
@@ -116,12 +117,13 @@ impl Task {
             let longest = self.waiting.iter().map(|job| job.request.bound).max();
             let longest = longest.unwrap_or_default().max(QUICKEST_CONNECTING);
             let pause = self.backoff.next_pause(longest.min(LONGEST_PAUSE));
-            let source = self.source.clone();
+            let (source, progress) = (self.source.clone(), Progress::default());
+            let reached = progress.clone();
             let allowed = longest.min(source.connect_timeout);
             let mut attempt = pin!(async move {
                 sleep(pause).await;
                 let until = Instant::now() + allowed;
-                timeout_at(until, Connection::open(&source, until)).await
+                timeout_at(until, Connection::open(&source, until, &reached)).await
             });
             let opened = loop {
                 let due = self.waiting.iter().map(Job::due).min()?;
@@ -150,7 +152,7 @@ impl Task {
                 }
                 Ok(Err(Unopened::BrokenOff(failure))) => self.trouble.note_cut(now, &failure),
                 Err(_) => {
-                    let cause = format!("no connection within {} ms", allowed.as_millis()).into();
+                    let cause = progress.cause(allowed, &self.source.address());
                     self.trouble.note_cut(now, &Failure::Unknown { cause });
                 }
             }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::RedisSource;
 use super::error::{classify, refused_login, server_words};
 use super::hello::{passes, wants_older_protocol};
-use super::socket::{LentSocket, Socket, open_socket};
+use super::socket::{LentSocket, Progress, Socket, open_socket};
 use crate::election::Failure;
 
 /// A message of a channel, still as the server sent it.
@@ -49,10 +49,14 @@ impl Connection {
     ///
     /// A server that does not want our HELLO, and says so or hangs up, is asked in the older protocol;
     /// and one that hangs up then too, without all that can be done without.
-    pub async fn open(source: &RedisSource, deadline: Instant) -> Result<Self, Unopened> {
+    pub async fn open(
+        source: &RedisSource,
+        deadline: Instant,
+        progress: &Progress,
+    ) -> Result<Self, Unopened> {
         let (mut hangs_up, mut answers) = (false, false);
         for manner in [Manner::Newer, Manner::Older, Manner::Bare] {
-            match log_in(source, deadline, manner, hangs_up).await {
+            match log_in(source, deadline, progress, manner, hangs_up).await {
                 Ok(connection) => return Ok(connection),
                 Err(Setback::NotWanted) => answers = true,
                 Err(Setback::HungUp { answered }) => {
@@ -115,10 +119,11 @@ enum Setback {
 async fn log_in(
     source: &RedisSource,
     deadline: Instant,
+    progress: &Progress,
     manner: Manner,
     hangs_up: bool,
 ) -> Result<Connection, Setback> {
-    let mut connection = greet(source, deadline, manner == Manner::Newer).await?;
+    let mut connection = greet(source, deadline, progress, manner == Manner::Newer).await?;
     let mut select = cmd("SELECT");
     select.arg(source.db);
     let mut set_name = cmd("CLIENT");
@@ -170,11 +175,11 @@ async fn log_in(
 async fn greet(
     source: &RedisSource,
     deadline: Instant,
+    progress: &Progress,
     pushing: bool,
 ) -> Result<Connection, Setback> {
-    let socket = open_socket(source, deadline).await;
-    let socket = socket.map_err(|cause| Setback::Failed(unknown(&cause)))?;
-    let socket = LentSocket::new(socket);
+    let socket = open_socket(source, deadline, progress).await;
+    let socket = LentSocket::new(socket.map_err(Setback::Failed)?);
     let protocol = match pushing {
         true => ProtocolVersion::RESP3,
         false => ProtocolVersion::RESP2,

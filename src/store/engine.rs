@@ -292,9 +292,9 @@ impl Engine {
                 self.cut = None;
                 self.break_off(failure);
             }
-            ConnectionEvent::Opened(Err(CutShort(allowed))) => {
+            ConnectionEvent::Opened(Err(CutShort { allowed, progress })) => {
                 self.cut = Some(allowed);
-                let cause = no_connection(allowed, &self.source.address());
+                let cause = progress.cause(allowed, &self.source.address());
                 self.break_off(Failure::Unknown { cause });
             }
             ConnectionEvent::Said(said) => {

@@ -28,6 +28,7 @@ mod slots;
 mod socket;
 mod source;
 mod subscriptions;
+mod tls;
 mod trouble;
 mod unanswered;
 mod waiting_line;
@@ -50,9 +51,12 @@ pub use fence::{
 };
 pub use keys::{check_key_prefix, fenced_election, fenced_lease};
 pub use memory::{Applied, Field, MemoryStore, Register, RunApplied, RunRegister, Server};
+#[cfg(test)]
+pub use memory::{mistaken, run_mistaken};
 pub use redis_source::{IpFamily, RedisSource};
 pub use redis_store::RedisStore;
 pub use source::Source;
+pub use tls::{Roots, Tls, TlsOptions, TlsVersion};
 pub use words::escaped;
 
 /// One election as a store knows it.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use super::{Tls, TlsOptions};
 use crate::election::ConfigError;
 
 /// Where a Redis server is and how to log in. Sources that are equal but for the connection's name share one.
@@ -27,6 +28,8 @@ pub struct RedisSource {
     /// An eighth of the ttl of what waits for the connection bounds connecting too, but never to less
     /// than 250 ms.
     pub connect_timeout: Duration,
+    /// Whether what goes over the connection is encrypted, and how.
+    pub tls: Option<Tls>,
 }
 
 /// Which addresses of a host are tried.
@@ -39,7 +42,8 @@ pub enum IpFamily {
 }
 
 impl RedisSource {
-    /// Reads `redis://[[user]:password@][host][:port][/db]` or `unix://[[user]:password@]/path`.
+    /// Reads `redis://[[user]:password@][host][:port][/db]` or `unix://[[user]:password@]/path`. With
+    /// `rediss://` it is encrypted, and no server is trusted until [`tls`](Self::tls) says which.
     ///
     /// What cannot be honoured is refused by name, and no error repeats the password.
     pub fn parse_url(text: &str) -> Result<Self, ConfigError> {
@@ -57,13 +61,16 @@ impl RedisSource {
         match scheme.to_ascii_lowercase().as_str() {
             "redis" => parse_tcp(text),
             "unix" => parse_unix(rest),
-            "rediss" => refuse("rediss://".into(), "redis:// (TLS is not supported yet)"),
+            "rediss" => Ok(RedisSource {
+                tls: Some(Tls::new(TlsOptions::default())?),
+                ..parse_tcp(text)?
+            }),
             "memory" => refuse("memory://".into(), "the URL of a Redis server here"),
             // Anything may stand before the colon, also a password that was pasted by mistake.
             other if KNOWN_SCHEMES.contains(&other) => {
-                refuse(format!("{other}://"), "redis:// or unix://")
+                refuse(format!("{other}://"), "redis://, rediss:// or unix://")
             }
-            _ => refuse("an unknown scheme".into(), "redis:// or unix://"),
+            _ => refuse("an unknown scheme".into(), "redis://, rediss:// or unix://"),
         }
     }
 
@@ -98,6 +105,7 @@ impl Default for RedisSource {
             connection_name: None,
             family: IpFamily::Any,
             connect_timeout: Duration::from_secs(10),
+            tls: None,
         }
     }
 }
@@ -119,6 +127,7 @@ impl fmt::Debug for RedisSource {
             .field("connection_name", &self.connection_name)
             .field("family", &self.family)
             .field("connect_timeout", &self.connect_timeout)
+            .field("tls", &self.tls)
             .finish()
     }
 }
@@ -297,7 +306,6 @@ mod tests {
         for (text, named) in [
             ("secret", "without a scheme"),
             ("localhost:6379", "without a scheme"),
-            ("rediss://:secret@host", "TLS"),
             ("memory://secret", "memory"),
             ("redis+sentinel://:secret@host/name", "redis+sentinel"),
             ("secret://host", "unknown scheme"),

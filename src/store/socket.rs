@@ -1,6 +1,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,8 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::error::plain;
+use super::error::{no_connection, plain};
 use super::{IpFamily, RedisSource};
+use crate::election::Failure;
 
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -75,11 +77,53 @@ impl AsyncWrite for LentSocket {
     }
 }
 
-/// Opens a socket, or says in plain words why there is none. Nobody waits for it past `deadline`.
-pub(super) async fn open_socket(source: &RedisSource, deadline: Instant) -> Result<Socket, String> {
-    match &source.path {
+/// Opens a socket, encrypted where the source says so, or says why there is none. Nobody waits for it
+/// past `deadline`.
+pub(super) async fn open_socket(
+    source: &RedisSource,
+    deadline: Instant,
+    progress: &Progress,
+) -> Result<Socket, Failure> {
+    let socket = match &source.path {
         Some(path) => open_unix(path).await,
         None => open_tcp(source, deadline).await,
+    };
+    let socket = socket.map_err(|cause| Failure::Unknown {
+        cause: cause.into(),
+    })?;
+    let Some(tls) = &source.tls else {
+        return Ok(socket);
+    };
+    progress.set_greeting(true);
+    // A Unix socket has no name of its own, and is on this host.
+    let host = match source.path {
+        Some(_) => "localhost",
+        None => &source.host,
+    };
+    let encrypted = tls.encrypt(socket, host).await;
+    progress.set_greeting(false);
+    Ok(Box::pin(encrypted?))
+}
+
+/// How far an attempt to connect is, for whoever cuts it short.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress(Arc<AtomicBool>);
+
+impl Progress {
+    /// TLS was greeted with, and nothing has come back.
+    fn set_greeting(&self, greeting: bool) {
+        self.0.store(greeting, Ordering::Relaxed);
+    }
+
+    /// Why there is no connection when it is cut short now.
+    pub fn cause(&self, allowed: Duration, address: &str) -> Arc<str> {
+        let allowed_ms = allowed.as_millis();
+        match self.0.load(Ordering::Relaxed) {
+            true => {
+                format!("no answer in TLS within {allowed_ms} ms: no TLS there? ({address})").into()
+            }
+            false => no_connection(allowed, address),
+        }
     }
 }
 

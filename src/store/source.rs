@@ -71,6 +71,6 @@ mod tests {
             Source::parse_url("redis://localhost/4"),
             Ok(Source::Redis(_))
         ));
-        assert!(Source::parse_url("rediss://localhost").is_err());
+        assert!(Source::parse_url("http://localhost").is_err());
     }
 }

@@ -145,7 +145,7 @@ impl Planted {
     ];
 
     /// What the simulation of run leases has to find, some of it mistakes in both.
-    pub const OF_SCOPED_LEASES: [Planted; 22] = [
+    pub const OF_RUNS: [Planted; 22] = [
         Planted::WindowFromReply,
         Planted::NoDriftMargins,
         Planted::NoStepDownMargin,

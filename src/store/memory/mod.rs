@@ -10,7 +10,11 @@ mod server;
 mod store;
 mod stores;
 
+#[cfg(test)]
+pub use register::mistaken;
 pub use register::{Applied, Field, Register};
+#[cfg(test)]
+pub use run_register::mistaken as run_mistaken;
 pub use run_register::{RunApplied, RunRegister};
 pub use server::Server;
 pub use store::MemoryStore;

@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::Server;
 use crate::election::{
     Command, Failure, Identity, Message, Nonce, Outcome, Record, Reply, Token, Version, WriteKind,
-    planted,
 };
+
+#[cfg(test)]
+pub mod mistaken;
 
 /// The one record of an election and the operations that the scripts do on it.
 ///
@@ -178,7 +180,7 @@ impl Register {
         let same_incarnation = stored.incarnation == *server.incarnation();
         let mine = stored.holder == Some(identity);
 
-        if mine && !stored.released && (same_incarnation || planted!(LostReplyAnyIncarnation)) {
+        if mine && !stored.released && same_incarnation {
             // The reply to our grant was lost.
             stored.ttl = ttl;
             stored.server = caller.clone();
@@ -235,8 +237,7 @@ impl Register {
             Found::Remains(remains) => {
                 // It may name another holder, or a newer grant.
                 let mine = remains.holder == Some(identity) || remains.holder.is_none();
-                let claimable = mine && remains.token <= token && !planted!(UnreadableIsLost);
-                let outcome = match claimable {
+                let outcome = match mine && remains.token <= token {
                     true => Outcome::Stale,
                     false => Outcome::Lost,
                 };
@@ -246,8 +247,7 @@ impl Register {
         let same_incarnation = stored.incarnation == *server.incarnation();
         let mine = stored.holder == Some(identity);
 
-        let ours = (mine && stored.token == token) || planted!(RenewAnyIdentity);
-        if ours && !stored.released && same_incarnation {
+        if mine && stored.token == token && !stored.released && same_incarnation {
             stored.ttl = ttl;
             stored.server = caller.clone();
             stored.count(server, nonce);
@@ -259,8 +259,7 @@ impl Register {
         if !may_reassert {
             return self.unchanged(server, Outcome::Lost);
         }
-        let unchanged = over.as_ref() == Some(&stored.version(server));
-        if !(unchanged || planted!(ReassertBlindly)) {
+        if over.as_ref() != Some(&stored.version(server)) {
             return self.unchanged(server, Outcome::Stale);
         }
         stored.token = token;
@@ -284,10 +283,8 @@ impl Register {
         let Some(stored) = self.record.as_mut() else {
             return self.unchanged(server, Outcome::Stale);
         };
-        let mine = stored.holder == Some(identity) || planted!(ReleaseAnyIdentity);
-        let same_incarnation =
-            stored.incarnation == *server.incarnation() || planted!(ReleaseAnyIncarnation);
-        if mine && !same_incarnation {
+        let mine = stored.holder == Some(identity);
+        if mine && stored.incarnation != *server.incarnation() {
             return self.unchanged(server, Outcome::Stale);
         }
         if !mine || stored.released {
@@ -338,11 +335,7 @@ impl Stored {
             seq: 0,
             // Half random, half the time: a late duplicate of the command that created a record
             // which was lost since must not bring its versions back.
-            epoch: if planted!(EpochFromCaller) {
-                nonce.bits()
-            } else {
-                nonce.bits() & !CLOCK_PART | server.wall_micros & CLOCK_PART
-            },
+            epoch: nonce.bits() & !CLOCK_PART | server.wall_micros & CLOCK_PART,
             incarnation: server.incarnation().clone(),
             nonce,
             released: false,
@@ -361,9 +354,6 @@ impl Stored {
 
     /// What is published of a command's nonce: with the version, since a network may repeat a command.
     fn stamp(&self, nonce: Nonce) -> Nonce {
-        if planted!(NonceOfCommand) {
-            return nonce;
-        }
         let mut hasher = DefaultHasher::new();
         (nonce, self.seq, self.epoch, &self.incarnation).hash(&mut hasher);
         Nonce::new(hasher.finish())
@@ -371,13 +361,9 @@ impl Stored {
 
     fn version(&self, server: &Server) -> Version {
         Version {
-            seq: if planted!(NoSeq) { 0 } else { self.seq },
-            epoch: if planted!(NoEpoch) { 0 } else { self.epoch },
-            incarnation: if planted!(NoIncarnation) {
-                "".into()
-            } else {
-                server.incarnation().clone()
-            },
+            seq: self.seq,
+            epoch: self.epoch,
+            incarnation: server.incarnation().clone(),
         }
     }
 
@@ -385,9 +371,6 @@ impl Stored {
     /// was lost.
     fn next_token(&self, server: &Server, floor: Token) -> Token {
         let next = self.token.get() + 1;
-        if planted!(TokenFromOne) {
-            return Token::new(next);
-        }
         Token::new(next.max(server.wall_micros).max(floor.get() + 1))
     }
 

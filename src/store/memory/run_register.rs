@@ -2,7 +2,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::election::run::{RunCommand, RunOutcome, Tick, TickName};
-use crate::election::{Identity, Token, planted};
+use crate::election::{Identity, Token};
+
+#[cfg(test)]
+pub mod mistaken;
 
 /// The keys of one run lease and what the scripts do with them, as plain data.
 ///
@@ -79,7 +82,7 @@ impl RunRegister {
                 ttl,
                 begun,
             } => only(match lease {
-                Some(held) if is_mine(identity, token) || planted!(RenewAnyIdentity) && is_held => {
+                Some(held) if is_mine(identity, token) => {
                     let stage = if begun { Stage::Held } else { held.stage };
                     self.put(now, token, identity, stage, ttl);
                     RunOutcome::Renewed
@@ -92,20 +95,15 @@ impl RunRegister {
                 token,
                 min_hold,
             } => {
-                let may = is_mine(identity, token) || planted!(ReleaseAnyIdentity) && is_held;
-                if !may {
+                if !is_mine(identity, token) {
                     return only(RunOutcome::NotMine);
                 }
-                let least = match planted!(MinHoldIgnored) {
-                    true => 0,
-                    false => micros(min_hold),
-                };
+                let least = micros(min_hold);
                 let left = (token.get() + least).saturating_sub(now).min(least);
                 self.free(now, token, identity, Duration::from_micros(left))
             }
             RunCommand::Withdraw { identity, tick } => {
                 if let Some(tick) = tick
-                    && !planted!(WithdrawKeepsTick)
                     && self
                         .ticks
                         .get(&tick.name)
@@ -117,7 +115,7 @@ impl RunRegister {
                     Some(held) if held.identity == identity && is_held => {
                         self.free(now, held.token, identity, Duration::ZERO)
                     }
-                    None if !planted!(WithdrawLeavesNoMark) => {
+                    None => {
                         // Should the acquire come only now, it finds the lease released by itself.
                         self.leave_behind(now, Token::NONE, identity, Duration::ZERO);
                         only(RunOutcome::NotMine)
@@ -148,7 +146,7 @@ impl RunRegister {
     ) -> RunOutcome {
         let taken = tick.and_then(|tick| self.ticks.get_mut(&tick.name));
         if let Some(taken) = taken
-            && (taken.value != identity || planted!(TickRefusesItsTaker))
+            && taken.value != identity
         {
             if let Some(lease) = &mut self.lease
                 && lease.value.identity == taken.value
@@ -190,19 +188,16 @@ impl RunRegister {
                         _ => wait(lease.at),
                     };
                 }
-                Stage::Released { .. } if mine && !planted!(ReleasedGrantedAgain) => {
-                    return wait(now);
-                }
+                Stage::Released { .. } if mine => return wait(now),
                 Stage::Released { free_at, left } if now < free_at => {
                     let left = micros(left);
-                    if free_at - now > left && !planted!(StoredTimeBelieved) {
+                    if free_at - now > left {
                         let left = Duration::from_micros(left);
                         self.leave_behind(now, held.token, held.identity, left);
                         return wait(now + micros(left));
                     }
                     return wait(free_at);
                 }
-                Stage::Released { .. } if planted!(TokenForgotten) => {}
                 Stage::Released { .. } => token = token.max(Token::new(held.token.get() + 1)),
             }
         }
@@ -211,9 +206,7 @@ impl RunRegister {
             None => Stage::Held,
         };
         self.put(now, token, identity, stage, ttl);
-        if let Some(tick) = tick
-            && !planted!(TickNotStored)
-        {
+        if let Some(tick) = tick {
             let taken = Expiring::new(now, identity, tick.memory);
             self.ticks.insert(tick.name, taken);
         }
@@ -268,9 +261,7 @@ impl<T> Expiring<T> {
 
     /// The clock was set back since it was written: it goes no later than if it were written now.
     fn cut(&mut self, now: u64) {
-        if !planted!(StoredTimeBelieved) {
-            self.at = self.at.min(now + micros(self.kept));
-        }
+        self.at = self.at.min(now + micros(self.kept));
     }
 }
 

@@ -1,8 +1,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::election::planted;
-
 /// What a script learns of the server that runs it (INFO and TIME).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
@@ -18,20 +16,15 @@ pub struct Server {
 
 impl Server {
     pub fn new(run_id: &str, replid: &str) -> Self {
-        // A replica keeps its run id when it is promoted, and a failover and back brings the old
-        // one back: the run id alone does not name a data set.
-        let incarnation = if planted!(RunIdAlone) {
-            run_id.into()
-        } else {
-            format!("{run_id}:{replid}").into()
-        };
         Server {
             run_id: run_id.into(),
             replid: replid.into(),
             wall_micros: 0,
             uptime: Duration::ZERO,
             promoted: false,
-            incarnation,
+            // A replica keeps its run id when it is promoted, and a failover and back brings the old
+            // one back: the run id alone does not name a data set.
+            incarnation: format!("{run_id}:{replid}").into(),
         }
     }
 

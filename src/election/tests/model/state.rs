@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::Budget;
 use super::client::{Client, Sent, WINDOW};
 use crate::election::{Command, Outcome, Record, Token};
-use crate::store::{Register, Server};
+use crate::store::{Register, Server, mistaken};
 
 /// Everything that a step may depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -186,9 +186,8 @@ impl State {
         self.clock += 1;
         let server = self.server();
         let before = self.register.record(&server);
-        let applied = self
-            .register
-            .apply(&server, &Arc::from(""), &sent.command)
+        let caller = Arc::from("");
+        let applied = mistaken::apply(&mut self.register, &server, &caller, &sent.command)
             .map_err(|failure| format!("{failure:?}"))?;
         let reply = applied.reply;
         let created = before.is_none() && applied.message.is_some();

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::election::{Command, Failure, Random};
-use crate::store::{Applied, Field, Register, Server};
+use crate::store::{Applied, Field, Register, Server, mistaken};
 
 /// The imaginary Redis: a master, and a second server that can be promoted.
 pub struct Redis {
@@ -70,7 +70,7 @@ impl Redis {
     pub fn new(mut random: Random) -> Self {
         let nodes = [0, 1].map(|index| Node {
             register: Register::default(),
-            server: Server::new(&id(&mut random), &id(&mut random)),
+            server: mistaken::server(&id(&mut random), &id(&mut random)),
             started: 0,
             wall_offset: WALL_START,
             hung_until: 0,
@@ -105,7 +105,7 @@ impl Redis {
         command: &Command,
     ) -> Result<Applied, Failure> {
         let server = self.server(node, at);
-        let applied = self.nodes[node].register.apply(&server, caller, command)?;
+        let applied = mistaken::apply(&mut self.nodes[node].register, &server, caller, command)?;
         if applied.message.is_some() && node == self.active {
             self.remember(at);
         }
@@ -142,7 +142,7 @@ impl Redis {
         let (run_id, replid) = (id(&mut self.random), id(&mut self.random));
         let node = &mut self.nodes[self.active];
         node.register = register;
-        node.server = Server::new(&run_id, &replid);
+        node.server = mistaken::server(&run_id, &replid);
         node.started = at + down_for;
         node.down_until = at + down_for;
         node.hung_until = 0;
@@ -157,7 +157,7 @@ impl Redis {
         let replid = id(&mut self.random);
         let node = &mut self.nodes[new];
         node.register = register;
-        node.server = Server::new(&node.server.run_id.clone(), &replid);
+        node.server = mistaken::server(&node.server.run_id.clone(), &replid);
         node.server.promoted = true;
         node.down_until = at + down_for;
         node.hung_until = 0;

@@ -124,7 +124,7 @@ pub fn look_for_all() -> (String, Vec<Planted>) {
 
 #[test]
 fn every_mistake_that_can_be_planted_is_looked_for() {
-    for planted in Planted::OF_SCOPED_LEASES {
+    for planted in Planted::OF_RUNS {
         assert!(
             MISTAKES.iter().any(|mistake| mistake.0 == planted),
             "{planted:?}"

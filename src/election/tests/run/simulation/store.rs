@@ -7,7 +7,7 @@ use super::plan::Family;
 use super::rules::Rule;
 use crate::election::run::{RunCommand, RunOutcome, TickName};
 use crate::election::{Identity, Token};
-use crate::store::{RunApplied, RunRegister};
+use crate::store::{RunApplied, RunRegister, run_mistaken};
 
 pub struct Store {
     family: Family,
@@ -97,7 +97,7 @@ impl Store {
         self.holder = self.holder.filter(|holder| holder.expires_at > now);
         self.mark = self.mark.filter(|mark| mark.expires_at > now);
         self.overtaken = self.overtaken.filter(|(_, until)| *until > now);
-        let applied = self.register.apply(now, command);
+        let applied = run_mistaken::apply(&mut self.register, now, command);
         let caller = identity(command);
         if let (RunCommand::Acquire { .. }, RunOutcome::Held(_) | RunOutcome::Pending(_)) =
             (command, applied.outcome)
@@ -290,7 +290,8 @@ impl Store {
             begun: false,
         };
         let mut copy = self.register.clone();
-        copy.apply(holder.expires_at - 1, &renewal).outcome == RunOutcome::Renewed
+        run_mistaken::apply(&mut copy, holder.expires_at - 1, &renewal).outcome
+            == RunOutcome::Renewed
     }
 
     /// Who has the tick, by what was answered.
