@@ -18,6 +18,8 @@ pub(super) struct Ask {
     pub invocation: Invocation,
     /// Of the lease that it is about: what bounds connecting while it waits.
     pub ttl: Duration,
+    /// How long it may wait to be sent.
+    pub to_be_sent: Duration,
     /// How long its answer may take once it was sent.
     pub bound: Duration,
     pub asked_at: Instant,
@@ -33,6 +35,8 @@ pub(super) enum Asker {
     Election {
         /// The changes channel of the same election.
         channel: Arc<str>,
+        /// Whose term it renews.
+        renews: Option<Identity>,
         sender: oneshot::Sender<Result<Reply, Failure>>,
     },
     Run {
@@ -78,7 +82,8 @@ impl Waits for Ask {
     }
 }
 
-/// How long the connection's task waits where its caller waits for so long: it knows the cause.
+/// How long the connection's task waits where its caller waits for so long: the answer is to be there before
+/// the caller's time is over.
 pub(super) fn patience(wait: Duration) -> Duration {
     wait - MARGIN.min(wait / 10)
 }
@@ -91,7 +96,9 @@ impl Ask {
         let key = self.invocation.key();
         // The caller may have stopped waiting.
         match self.asker {
-            Asker::Election { channel, sender } => {
+            Asker::Election {
+                channel, sender, ..
+            } => {
                 let answer = decode_reply(value, subscribed(&channel));
                 let odd = odd(&answer);
                 let _ = sender.send(answer);

@@ -1,7 +1,7 @@
 use std::future::pending;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -11,7 +11,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::RedisSource;
-use super::ask::Ask;
+use super::ask::{Ask, Asker};
 use super::backoff::Backoff;
 use super::connection::{Connection, Unopened};
 use super::error::{
@@ -74,8 +74,8 @@ impl ConnectionState {
 /// gone and every command answered.
 pub(super) struct Engine {
     source: Arc<RedisSource>,
-    /// Why there is no connection, for callers too.
-    trouble: Arc<Mutex<Trouble>>,
+    /// Why there is no connection.
+    trouble: Trouble,
     orders: mpsc::UnboundedReceiver<Order>,
     /// The store is gone.
     closed: bool,
@@ -100,13 +100,12 @@ pub(super) struct Engine {
 impl Engine {
     pub fn new(
         source: Arc<RedisSource>,
-        trouble: Arc<Mutex<Trouble>>,
         orders: mpsc::UnboundedReceiver<Order>,
         random: Random,
     ) -> Self {
         Engine {
             source,
-            trouble,
+            trouble: Trouble::default(),
             orders,
             closed: false,
             state: ConnectionState::Unused,
@@ -212,7 +211,6 @@ impl Engine {
             return;
         };
         let now = Instant::now();
-        wire.settle(now);
         if wire.pushing {
             wire.change(
                 ChannelChange::Unsubscribe,
@@ -227,6 +225,14 @@ impl Engine {
             );
         }
         while let Some(ask) = wire.admit(&mut self.line, now) {
+            if let Asker::Election {
+                channel,
+                renews: Some(identity),
+                ..
+            } = &ask.asker
+            {
+                self.subscriptions.note_renewing(channel, *identity);
+            }
             send_in_time(wire, ask, now, &self.source);
         }
         if wire.pushing && !self.line.has_pressing() {
@@ -284,7 +290,7 @@ impl Engine {
             ConnectionEvent::Opened(Ok(Ok(connection))) => self.handle_opened(connection),
             ConnectionEvent::Opened(Ok(Err(Unopened::Failed(failure)))) => {
                 let failure = told(failure, &self.source);
-                self.trouble().note(Instant::now(), &failure);
+                self.trouble.note(Instant::now(), &failure);
                 self.cut = None;
                 self.fail_to_open(failure);
             }
@@ -300,13 +306,17 @@ impl Engine {
             ConnectionEvent::Said(said) => {
                 self.hear(said, Instant::now());
                 self.hear_all();
+                // Only here: at other times answers may lie unread, and it is not the server that is late.
+                if let ConnectionState::Open(wire) = &mut self.state {
+                    wire.settle(Instant::now());
+                }
             }
         }
     }
 
     fn break_off(&mut self, failure: Failure) {
         let failure = told(failure, &self.source);
-        self.trouble().note_cut(Instant::now(), &failure);
+        self.trouble.note_cut(Instant::now(), &failure);
         self.fail_to_open(failure);
     }
 
@@ -320,7 +330,7 @@ impl Engine {
 
     fn handle_opened(&mut self, connection: Connection) {
         tracing::debug!(redis = %self.source, "connected");
-        self.trouble().end();
+        self.trouble.end();
         self.refusal = None;
         self.cut = None;
         self.used = false;
@@ -440,11 +450,11 @@ impl Engine {
         }
         let is_open = matches!(self.state, ConnectionState::Open(_));
         while let Some(ask) = self.line.pop_late(now) {
-            let failure = match self.trouble().cause() {
+            let failure = match self.trouble.cause() {
                 Some(cause) => Failure::Unknown { cause },
-                None if is_open => not_sent(ask.bound, &address),
+                None if is_open => not_sent(ask.to_be_sent, &address),
                 None => Failure::Unknown {
-                    cause: no_connection(ask.bound, &address),
+                    cause: no_connection(ask.to_be_sent, &address),
                 },
             };
             ask.fail(failure);
@@ -478,7 +488,7 @@ impl Engine {
         let cause = failure.cause().clone();
         tracing::debug!(redis = %self.source, %cause, "connection dropped");
         let longest_pause = longest_pause(self.asks().map(|ask| ask.ttl));
-        self.trouble().note(Instant::now(), &failure);
+        self.trouble.note(Instant::now(), &failure);
         self.subscriptions.disconnect();
         if let ConnectionState::Open(wire) =
             std::mem::replace(&mut self.state, ConnectionState::Unused)
@@ -529,10 +539,6 @@ impl Engine {
         longest_pause(self.waiting())
     }
 
-    fn trouble(&self) -> MutexGuard<'_, Trouble> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn fail_all(&mut self, failure: &Failure) {
         for ask in self.line.take_all() {
             ask.fail(failure.clone());
@@ -543,7 +549,7 @@ impl Engine {
 /// Sends it, unless nobody waits for it any more by now.
 fn send_in_time(wire: &mut Wire, ask: Ask, now: Instant, source: &RedisSource) {
     if ask.deadline <= now {
-        let failure = not_sent(ask.bound, &source.address());
+        let failure = not_sent(ask.to_be_sent, &source.address());
         ask.fail(failure);
     } else {
         wire.ask(ask, now);

@@ -61,7 +61,7 @@ impl Pace {
 
     /// Whether one more command for which a lease may be lost may follow so many that are unanswered.
     pub fn admits_pressing(&self, unanswered: usize) -> bool {
-        unanswered < self.window * PRESSING_AHEAD || planted!(AllSentAtOnce)
+        unanswered < (self.window * 4).max(PRESSING) || planted!(AllSentAtOnce)
     }
 
     /// Whether one more of the others may follow so many, the oldest unanswered for so long.
@@ -81,9 +81,9 @@ const FIRST: usize = 8;
 /// However slow the server is, it has something to do.
 const LEAST: usize = 2;
 const MOST: usize = 2_048;
-/// How much more of what is pressing is sent ahead. It is bounded too: what comes to its end unsent costs
-/// the server nothing.
-const PRESSING_AHEAD: usize = 4;
+/// So many are always sent of what is pressing. It is bounded too: what comes to its end unsent costs the
+/// server nothing.
+const PRESSING: usize = 256;
 /// How long the server may take longer than it could.
 const BEHIND: Duration = Duration::from_millis(25);
 
@@ -141,7 +141,7 @@ mod tests {
         let pace = Pace::new();
         assert!(!pace.admits(FIRST, Duration::ZERO));
         assert!(pace.admits_pressing(FIRST));
-        assert!(!pace.admits_pressing(PRESSING_AHEAD * FIRST));
+        assert!(!pace.admits_pressing(PRESSING));
     }
 
     #[test]

@@ -1,21 +1,19 @@
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::ask::{Ask, Asker, patience};
 use super::commands::Commands;
 use super::engine::{Engine, Order};
-use super::error::no_answer;
 use super::jitter::random;
 use super::keys::{Keys, Place, RunKeys};
 use super::patience::ttl_of_bound;
 use super::script::Invocation;
 use super::subscriptions::Receiver;
-use super::trouble::Trouble;
 use super::words::told;
 use super::{
     Answering, FenceOutcome, FenceRequest, FenceStore, RedisSource, RunStore, Store, Target, run,
@@ -31,7 +29,6 @@ use crate::election::{Command, Failure, Message, Reply, Request};
 pub struct RedisStore {
     source: Arc<RedisSource>,
     commands: Commands,
-    trouble: Arc<Mutex<Trouble>>,
     orders: mpsc::UnboundedSender<Order>,
 }
 
@@ -39,14 +36,12 @@ impl RedisStore {
     /// Starts the task of the connection on `runtime`; it connects when it is first used.
     pub fn open(source: RedisSource, runtime: &Handle) -> Self {
         let source = Arc::new(source);
-        let trouble: Arc<Mutex<Trouble>> = Arc::default();
         let (orders, received) = mpsc::unbounded_channel();
-        let engine = Engine::new(source.clone(), trouble.clone(), received, random());
+        let engine = Engine::new(source.clone(), received, random());
         runtime.spawn(engine.run());
         RedisStore {
             commands: Commands::new(source.clone()),
             source,
-            trouble,
             orders,
         }
     }
@@ -99,37 +94,31 @@ impl RedisStore {
         answered: oneshot::Receiver<Result<T, Failure>>,
     ) -> Answering<T> {
         let asked_at = Instant::now();
-        let Wait { bound, longest, .. } = wait;
-        let deadline = asked_at + longest;
+        let Wait {
+            to_be_sent,
+            bound,
+            longest,
+        } = wait;
         let order = Order::Ask(Ask {
             invocation,
             ttl: ttl.unwrap_or_else(|| ttl_of_bound(bound)),
+            to_be_sent,
             bound,
             asked_at,
-            deadline: asked_at + patience(wait.to_be_sent),
+            deadline: asked_at + patience(to_be_sent),
             end: asked_at + patience(longest),
             asker,
         });
         // Refused only when the runtime of the task has ended; then nobody answers either.
         let _ = self.orders.send(order);
-        let (source, trouble) = (self.source.clone(), self.trouble.clone());
+        let source = self.source.clone();
         Box::pin(async move {
-            // The task is a little earlier and says why; but it may be gone or busy.
-            let answer = match timeout_at(deadline, answered).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(_)) => Err(Failure::Unknown {
+            // The task answers in time, come what may; a timer here too would cost each command its own.
+            let answer = answered.await.unwrap_or_else(|_| {
+                Err(Failure::Unknown {
                     cause: "the store was closed".into(),
-                }),
-                Err(_) => {
-                    let known = trouble
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .cause();
-                    let cause =
-                        known.unwrap_or_else(|| no_answer(longest, &source.address()).into());
-                    Err(Failure::Unknown { cause })
-                }
-            };
+                })
+            });
             // The one place where a failure leaves: whatever it is made of, it is fit to be shown.
             answer.map_err(|failure| told(failure, &source))
         })
@@ -150,7 +139,15 @@ impl Store for RedisStore {
         let invocation = Invocation::of_election(target, &keys, &request.command);
         let (sender, answered) = oneshot::channel();
         let channel = keys.changes;
-        let asker = Asker::Election { channel, sender };
+        let renews = match &request.command {
+            Command::Renew { identity, .. } => Some(*identity),
+            _ => None,
+        };
+        let asker = Asker::Election {
+            channel,
+            renews,
+            sender,
+        };
         self.ask(invocation, ttl, Wait::of(request.bound), asker, answered)
     }
 

@@ -190,6 +190,7 @@ mod tests {
         Ask {
             invocation: run::invocation(RunKeys::new(place, "mail"), &command),
             ttl,
+            to_be_sent: bound,
             bound,
             asked_at: start,
             deadline: start + bound,

@@ -223,11 +223,15 @@ impl World {
         }
         self.turn_at = None;
         let later = self.inbox.split_off(&(self.now + 1, 0));
-        for heard in std::mem::replace(&mut self.inbox, later).into_values() {
+        let before = std::mem::replace(&mut self.inbox, later);
+        let heard = before
+            .values()
+            .any(|heard| matches!(heard, Heard::Answer(..)));
+        for heard in before.into_values() {
             self.hear(heard);
         }
         self.expire();
-        self.send();
+        self.send(heard);
         let waiting = [
             self.open.as_ref().and_then(Unanswered::next_due),
             self.line.next_due(),
@@ -367,12 +371,14 @@ impl World {
         self.look(self.now + takes, Heard::Connected);
     }
 
-    fn send(&mut self) {
+    fn send(&mut self, heard: bool) {
         let now = self.instant();
         let Some(open) = &mut self.open else {
             return;
         };
-        open.settle(now);
+        if heard {
+            open.settle(now);
+        }
         let (mut sent, mut late) = (Vec::new(), Vec::new());
         while let Some(ask) = open.admit(&mut self.line, now) {
             if ask.deadline() <= now {
