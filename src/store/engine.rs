@@ -1,7 +1,7 @@
 use std::future::pending;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -74,8 +74,8 @@ impl ConnectionState {
 /// gone and every command answered.
 pub(super) struct Engine {
     source: Arc<RedisSource>,
-    /// Why there is no connection.
-    trouble: Trouble,
+    /// Why there is no connection, for callers too.
+    trouble: Arc<Mutex<Trouble>>,
     orders: mpsc::UnboundedReceiver<Order>,
     /// The store is gone.
     closed: bool,
@@ -100,12 +100,13 @@ pub(super) struct Engine {
 impl Engine {
     pub fn new(
         source: Arc<RedisSource>,
+        trouble: Arc<Mutex<Trouble>>,
         orders: mpsc::UnboundedReceiver<Order>,
         random: Random,
     ) -> Self {
         Engine {
             source,
-            trouble: Trouble::default(),
+            trouble,
             orders,
             closed: false,
             state: ConnectionState::Unused,
@@ -290,7 +291,7 @@ impl Engine {
             ConnectionEvent::Opened(Ok(Ok(connection))) => self.handle_opened(connection),
             ConnectionEvent::Opened(Ok(Err(Unopened::Failed(failure)))) => {
                 let failure = told(failure, &self.source);
-                self.trouble.note(Instant::now(), &failure);
+                self.trouble().note(Instant::now(), &failure);
                 self.cut = None;
                 self.fail_to_open(failure);
             }
@@ -316,7 +317,7 @@ impl Engine {
 
     fn break_off(&mut self, failure: Failure) {
         let failure = told(failure, &self.source);
-        self.trouble.note_cut(Instant::now(), &failure);
+        self.trouble().note_cut(Instant::now(), &failure);
         self.fail_to_open(failure);
     }
 
@@ -330,7 +331,7 @@ impl Engine {
 
     fn handle_opened(&mut self, connection: Connection) {
         tracing::debug!(redis = %self.source, "connected");
-        self.trouble.end();
+        self.trouble().end();
         self.refusal = None;
         self.cut = None;
         self.used = false;
@@ -450,7 +451,7 @@ impl Engine {
         }
         let is_open = matches!(self.state, ConnectionState::Open(_));
         while let Some(ask) = self.line.pop_late(now) {
-            let failure = match self.trouble.cause() {
+            let failure = match self.trouble().cause() {
                 Some(cause) => Failure::Unknown { cause },
                 None if is_open => not_sent(ask.to_be_sent, &address),
                 None => Failure::Unknown {
@@ -488,7 +489,7 @@ impl Engine {
         let cause = failure.cause().clone();
         tracing::debug!(redis = %self.source, %cause, "connection dropped");
         let longest_pause = longest_pause(self.asks().map(|ask| ask.ttl));
-        self.trouble.note(Instant::now(), &failure);
+        self.trouble().note(Instant::now(), &failure);
         self.subscriptions.disconnect();
         if let ConnectionState::Open(wire) =
             std::mem::replace(&mut self.state, ConnectionState::Unused)
@@ -537,6 +538,10 @@ impl Engine {
 
     fn longest_pause(&self) -> Duration {
         longest_pause(self.waiting())
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn fail_all(&mut self, failure: &Failure) {

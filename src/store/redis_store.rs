@@ -1,19 +1,21 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::ask::{Ask, Asker, patience};
 use super::commands::Commands;
 use super::engine::{Engine, Order};
+use super::error::no_answer;
 use super::jitter::random;
 use super::keys::{Keys, Place, RunKeys};
 use super::patience::ttl_of_bound;
 use super::script::Invocation;
 use super::subscriptions::Receiver;
+use super::trouble::Trouble;
 use super::words::told;
 use super::{
     Answering, FenceOutcome, FenceRequest, FenceStore, RedisSource, RunStore, Store, Target, run,
@@ -29,6 +31,7 @@ use crate::election::{Command, Failure, Message, Reply, Request};
 pub struct RedisStore {
     source: Arc<RedisSource>,
     commands: Commands,
+    trouble: Arc<Mutex<Trouble>>,
     orders: mpsc::UnboundedSender<Order>,
 }
 
@@ -36,12 +39,14 @@ impl RedisStore {
     /// Starts the task of the connection on `runtime`; it connects when it is first used.
     pub fn open(source: RedisSource, runtime: &Handle) -> Self {
         let source = Arc::new(source);
+        let trouble: Arc<Mutex<Trouble>> = Arc::default();
         let (orders, received) = mpsc::unbounded_channel();
-        let engine = Engine::new(source.clone(), received, random());
+        let engine = Engine::new(source.clone(), trouble.clone(), received, random());
         runtime.spawn(engine.run());
         RedisStore {
             commands: Commands::new(source.clone()),
             source,
+            trouble,
             orders,
         }
     }
@@ -111,14 +116,25 @@ impl RedisStore {
         });
         // Refused only when the runtime of the task has ended; then nobody answers either.
         let _ = self.orders.send(order);
-        let source = self.source.clone();
+        let deadline = asked_at + longest;
+        let (source, trouble) = (self.source.clone(), self.trouble.clone());
         Box::pin(async move {
-            // The task answers in time, come what may; a timer here too would cost each command its own.
-            let answer = answered.await.unwrap_or_else(|_| {
-                Err(Failure::Unknown {
+            // The task is a little earlier and says why; but it may be gone or busy.
+            let answer = match timeout_at(deadline, answered).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(_)) => Err(Failure::Unknown {
                     cause: "the store was closed".into(),
-                })
-            });
+                }),
+                Err(_) => {
+                    let known = trouble
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .cause();
+                    let cause =
+                        known.unwrap_or_else(|| no_answer(longest, &source.address()).into());
+                    Err(Failure::Unknown { cause })
+                }
+            };
             // The one place where a failure leaves: whatever it is made of, it is fit to be shown.
             answer.map_err(|failure| told(failure, &source))
         })
