@@ -34,6 +34,7 @@ const REFUSED = Object.entries({
   ecdhCurve: 'it cannot be chosen',
   host: 'it would win over the host of the connection, give it there',
   path: 'it would win over the path of the connection, give it there',
+  lookup: 'it cannot be called from here',
   pfx: 'give tls.cert and tls.key in PEM (openssl pkcs12 -in file.pfx -nodes)',
   passphrase: PASSPHRASE,
   port: 'it would win over the port of the connection, give it there',
@@ -50,6 +51,9 @@ const REFUSED = Object.entries({
 
 /** What makes no difference to who is trusted, or only on a server. */
 const IRRELEVANT = [
+  'ALPNCallback',
+  'SNICallback',
+  'certificateCompression',
   'dhparam',
   'enableTrace',
   'highWaterMark',
@@ -62,6 +66,7 @@ const IRRELEVANT = [
   'sessionIdContext',
   'sessionTimeout',
   'ticketKeys',
+  'timeout',
 ]
 
 const REFUSED_NAMES = REFUSED.map(([name]) => name)
@@ -79,9 +84,10 @@ function readTls(tls) {
   if (typeof tls !== 'object' || Array.isArray(tls)) {
     throw invalid(`redis: tls must be an object of options or true, got ${describe(tls)}`)
   }
-  const options = /** @type {Fields} */ (tls)
+  // As in Node, what is inherited was not given.
+  const options = /** @type {Fields} */ ({...tls})
   for (const name of Object.keys(options)) {
-    if (isGiven(options[name]) && !KNOWN.has(name)) throw unknown('redis: tls', name, HONOURED)
+    if (options[name] !== undefined && !KNOWN.has(name)) throw unknown('redis: tls', name, HONOURED)
   }
   for (const [name, why] of REFUSED) {
     if (isGiven(options[name])) throw invalid(`redis: tls.${name} cannot be used: ${why}`)
@@ -110,9 +116,9 @@ function readFields(options) {
 
 /** @param {Fields} options */
 function verifies(options) {
-  const value = options.rejectUnauthorized
-  // As in Node: everything but `false` is true, and where there is nothing the environment decides.
-  if (value === undefined) return process.env.NODE_TLS_REJECT_UNAUTHORIZED !== '0'
+  // As in Node, the environment decides where nothing was said, and `undefined` says something.
+  if (!('rejectUnauthorized' in options)) return process.env.NODE_TLS_REJECT_UNAUTHORIZED !== '0'
+  const value = options.rejectUnauthorized ?? true
   if (typeof value === 'boolean') return value
   throw invalid(`redis: tls.rejectUnauthorized must be true or false, got ${describe(value)}`)
 }
@@ -202,4 +208,6 @@ function extraCa() {
 const isGiven = (value) => value !== undefined && value !== null && value !== false && value !== ''
 
 exports.HONOURED = HONOURED
+exports.IRRELEVANT = IRRELEVANT
+exports.REFUSED = REFUSED
 exports.readTls = readTls

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::RedisSource;
-use super::error::{classify, refused_login, server_words};
+use super::error::{classify, io_error, refused_login, server_words};
 use super::hello::{passes, wants_older_protocol};
 use super::socket::{LentSocket, Progress, Socket, open_socket};
 use crate::election::Failure;
@@ -68,7 +68,10 @@ impl Connection {
         }
         let cause = match answers {
             true => "the server hangs up during the log-in",
-            false => "the server hangs up before it answers: does it want TLS?",
+            false => match &source.tls {
+                None => "the server hangs up before it answers: does it want TLS?",
+                Some(tls) => tls.wanted(),
+            },
         };
         Err(Unopened::BrokenOff(unknown(cause)))
     }
@@ -211,8 +214,18 @@ async fn greet(
         Err(error) if wants_older_protocol(&error, source.password.is_some()) => {
             Err(Setback::NotWanted)
         }
-        Err(error) => Err(Setback::Failed(refused_login(&error))),
+        Err(error) => {
+            let in_tls = in_tls(source, &error);
+            Err(Setback::Failed(
+                in_tls.unwrap_or_else(|| refused_login(&error)),
+            ))
+        }
     }
+}
+
+/// What an error means where it is one of TLS.
+fn in_tls(source: &RedisSource, error: &RedisError) -> Option<Failure> {
+    source.tls.as_ref()?.failure(io_error(error)?)
 }
 
 /// Sends one command. An error that the server answered is an `Err` too.

@@ -110,7 +110,8 @@ fn io_words(error: &RedisError) -> String {
     }
 }
 
-fn io_error(error: &RedisError) -> Option<&io::Error> {
+/// What the socket said, where it was the socket.
+pub(super) fn io_error(error: &RedisError) -> Option<&io::Error> {
     use std::error::Error;
     let source = error
         .source()?

@@ -278,6 +278,18 @@ mod tests {
     }
 
     #[test]
+    fn a_url_may_ask_for_tls_and_trusts_nobody_by_itself() {
+        let source = parse("REDISS://:secret@redis.test/4");
+        let nobody = Tls::new(TlsOptions::default()).unwrap();
+        assert_eq!(source.tls, Some(nobody));
+        let plain = RedisSource {
+            tls: None,
+            ..source
+        };
+        assert_eq!(plain, parse("redis://:secret@redis.test/4"));
+    }
+
+    #[test]
     fn a_password_may_come_without_a_user() {
         let source = parse("redis://:secret@10.0.0.1");
         assert_eq!(source.username, None);

@@ -100,7 +100,7 @@ pub(super) async fn open_socket(
         Some(_) => "localhost",
         None => &source.host,
     };
-    let encrypted = tls.encrypt(socket, host).await;
+    let encrypted = tls.encrypt(socket, host, &source.address()).await;
     progress.set_greeting(false);
     Ok(Box::pin(encrypted?))
 }

@@ -1,16 +1,23 @@
 //! TLS over a socket that is open: one configuration per source.
 
+mod certificate;
+#[cfg(test)]
+mod handmade;
 mod pem;
 mod roots;
 mod stream;
 mod unverified;
+mod verifier;
 mod words;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use rustls::client::Resumption;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, SupportedProtocolVersion, version};
@@ -20,7 +27,6 @@ use tokio_rustls::TlsConnector;
 use crate::election::{ConfigError, Failure};
 
 pub(super) use stream::TlsSocket;
-pub(super) use words::failure_of;
 
 /// How the server shows who it is, and how we do. Never shown in full: there is a key among it.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -101,12 +107,16 @@ impl Tls {
         let config = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&versions)
             .map_err(|_| refuse("redis: tls", "of a version that there is", "none"))?;
-        let config = match options.verify {
-            true => config.with_root_certificates(roots::read(&options.roots)?),
-            false => config
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(unverified::Unverified)),
+        let verifier: Arc<dyn ServerCertVerifier> = match options.verify {
+            true => {
+                let algorithms = provider.signature_verification_algorithms;
+                Arc::new(roots::read(&options.roots, algorithms)?)
+            }
+            false => Arc::new(unverified::Unverified),
         };
+        let config = config
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
         let mut config = match pem::identity(&options, &provider)? {
             Some(identity) => config.with_client_cert_resolver(Arc::new(identity)),
             None => config.with_no_client_auth(),
@@ -119,12 +129,16 @@ impl Tls {
         })
     }
 
-    /// Encrypts what goes over `socket`, to the server at `host`.
+    /// Encrypts what goes over `socket`, to the server at `host`, which is at `address` for people.
     pub(super) async fn encrypt<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         socket: S,
         host: &str,
+        address: &str,
     ) -> Result<TlsSocket<S>, Failure> {
+        if !self.options.verify {
+            warn_once(address);
+        }
         let name = self.options.server_name.as_deref().unwrap_or(host);
         let denied = |error: ConfigError| Failure::Denied {
             cause: error.to_string().into(),
@@ -132,8 +146,21 @@ impl Tls {
         let server_name = read_name(name).map_err(denied)?;
         match self.connector.connect(server_name, socket).await {
             Ok(stream) => Ok(TlsSocket::new(stream)),
-            Err(error) => Err(failure_of(&error)),
+            Err(error) => Err(words::of_greeting(&error, &self.options, name)),
         }
+    }
+}
+
+impl Tls {
+    /// What an error of an encrypted socket means after the greeting, if it is one of TLS: in its version
+    /// 1.3 the server looks at our certificate only then.
+    pub(super) fn failure(&self, error: &io::Error) -> Option<Failure> {
+        words::of_reading(error, &self.options)
+    }
+
+    /// What may be wanted by a server that hangs up after the greeting, without a word.
+    pub(super) fn wanted(&self) -> &'static str {
+        words::of_silence(&self.options)
     }
 }
 
@@ -154,6 +181,18 @@ impl Hash for Tls {
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.options.fmt(f)
+    }
+}
+
+/// Says of a server, once in the life of the process, that it could be any.
+fn warn_once(address: &str) {
+    static WARNED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+    let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+    if warned.insert(address.to_owned()) {
+        tracing::warn!(
+            redis = address,
+            "tls.rejectUnauthorized is false: any server is believed, and can read the password"
+        );
     }
 }
 
@@ -192,5 +231,43 @@ fn refuse(field: &'static str, rule: &str, value: &str) -> ConfigError {
         field,
         rule: rule.into(),
         value: value.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_certificate_or_a_key_is_shown() {
+        let options = TlsOptions {
+            roots: Roots::Given("hush".into()),
+            certificate: Some("hush".into()),
+            key: Some("hush".into()),
+            ..TlsOptions::default()
+        };
+        assert!(!format!("{options:?} {options:#?}").contains("hush"));
+        let refusal = Tls::new(options).unwrap_err().to_string();
+        assert!(!refusal.contains("hush"), "{refusal}");
+    }
+
+    #[test]
+    fn what_differs_in_any_option_is_not_the_same() {
+        let tls = |change: fn(&mut TlsOptions)| {
+            let mut options = TlsOptions::default();
+            change(&mut options);
+            Tls::new(options).unwrap()
+        };
+        let same = tls(|_| {});
+        assert_eq!(same, tls(|_| {}));
+        for other in [
+            tls(|options| options.verify = false),
+            tls(|options| options.roots = Roots::Public("others".into())),
+            tls(|options| options.server_name = Some("redis.test".into())),
+            tls(|options| options.min_version = TlsVersion::V1_3),
+            tls(|options| options.max_version = TlsVersion::V1_2),
+        ] {
+            assert_ne!(same, other);
+        }
     }
 }

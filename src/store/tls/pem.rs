@@ -7,8 +7,9 @@ use rustls::client::ResolvesClientCert;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{Error, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 
+use super::certificate::Certificate;
 use super::{TlsOptions, refuse};
 use crate::election::ConfigError;
 
@@ -46,13 +47,18 @@ pub(super) fn identity(
     let key = provider.key_provider.load_private_key(private_key(key)?);
     let rule = "an RSA key of 2048 bits and more, or one for ECDSA or Ed25519";
     let key = key.map_err(|_| refuse(KEY, rule, "another"))?;
-    let identity = CertifiedKey::new(chain, key);
-    match identity.keys_match() {
-        Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) => {
-            Err(refuse(KEY, "the key of tls.cert", "another one"))
-        }
-        // What cannot be compared here, the server compares.
-        _ => Ok(Some(ClientCertificate(Arc::new(identity)))),
+    if !is_key_of(&*key, &chain[0]) {
+        return Err(refuse(KEY, "the key of tls.cert", "another one"));
+    }
+    let certified = CertifiedKey::new(chain, key);
+    Ok(Some(ClientCertificate(Arc::new(certified))))
+}
+
+/// False where they do not belong together; what cannot be compared here, the server compares.
+fn is_key_of(key: &dyn SigningKey, certificate: &CertificateDer<'_>) -> bool {
+    match (key.public_key(), Certificate::read(certificate)) {
+        (Some(public), Some(certificate)) => public.as_ref() == certificate.key,
+        _ => true,
     }
 }
 

@@ -1,34 +1,34 @@
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
+use rustls::crypto::WebPkiSupportedAlgorithms;
 
+use super::verifier::Verifier;
 use super::{Roots, pem, refuse};
 use crate::election::ConfigError;
 
-/// Those whose signatures are believed.
+/// The verifier that believes these CAs.
 ///
 /// # Errors
 ///
 /// When one that was given cannot be read, or none was given at all. Of those that everybody trusts,
 /// what cannot be read is left out: nobody chose it.
-pub(super) fn read(roots: &Roots) -> Result<RootCertStore, ConfigError> {
-    let mut store = RootCertStore::empty();
+pub(super) fn read(
+    roots: &Roots,
+    algorithms: WebPkiSupportedAlgorithms,
+) -> Result<Verifier, ConfigError> {
+    let mut verifier = Verifier::new(algorithms);
     match roots {
         Roots::Given(text) => {
-            for certificate in pem::certificates("redis: tls.ca", text)? {
-                add(&mut store, certificate)?;
+            for ca in pem::certificates("redis: tls.ca", text)? {
+                if !verifier.trust_given(ca) {
+                    let rule = "certificates that can be read";
+                    return Err(refuse("redis: tls.ca", rule, "one that cannot"));
+                }
             }
         }
         Roots::Public(text) => {
-            store.add_parsable_certificates(pem::all_certificates(text));
+            for ca in pem::all_certificates(text) {
+                verifier.trust(&ca);
+            }
         }
     }
-    Ok(store)
-}
-
-fn add(store: &mut RootCertStore, certificate: CertificateDer<'_>) -> Result<(), ConfigError> {
-    let added = store.add(certificate);
-    added.map_err(|_| {
-        let rule = "certificates that can be read";
-        refuse("redis: tls.ca", rule, "one that cannot")
-    })
+    Ok(verifier)
 }

@@ -2,7 +2,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
 /// An encrypted socket. Whoever reads it also sends what was written and did not fit into the socket
@@ -12,6 +12,16 @@ pub struct TlsSocket<S>(TlsStream<S>);
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsSocket<S> {
     pub(super) fn new(stream: TlsStream<S>) -> Self {
         TlsSocket(stream)
+    }
+
+    /// What the server has said, where that tells more than a socket that takes nothing any more: it gives its
+    /// reason, and closes.
+    fn explained(&mut self, error: io::Error, context: &mut Context<'_>) -> io::Error {
+        // What else it has said stays to be read.
+        match Pin::new(&mut self.0).poll_fill_buf(context) {
+            Poll::Ready(Err(reason)) if reason.get_ref().is_some() => reason,
+            _ => error,
+        }
     }
 
     fn stream(self: Pin<&mut Self>) -> Pin<&mut TlsStream<S>> {
@@ -35,18 +45,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsSocket<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsSocket<S> {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.stream().poll_write(context, bytes)
+        let written = self.as_mut().stream().poll_write(context, bytes);
+        written.map_err(|error| self.explained(error, context))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream().poll_flush(context)
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = self.as_mut().stream().poll_flush(context);
+        flushed.map_err(|error| self.explained(error, context))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream().poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests;
