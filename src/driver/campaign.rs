@@ -63,7 +63,6 @@ impl CampaignLoop {
         shared: Arc<Shared>,
         sink: Arc<dyn Fn(CampaignChange) + Send + Sync>,
         clock: fn() -> Time,
-        span: Span,
     ) -> Self {
         CampaignLoop {
             election,
@@ -82,8 +81,12 @@ impl CampaignLoop {
             sink,
             clock,
             alarm_at: None,
-            span,
+            span: Span::none(),
         }
+    }
+
+    pub fn within(self, span: Span) -> Self {
+        CampaignLoop { span, ..self }
     }
 
     pub async fn run(mut self) {

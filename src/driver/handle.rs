@@ -56,8 +56,8 @@ impl Handle {
             shared.clone(),
             sink.clone(),
             now,
-            start.span.clone(),
-        );
+        )
+        .within(start.span.clone());
         // Within its span only where it has something to say: to enter one costs as much as a renewal's rules.
         let task = runtime.spawn(campaign.run());
         let supervised = shared.clone();

@@ -28,6 +28,10 @@ use super::words::told;
 use crate::election::{Failure, Random};
 
 /// What a store hands to the task of its connection.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are asks, and a box would be allocated for each"
+)]
 #[derive(Debug)]
 pub(super) enum Order {
     Ask(Ask),

@@ -98,7 +98,6 @@ fn scene(answers: Vec<(Duration, Result<(), Failure>)>) -> Scene {
         shared.clone(),
         Arc::new(move |change| drop(told.send(change))),
         clock,
-        Span::none(),
     );
     tokio::spawn(campaign.run());
     Scene {

@@ -80,7 +80,7 @@ pub enum Broken {
 enum Happening {
     Crowd(usize),
     Hang(u64),
-    Arrives(u64, Played),
+    Arrives(u64, Box<Played>),
     Done,
     Turn,
     CheckAnswered(usize),
@@ -174,7 +174,7 @@ impl World {
             }
             Happening::Hang(until) => self.server.hang(until),
             Happening::Arrives(connection, command) => {
-                self.server.arrive(connection, command);
+                self.server.arrive(connection, *command);
                 self.serve();
             }
             Happening::Done => {
@@ -390,7 +390,10 @@ impl World {
         }
         let arrives_at = self.now + self.plan.away;
         for ask in sent {
-            self.at(arrives_at, Happening::Arrives(self.connection, ask));
+            self.at(
+                arrives_at,
+                Happening::Arrives(self.connection, Box::new(ask)),
+            );
         }
         for ask in late {
             self.tell(ask, Err(refused()));
