@@ -35,8 +35,6 @@ pub(super) enum Asker {
     Election {
         /// The changes channel of the same election.
         channel: Arc<str>,
-        /// Whose term it renews.
-        renews: Option<Identity>,
         sender: oneshot::Sender<Result<Reply, Failure>>,
     },
     Run {
@@ -96,9 +94,7 @@ impl Ask {
         let key = self.invocation.key();
         // The caller may have stopped waiting.
         match self.asker {
-            Asker::Election {
-                channel, sender, ..
-            } => {
+            Asker::Election { channel, sender } => {
                 let answer = decode_reply(value, subscribed(&channel));
                 let odd = odd(&answer);
                 let _ = sender.send(answer);

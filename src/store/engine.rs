@@ -11,7 +11,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::RedisSource;
-use super::ask::{Ask, Asker};
+use super::ask::Ask;
 use super::backoff::Backoff;
 use super::connection::{Connection, Unopened};
 use super::error::{
@@ -230,14 +230,6 @@ impl Engine {
             );
         }
         while let Some(ask) = wire.admit(&mut self.line, now) {
-            if let Asker::Election {
-                channel,
-                renews: Some(identity),
-                ..
-            } = &ask.asker
-            {
-                self.subscriptions.note_renewing(channel, *identity);
-            }
             send_in_time(wire, ask, now, &self.source);
         }
         if wire.pushing && !self.line.has_pressing() {

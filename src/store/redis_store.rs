@@ -155,15 +155,7 @@ impl Store for RedisStore {
         let invocation = Invocation::of_election(target, &keys, &request.command);
         let (sender, answered) = oneshot::channel();
         let channel = keys.changes;
-        let renews = match &request.command {
-            Command::Renew { identity, .. } => Some(*identity),
-            _ => None,
-        };
-        let asker = Asker::Election {
-            channel,
-            renews,
-            sender,
-        };
+        let asker = Asker::Election { channel, sender };
         self.ask(invocation, ttl, Wait::of(request.bound), asker, answered)
     }
 

@@ -63,13 +63,6 @@ pub(super) fn decode_message(payload: &[u8]) -> Option<Message> {
     })
 }
 
-/// Whether a message is about a renewal of this identity.
-pub(super) fn announces_renewal_of(payload: &[u8], identity: &[u8]) -> bool {
-    payload.starts_with(b"1 renewed ")
-        && payload.len() <= LONGEST_MESSAGE
-        && payload.split(|byte| *byte == b' ').nth(7) == Some(identity)
-}
-
 /// More than any of ours has. Anybody may publish, and thousands are remembered for a while.
 const LONGEST_MESSAGE: usize = 2_048;
 

@@ -9,9 +9,9 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::connection::Push;
-use super::reply::{announces_renewal_of, decode_message};
+use super::reply::decode_message;
 use super::run::decode_release;
-use crate::election::{Identity, Message};
+use crate::election::Message;
 
 /// Who hears the messages of a channel, each kind of channel in its own words.
 #[derive(Clone, Debug)]
@@ -53,19 +53,10 @@ impl Receiver {
     }
 }
 
-/// A term that is renewed over this very connection.
-struct Renewing {
-    identity: Identity,
-    /// As a message names it.
-    shown: String,
-}
-
 /// Who receives the messages of which channel, and what the present connection is subscribed to.
 #[derive(Default)]
 pub(super) struct Subscriptions {
     receivers: HashMap<Arc<str>, Vec<Receiver>>,
-    /// Who renews the election of a channel from here.
-    renewing: HashMap<Arc<str>, Renewing>,
     /// Confirmed by the server, and not yet confirmed as ended.
     confirmed: HashSet<Arc<str>>,
     /// What the server had no time for.
@@ -110,7 +101,6 @@ impl Subscriptions {
         receivers.retain(|receiver| !receiver.is_closed());
         if receivers.is_empty() {
             self.receivers.remove(channel);
-            self.renewing.remove(channel);
             if !self.fresh.remove(channel) {
                 self.ended.push(channel.clone());
             }
@@ -178,38 +168,11 @@ impl Subscriptions {
         self.confirmed.contains(channel)
     }
 
-    /// The term of this identity is renewed: its own messages are no news.
-    pub fn note_renewing(&mut self, channel: &Arc<str>, identity: Identity) {
-        let known = self.renewing.get(channel);
-        if self.receivers.contains_key(channel)
-            && known.is_none_or(|renewing| renewing.identity != identity)
-        {
-            let shown = identity.to_string();
-            let renewing = Renewing { identity, shown };
-            self.renewing.insert(channel.clone(), renewing);
-        }
-    }
-
-    /// Whether it is about a renewal of who alone receives it. With thousands of elections these are half of
-    /// all that a server says.
-    fn is_echo(&self, channel: &str, receivers: &[Receiver], payload: &[u8]) -> bool {
-        receivers.len() == 1
-            && self
-                .renewing
-                .get(channel)
-                .is_some_and(|renewing| announces_renewal_of(payload, renewing.shown.as_bytes()))
-    }
-
     pub fn deliver(&self, push: &Push) {
-        let Ok(channel) = std::str::from_utf8(&push.channel) else {
+        let channel = std::str::from_utf8(&push.channel).ok();
+        let Some(receivers) = channel.and_then(|channel| self.receivers.get(channel)) else {
             return;
         };
-        let Some(receivers) = self.receivers.get(channel) else {
-            return;
-        };
-        if self.is_echo(channel, receivers, &push.payload) {
-            return;
-        }
         for receiver in receivers {
             if !receiver.deliver(&push.payload) {
                 tracing::debug!(channel, "not a message of this protocol version");
@@ -224,66 +187,5 @@ impl fmt::Debug for Subscriptions {
             .field("channels", &self.receivers.keys())
             .field("confirmed", &self.confirmed)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-
-    use super::*;
-
-    const MINE: Identity = Identity::new(1);
-
-    fn subscribed(count: usize) -> (Subscriptions, Vec<UnboundedReceiver<Message>>) {
-        let mut subscriptions = Subscriptions::default();
-        let receivers = (0..count).map(|_| {
-            let (sender, receiver) = unbounded_channel();
-            subscriptions.add("channel".into(), Receiver::Changes(sender));
-            receiver
-        });
-        let receivers = receivers.collect();
-        (subscriptions, receivers)
-    }
-
-    fn push(change: &str, identity: Identity) -> Push {
-        let payload = format!("1 {change} 7 00ff ab:cd 00ef 17 {identity} 5000 0 0 server one");
-        Push {
-            channel: b"channel".to_vec(),
-            payload: payload.into_bytes(),
-        }
-    }
-
-    fn heard(receivers: &mut [UnboundedReceiver<Message>]) -> Vec<usize> {
-        let heard = receivers.iter_mut().map(|receiver| {
-            let mut count = 0;
-            while receiver.try_recv().is_ok() {
-                count += 1;
-            }
-            count
-        });
-        heard.collect()
-    }
-
-    #[test]
-    fn who_renews_does_not_hear_of_its_own_renewals_and_hears_of_all_else() {
-        let (mut subscriptions, mut receivers) = subscribed(1);
-        subscriptions.deliver(&push("renewed", MINE));
-        assert_eq!(heard(&mut receivers), [1]);
-        subscriptions.note_renewing(&"channel".into(), MINE);
-        subscriptions.deliver(&push("renewed", MINE));
-        assert_eq!(heard(&mut receivers), [0]);
-        for other in [push("renewed", Identity::new(2)), push("released", MINE)] {
-            subscriptions.deliver(&other);
-            assert_eq!(heard(&mut receivers), [1]);
-        }
-    }
-
-    #[test]
-    fn others_in_the_same_process_hear_of_it() {
-        let (mut subscriptions, mut receivers) = subscribed(2);
-        subscriptions.note_renewing(&"channel".into(), MINE);
-        subscriptions.deliver(&push("renewed", MINE));
-        assert_eq!(heard(&mut receivers), [1, 1]);
     }
 }
