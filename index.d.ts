@@ -16,7 +16,7 @@
  * options object, or an ioredis client, of which only the options are read. A connection of our own is opened;
  * nothing of the client is used or changed.
  *
- * One server for now: Sentinel, Cluster, node-redis clients and several servers
+ * One server, or a master with its sentinels, for now: Cluster, node-redis clients and several servers
  * are refused with `ERR_INVALID_CONFIG`, as is what cannot be honoured (a `password`
  * function, a custom `Connector`). What only says how the caller's own client behaves (retry
  * strategies, the offline queue and the like) is ignored.
@@ -34,8 +34,6 @@ export interface RedisClient {
 
 /** What cannot be honoured is refused: by type, and at run time with `ERR_INVALID_CONFIG`. */
 export interface RefusedOptions {
-  readonly sentinels?: null | undefined
-  readonly natMap?: null | undefined
   readonly startupNodes?: null | undefined
   readonly socket?: null | undefined
 }
@@ -76,6 +74,46 @@ export interface RedisOptions extends RefusedOptions {
   connectTimeout?: number | string | null
   /** An object, also an empty one, or `true`: the connection is encrypted. */
   tls?: TlsOptions | boolean | null
+  /**
+   * Sentinels that know where the master is, instead of `host` and `port`. All of them are asked at once, and
+   * heard while the connection is used; `connectTimeout` covers asking them.
+   *
+   * @example
+   * const redis = {sentinels: [{host: 'sentinel-1'}, {host: 'sentinel-2'}], name: 'mymaster'}
+   */
+  sentinels?: readonly SentinelAddress[] | null
+  /** The name under which the sentinels watch the master. Means nothing without `sentinels`. */
+  name?: string | null
+  /** Only a master can be written to; `'slave'` is refused. */
+  role?: 'master' | null
+  /** Of the sentinels; `username` and `password` are the master's. */
+  sentinelUsername?: string | null
+  sentinelPassword?: string | null
+  /** Encrypts what is asked of the sentinels. */
+  sentinelTLS?: TlsOptions | boolean | null
+  /**
+   * Whether `tls` is for the master too. As in ioredis, it encrypts nothing where there are `sentinels` and this is
+   * not `true`.
+   *
+   * @default false
+   */
+  enableTLSForSentinelMode?: boolean | null
+  /** Where from here an address is that a sentinel announces as `host:port`. A function is refused. */
+  natMap?: {readonly [announced: string]: {host: string; port: number}} | null
+  /**
+   * Whether sentinels that the given ones know of are asked too.
+   *
+   * @default true
+   */
+  updateSentinels?: boolean | null
+}
+
+/** The address of a sentinel. */
+export interface SentinelAddress {
+  /** @default 'localhost' */
+  host?: string
+  /** @default 26379 */
+  port?: number | string
 }
 
 /**
@@ -300,6 +338,15 @@ export interface LeaseOptions extends RunOptions {
    * @default 500
    */
   exitTimeout?: number
+  /**
+   * Whether the caller waits until Redis has confirmed the release. With `false` it is answered when the release was
+   * written to the connection: a round trip sooner, in which another server may still be refused. A release that may
+   * have been lost is sent again before this process asks for the same lease. The end of the process and `close()`
+   * wait for it all the same.
+   *
+   * @default true
+   */
+  awaitRelease?: boolean
 }
 
 /** What all runs of a `LeaderRunner` are asked for with. An option that is not known is refused. */
@@ -323,6 +370,8 @@ export interface LeaderRunnerOptions {
   stallTimeout?: number | false
   /** As in `LeaseOptions`. */
   exitTimeout?: number
+  /** As in `LeaseOptions`. */
+  awaitRelease?: boolean
 }
 
 /** What `runCoordinator` takes: the options of a `LeaderRunner` whose ticks are named by node-cron. */
@@ -648,7 +697,8 @@ export declare class PrimaryLease {
  * under way joins it.
  *
  * An unreachable Redis does not reject: after `establishTimeout` without an answer it resolves
- * `undefined`, and the campaign keeps trying.
+ * `undefined`, and the campaign keeps trying. `primaryStatus` tells the two meanings of `undefined` apart.
+ * Where Redis has no record of the election, the first answer takes a `ttl` (see `eagerStart`).
  *
  * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG` (an argument; also when a campaign of this prefix is under way
  * with another configuration), `ERR_STORE_DENIED` (credentials, permissions, or a key of another
@@ -656,8 +706,9 @@ export declare class PrimaryLease {
  * in which case it was given up).
  *
  * @example
- * const lease = await establishPrimaryServer(process.env.REDIS_URL, 'migrations')
- * if (lease) await migrate(lease)
+ * whilePrimary('billing', ({signal}) => closeInvoices(signal))
+ * const lease = await establishPrimaryServer(process.env.REDIS_URL, 'billing')
+ * if (!lease && !primaryStatus('billing')?.available) console.warn('redis does not answer yet')
  */
 export declare function establishPrimaryServer(redis: RedisSource, prefix: string, options?: ElectionOptions): Promise<PrimaryLease | undefined>
 

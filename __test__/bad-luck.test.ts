@@ -3,19 +3,20 @@
 
 import {mkdir, rm} from 'node:fs/promises'
 import {createServer} from 'node:net'
-import Redis from 'ioredis'
 import {now, ripeWatch} from '../support/record.mjs'
 import {sleep, until} from '../support/until'
-import {newPrefix, TTL, useRedis} from './support/redis'
+import {newPrefix, useRedis} from './support/redis'
 import {type Manner, Relay} from './support/relay'
 import {Server} from './support/servers'
 
 const redis = useRedis(['--appendonly', 'no'])
+/** Everything here lasts for several of them. */
+const TTL = 1500
 const config = (name: string, value: string) => redis.client.config('SET', name, value)
 
 /** A primary that logs, and that has been renewed. */
 async function primary(url = redis.url, options = {}) {
-  const election = {...redis.election(options), url}
+  const election = {...redis.election({ttl: TTL, ...options}), url}
   const server = new Server()
   await server.call('log')
   await server.call('listen', election.prefix)
@@ -26,6 +27,18 @@ async function primary(url = redis.url, options = {}) {
 }
 
 const warnings = (server: Server) => server.lines.filter(({log}) => log === 'warn')
+
+/**
+ * The loss was said once, behind why, and at most so much in all: never a line for each retry. One of the lines may
+ * be of a busy machine, which was late by itself before.
+ */
+function expectSaid(server: Server, most: number) {
+  const said = warnings(server).map(({message}) => String(message))
+  const lost = said.flatMap((message, at) => (message.includes('lost') ? [at] : []))
+  expect(lost).toHaveLength(1)
+  expect(said[Number(lost[0]) - 1]).toContain('unavailable')
+  expect(said.length).toBeLessThanOrEqual(most)
+}
 
 const troubles: [string, RegExp, () => Promise<unknown>, () => Promise<unknown>][] = [
   [
@@ -68,22 +81,23 @@ const troubles: [string, RegExp, () => Promise<unknown>, () => Promise<unknown>]
     /BUSY/,
     async () => {
       await config('lua-time-limit', '1')
-      busy = new Redis(redis.url)
-      busy.eval('while true do end', 0).catch(() => {})
+      redis
+        .connect()
+        .eval('while true do end', 0)
+        .catch(() => {})
     },
     () => redis.client.call('SCRIPT', 'KILL'),
   ],
 ]
-let busy: Redis | undefined
-afterEach(() => busy?.disconnect())
 
 describe.each(troubles)('a Redis that %s', (_, cause, begin, end) => {
   test('costs the primary its place in time, is said once, and is made good', async () => {
     const {server, token} = await primary()
     await begin()
     const began = now()
-    const unavailable = await server.change('unavailable')
-    expect(unavailable.cause).toMatch(cause)
+    await server.line('why', ({change, cause: why}) => {
+      return change === 'unavailable' && cause.test(String(why))
+    })
     const lost = await server.change('lost')
     expect(lost).toMatchObject({reason: 'store-lost', held: false})
     expect(lost.at - began).toBeLessThan(2 * TTL)
@@ -93,15 +107,12 @@ describe.each(troubles)('a Redis that %s', (_, cause, begin, end) => {
     const again = await server.change('elected', 2)
     expect(again.token).toBeGreaterThan(token)
 
-    const said = warnings(server)
-    expect(said.slice(0, 2).map(({message}) => message)).toEqual([
-      expect.stringContaining('unavailable'),
-      expect.stringContaining('lost'),
-    ])
-    // A poll that writes nothing may have been answered in between; never one for each retry.
-    expect(said.length).toBeLessThanOrEqual(3)
-    expect(server.changes('unavailable').length).toBeLessThanOrEqual(2)
-    expect(String(said[0]?.fields?.cause)).toMatch(cause)
+    // A poll that writes nothing may have been answered in between.
+    expectSaid(server, 4)
+    expect(server.changes('unavailable').length).toBeLessThanOrEqual(3)
+    expect(warnings(server).map(({fields}) => String(fields?.cause))).toContainEqual(
+      expect.stringMatching(cause),
+    )
   })
 })
 
@@ -116,13 +127,14 @@ describe('a Redis that accepts connections and never answers', () => {
     const server = new Server()
     await server.call('log')
     await server.call('listen', prefix)
-    const options = {ttl: TTL, establishTimeout: 1500}
+    const options = {ttl: TTL, establishTimeout: 4 * TTL}
     const url = `redis://127.0.0.1:${port}`
     expect(await server.call('establish', url, prefix, options)).toBeNull()
+    await until('both are said', () => warnings(server).length >= 2)
     await sleep(TTL)
     expect(warnings(server).map(({message}) => message)).toEqual([
       expect.stringContaining('unavailable'),
-      expect.stringContaining('establishing'),
+      expect.stringContaining('establishTimeout'),
     ])
     expect(String(warnings(server)[0]?.fields?.cause)).toMatch(/127\.0\.0\.1/)
     expect(server.changes('unavailable')).toHaveLength(1)
@@ -144,7 +156,7 @@ describe('through a relay', () => {
     ['is cut in the middle, and nothing follows', {how: 'cut', after: 9, hangUp: false}],
   ]
   test.each(cuts)('an answer that %s costs a connection and no lease', async (_, manner) => {
-    const {server, prefix, token} = await primary(relay.url, {ttl: 3 * TTL})
+    const {server, prefix, token} = await primary(relay.url, {ttl: 2 * TTL})
     const before = relay.connections
     relay.manner = manner
     await until('the answer is cut', () => relay.cuts > 0)
@@ -161,8 +173,10 @@ describe('through a relay', () => {
     const {server, token} = await primary(relay.url)
     // Ours end within microseconds: only the words of the server can be had, from an endless one.
     await config('lua-time-limit', '1')
-    busy = new Redis(redis.url)
-    const words = busy.eval('while true do end', 0).then(String, (error) => error.message)
+    const words = redis
+      .connect()
+      .eval('while true do end', 0)
+      .then(String, (error) => error.message)
     await until('the script is killed', () =>
       redis.client.call('SCRIPT', 'KILL').then(
         () => true,
@@ -170,16 +184,14 @@ describe('through a relay', () => {
       ),
     )
     relay.manner = {how: 'refuse', words: await words}
-    const unavailable = await server.change('unavailable')
-    expect(unavailable.cause).toMatch(/Script killed by user/)
+    await server.line('why', ({change, cause}) => {
+      return change === 'unavailable' && /Script killed by user/.test(String(cause))
+    })
     expect(await server.change('lost')).toMatchObject({reason: 'store-lost', held: false})
     relay.manner = {how: 'pass'}
     await server.change('available')
     expect((await server.change('elected', 2)).token).toBeGreaterThan(token)
-    expect(warnings(server).map(({message}) => message)).toEqual([
-      expect.stringContaining('unavailable'),
-      expect.stringContaining('lost'),
-    ])
+    expectSaid(server, 3)
   })
 
   test('answers that come after the deadline keep nobody primary', async () => {
@@ -195,12 +207,12 @@ describe('through a relay', () => {
     const again = await server.change('elected', 2)
     expect(again.token).toBeGreaterThan(token)
     expect((await redis.record(prefix))?.token).toBe(again.token)
-    expect(warnings(server)).toHaveLength(2)
+    expectSaid(server, 3)
   })
 })
 
 test('a primary that is resumed after its successor died too is not primary, and then is anew', async () => {
-  const election = redis.election()
+  const election = redis.election({ttl: TTL})
   const first = await Server.stand(election)
   await first.change('elected')
   const second = await Server.stand(election)

@@ -7,7 +7,7 @@ import {
   setLogger,
 } from '../index.js'
 import {until} from '../support/until'
-import {newPrefix, TTL, useRedis} from './support/redis'
+import {newPrefix, useRedis, vacate} from './support/redis'
 import {Relay} from './support/relay'
 
 // Nothing that is written here has to outlive the server.
@@ -26,9 +26,7 @@ const HOUR = 3_600_000
 /** A lease of an election that nobody else stands in, and what has become of it. */
 async function hold(url: string, ttl: number) {
   const prefix = newPrefix()
-  // A released record is taken at once, a missing one would be watched for a ttl.
-  const before = await establishPrimaryServer(url, prefix, {ttl: TTL})
-  await before?.release()
+  await vacate(url, prefix)
   const changes: string[] = []
   onPrimaryChange(prefix, ({type}) => changes.push(type))
   const lease = await establishPrimaryServer(url, prefix, {ttl})
@@ -101,14 +99,20 @@ describe('a large reply', () => {
   test('that is longer on its way than the ttl arrives, and costs no lease', async () => {
     const relay = await Relay.before(redis.server.port)
     try {
-      const ttl = 2_500
+      // Long enough for a busy machine, which may be silent for a sixth of it.
+      const ttl = 9_000
       const {lease, changes} = await hold(relay.url, ttl)
       await redis.client.set('slow', Buffer.alloc(10 * MB, 'x'))
-      relay.manner = {how: 'trickle', bytes: 16 * 1024}
+      relay.manner = {how: 'trickle', bytes: 4 * 1024}
       const begun = performance.now()
-      const asked = lease.command('slow', ['GETDEL', 'slow'])
+      let arrived = false
+      const asked = lease.command('slow', ['GETDEL', 'slow']).finally(() => {
+        arrived = true
+      })
+      await until('longer than the ttl', () => performance.now() > begun + ttl)
+      expect(arrived).toBe(false)
+      relay.manner = {how: 'pass'}
       expect(await asked).toHaveLength(10 * MB)
-      expect(performance.now() - begun).toBeGreaterThan(ttl)
       expect(changes).toEqual(['elected'])
       expect(lease.isHeld).toBe(true)
     } finally {
@@ -130,15 +134,20 @@ describe('a large argument', () => {
   })
 
   test('is not copied within the call', async () => {
-    const bytes = Buffer.alloc(200 * MB, 'x')
+    const bytes = Buffer.alloc(64 * MB, 'x')
     const begun = performance.now()
     const copy = Buffer.from(bytes)
     const copying = performance.now() - begun
-    const called = performance.now()
-    const asked = lease.command('copy', ['SETRANGE', 'copy', '0', bytes])
-    expect(performance.now() - called).toBeLessThan(copying / 2)
-    expect(await asked).toBe(copy.length)
-    await redis.client.del('copy')
+    const calls: number[] = []
+    // Of one of them at least the processor is not taken away.
+    for (let call = 0; call < 3; call++) {
+      const called = performance.now()
+      const asked = lease.command('copy', ['SETRANGE', 'copy', '0', bytes])
+      calls.push(performance.now() - called)
+      expect(await asked).toBe(copy.length)
+      await redis.client.del('copy')
+    }
+    expect(Math.min(...calls)).toBeLessThan(copying / 2)
   })
 
   test('that is not any more what it was is refused, and those behind it are sent', async () => {

@@ -1,5 +1,5 @@
 // The examples of the documents are code that runs: each is found in a file of `examples/`, which is
-// a test of its own, and which TypeScript reads.
+// a test of its own and which TypeScript reads, or in the model of Parabol's servers, which tests run.
 
 import {readdirSync, readFileSync} from 'node:fs'
 import {join} from 'node:path'
@@ -26,7 +26,8 @@ function stands(example: string, file: string) {
 }
 
 const documents = ['README.md', ...list('docs', '.md')]
-const files = list('__test__/examples', '.ts')
+const tests = list('__test__/examples', '.ts')
+const files = [...tests, ...list('package-tests/app/src', '.ts')]
 const blocks = documents.flatMap((document) =>
   [...read(document).matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language, code]) => ({
     document,
@@ -43,7 +44,7 @@ test('every example of the documents is part of a test that runs', () => {
 })
 
 test('every file of examples is a test, and is shown', () => {
-  for (const file of files) {
+  for (const file of tests) {
     expect(file).toMatch(/\.test\.ts$/)
     expect([file, examples.some(({code}) => stands(code, read(file)))]).toEqual([file, true])
   }
@@ -52,7 +53,7 @@ test('every file of examples is a test, and is shown', () => {
 test('no example is written in a way that is not looked at', () => {
   const languages = new Set(blocks.map(({language}) => language))
   expect(
-    [...languages].filter((language) => !['ts', 'sh', 'sql'].includes(language ?? '')),
+    [...languages].filter((language) => !['ts', 'sh', 'sql', 'yaml'].includes(language ?? '')),
   ).toEqual([])
 })
 

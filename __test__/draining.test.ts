@@ -5,9 +5,9 @@ import {
   primaryStatus,
   resignPrimaryServer,
 } from '../index.js'
-import {now, ripeWatch} from '../support/record.mjs'
+import {now} from '../support/record.mjs'
 import {until} from '../support/until'
-import {CALM, guard, useLog} from './support/guarded'
+import {CALM, guard, useLog, WATCHED} from './support/guarded'
 import {newPrefix, TTL, useRedis} from './support/redis'
 import {runScript, Server} from './support/servers'
 
@@ -61,7 +61,7 @@ test('another server is let in only after the work has stopped', async () => {
   settle()
   const elected = await standby.change('elected')
   expect(elected.at).toBeGreaterThan(stopped)
-  expect(elected.at - stopped).toBeLessThan(ripeWatch(CALM.ttl) / 2)
+  expect(elected.at - stopped).toBeLessThan(WATCHED)
   await until('the resign', () => resigned.at < now())
   expect(lease.isHeld).toBe(false)
   await until('resigned', () => types.at(-1) === 'resigned')
@@ -311,7 +311,7 @@ test('process.exit waits for no work', async () => {
   const exited = now()
   primary.send('exit')
   const elected = await standby.change('elected')
-  expect(elected.at - exited).toBeLessThan(ripeWatch(CALM.ttl) / 2)
+  expect(elected.at - exited).toBeLessThan(WATCHED)
 })
 
 test('a drain keeps the process alive until it is over, and no longer', async () => {

@@ -2,17 +2,17 @@
 
 import {keyOf, lastWrite, now, ripeWatch} from '../support/record.mjs'
 import {until} from '../support/until'
-import {newPrefix, TTL, useRedis} from './support/redis'
+import {TTL, useRedis} from './support/redis'
 import {Relay} from './support/relay'
 import {runScript, Server} from './support/servers'
 
 const redis = useRedis()
 
-/** Far from any wait of ours, and long against a busy machine. */
-const SLACK = 2000
 const EXIT_TIMEOUT = 500
-/** So long that no lease runs out during its end. */
-const LONG = 3000
+/** No lease runs out during its end, or during what a busy machine takes for it. */
+const LONG = 120_000
+/** Long against a busy machine, and far from any other wait of ours: for a command, or for a lease. */
+const SLACK = 8000
 
 const ends: ['exit' | 'throw' | 'reject' | 'end', number][] = [
   ['exit', 0],
@@ -21,13 +21,13 @@ const ends: ['exit' | 'throw' | 'reject' | 'end', number][] = [
   ['end', 0],
 ]
 
-const election = (url = redis.url) => ({
-  ...redis.election({ttl: LONG, exitTimeout: EXIT_TIMEOUT}),
+const election = async (url = redis.url) => ({
+  ...(await redis.vacant({ttl: LONG, exitTimeout: EXIT_TIMEOUT})),
   url,
 })
 
 async function primary(url?: string) {
-  const server = await Server.stand(election(url))
+  const server = await Server.stand(await election(url))
   await server.change('elected')
   return server
 }
@@ -78,7 +78,7 @@ describe.each([
 ])('the end of a worker that is primary by %s', (_, how) => {
   const worker = async (url?: string) => {
     const server = new Server()
-    await server.call('spawn', 'primary', election(url))
+    await server.call('spawn', 'primary', await election(url))
     await until('the worker is elected', () =>
       server.lines.find(({worker, change}) => worker === 'primary' && change === 'elected'),
     )
@@ -114,7 +114,8 @@ describe.each([
 
 test('many leases are waited for together, and only once', async () => {
   const count = 20
-  const prefixes = Array.from({length: count}, newPrefix)
+  const vacant = await Promise.all(Array.from({length: count}, () => redis.vacant()))
+  const prefixes = vacant.map(({prefix}) => prefix)
   const {code, stdout} = await runScript(
     redis.url,
     `const prefixes = ${JSON.stringify(prefixes)}
@@ -160,6 +161,5 @@ describe.each<[string, (server: Server) => void, string | number]>([
     expect(elected.token).toBeGreaterThan(Number(token))
     // 5 ms for the reading of two clocks.
     expect(elected.at - renewed).toBeGreaterThan(ripeWatch(TTL) - 5)
-    expect(elected.at - renewed).toBeLessThan(3 * TTL)
   })
 })

@@ -12,7 +12,7 @@ import {
 import {keyOf} from '../support/record.mjs'
 import {RedisServer} from '../support/redis.mjs'
 import {until} from '../support/until'
-import {newPrefix, TTL, useRedis} from './support/redis'
+import {newPrefix, TTL, useRedis, vacate} from './support/redis'
 import {runScript, Server} from './support/servers'
 
 const redis = useRedis()
@@ -31,10 +31,7 @@ const fenceOf = (resource: string) => `fence:{${resource}}`
 
 /** A lease of this process. */
 async function hold(url: string, prefix: string, options: ElectionOptions = {}) {
-  // A released record is taken at once, a missing one would be watched for a ttl.
-  const before = await Server.establish({url, prefix, options: {...options, ttl: 500}})
-  await before.call('release')
-  await before.kill()
+  await vacate(url, prefix, options)
   const lease = await establishPrimaryServer(url, prefix, {ttl: HOUR, ...options})
   if (!lease) throw new Error('the released record was not taken')
   return lease
@@ -96,7 +93,7 @@ describe('a primary that does not know that it has a successor', () => {
   async function succeed(prefix: string) {
     const server = new Server()
     await server.call('listen', prefix)
-    await server.call('establish', redis.url, prefix, {ttl: 500})
+    await server.call('establish', redis.url, prefix, {ttl: TTL})
     const {token} = await server.change('elected')
     return {server, token: Number(token)}
   }
@@ -240,7 +237,7 @@ describe('an argument that cannot be meant is refused:', () => {
 })
 
 test('a Redis that hangs is waited for a sixth of the ttl, or as long as the lease is held', async () => {
-  const ttl = 6 * TTL
+  const ttl = 10 * TTL
   const lease = await hold(redis.url, newPrefix(), {ttl})
   await lease.command('hung', ['SET', 'hung', '0'])
   redis.server.freeze()

@@ -12,7 +12,7 @@ const FOLDERS: Record<string, RegExp> = {
   demo: /^(support\/|index\.)/,
   chaos: /^(support\/|index\.)/,
   bench: /^(support\/|index\.)/,
-  __test__: /^(support\/|index\.|src\/js\/addon$|primary-lease\.node$)/,
+  __test__: /^(support\/|index\.|src\/js\/|primary-lease\.node$)/,
   'package-tests': /^(support\/|jest\.config\.js$)/,
 }
 

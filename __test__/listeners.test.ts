@@ -23,7 +23,7 @@ function listen(prefix: string) {
 }
 
 async function establish(prefix: string) {
-  const lease = await establishPrimaryServer(redis.url, prefix, {ttl: TTL})
+  const lease = await establishPrimaryServer(redis.url, prefix, {ttl: TTL, eagerStart: true})
   expect(lease).toBeDefined()
   return lease as PrimaryLease
 }

@@ -1,9 +1,13 @@
 // What a logger is given, and what it may do.
 
+import {Writable} from 'node:stream'
+import bunyan from 'bunyan'
+import pino from 'pino'
 import {
   establishPrimaryServer,
   LeaderRunner,
   onPrimaryChange,
+  type PrimaryLogger,
   resignPrimaryServer,
   setLogger,
   whilePrimary,
@@ -33,23 +37,47 @@ test('what the caller’s functions throw is logged as it is', async () => {
   await until('all are logged', () => thrown.every((error) => logged.includes(error)))
 })
 
-test('a logger that wants the fields first has them first, with the error as `err`', async () => {
-  const error = new Error('of a job')
-  const throws = () => {
-    throw error
-  }
-  const run = () => new LeaderRunner(store, newPrefix(), 1000).runLocked('job', throws)
-  const pino = {bindings: () => ({}), isLevelEnabled: () => true}
-  const bunyan = {addSerializers: nothing, streams: []}
-  for (const marks of [pino, bunyan]) {
-    const lines: unknown[][] = []
-    setLogger({...LEVELS, ...marks, error: (...line: unknown[]) => lines.push(line)} as never)
-    await run()
-    expect(lines).toContainEqual([
-      {resource: expect.any(String), err: error},
-      'primary-lease: a job failed',
-    ])
-  }
+describe.each<[string, (out: Writable) => PrimaryLogger]>([
+  ['pino', (out) => pino({level: 'debug'}, out)],
+  [
+    'a child of pino, whose names are others',
+    (out) =>
+      pino({level: 'debug', messageKey: 'message', errorKey: 'error'}, out).child({app: 'mine'}),
+  ],
+  [
+    'bunyan',
+    (stream) =>
+      bunyan.createLogger({
+        name: 'mine',
+        level: 'debug',
+        serializers: {err: bunyan.stdSerializers.err},
+        stream,
+      }),
+  ],
+])('%s', (_, make) => {
+  test('has the fields, the message and the error with its stack', async () => {
+    const lines: Record<string, unknown>[] = []
+    const out = new Writable({
+      write(text, _, done) {
+        lines.push(JSON.parse(text))
+        done()
+      },
+    })
+    setLogger(make(out))
+    const prefix = newPrefix()
+    const job = () => {
+      throw new TypeError('of a job')
+    }
+    await new LeaderRunner(store, prefix, 1000).runLocked('job', job)
+    const failed = await until('it is logged', () =>
+      lines.find(({msg, message}) => (msg ?? message) === 'primary-lease: a job failed'),
+    )
+    expect(failed).toMatchObject({level: 50, resource: expect.stringContaining(prefix)})
+    expect(failed.err ?? failed.error).toMatchObject({
+      message: 'of a job',
+      stack: expect.stringMatching(/^TypeError: of a job\n {4}at job .*logger\.test/),
+    })
+  })
 })
 
 test('a logger that rejects harms nobody', async () => {

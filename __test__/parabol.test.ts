@@ -82,7 +82,12 @@ describe('with Redis down', () => {
 })
 
 describe('a caller that only looked at the answer', () => {
-  test('does not take the place when the primary goes, and does once it listens', async () => {
+  const waysOut = [
+    {wayOut: 'onPrimaryChange', command: 'listen'},
+    {wayOut: 'whilePrimary', command: 'guard'},
+  ]
+
+  test.each(waysOut)('takes over by $wayOut alone, as the log has said', async (given) => {
     const election = redis.election()
     const primary = await Server.establish(election)
     const caller = new Server()
@@ -90,18 +95,33 @@ describe('a caller that only looked at the answer', () => {
     expect(
       await caller.call('establish', election.url, election.prefix, election.options),
     ).toBeNull()
-    await caller.line('a warning that says how to take over', ({message}) =>
-      /onPrimaryChange/.test(message ?? ''),
-    )
+    const {message} = await caller.line('a warning', ({log}) => log === 'warn')
+    expect(message).toContain('when the primary goes, no server takes over')
+    for (const {wayOut} of waysOut) expect(message).toContain(wayOut)
     await primary.kill()
     const renewed = Number(await lastWrite(redis.client, keyOf(election.prefix)))
     await until('a ripe watch is long past', () => now() > renewed + 2 * ripeWatch(TTL))
     expect(await caller.call('isHeld')).toBe(false)
     expect((await redis.record(election.prefix))?.token).toBe(primary.lease?.token)
 
-    await caller.call('listen', election.prefix)
-    const elected = await caller.change('elected')
+    await caller.call(given.command, election.prefix)
+    const elected = await caller.line(
+      'it is primary',
+      ({change, work}) => change === 'elected' || work === 'begun',
+    )
     expect(elected.token).toBeGreaterThan(Number(primary.lease?.token))
     expect(caller.lines.filter(({log}) => log === 'warn')).toHaveLength(1)
   })
+})
+
+test('with Redis down, the log says what undefined means then', async () => {
+  const down = await RedisServer.reserve()
+  const caller = new Server()
+  await caller.call('log')
+  const options = {ttl: TTL, establishTimeout: 500}
+  expect(await caller.call('establish', down.url, newPrefix(), options)).toBeNull()
+  await caller.line('what it means', ({message}) =>
+    /answers undefined, and whether a server is primary is not known/.test(message ?? ''),
+  )
+  await down.close()
 })

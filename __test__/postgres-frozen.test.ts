@@ -105,10 +105,10 @@ test.each([
 test('frozen while it sends a statement with parameters: no timeout ends its session', async () => {
   const resource = newResource()
   const old = await OldPrimary.begin(postgres.url, [resource, 'primary:test', OLD])
-  await old.send("SET idle_in_transaction_session_timeout = '3s'; SET statement_timeout = '1s'")
+  await old.send("SET idle_in_transaction_session_timeout = '7s'; SET statement_timeout = '3s'")
   const woken = await old.freeze(FREEZES[0], postgres.doing)
   const impatient = await postgres.connect()
-  await impatient.query("SET lock_timeout = '4s'")
+  await impatient.query("SET lock_timeout = '9s'")
   expect((await failure(claim(impatient, resource, NEW)))?.code).toBe('55P03')
   await impatient.query(postgresFence.evict, [resource, 'primary:test', NEW])
   await succeed(resource)

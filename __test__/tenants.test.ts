@@ -67,8 +67,8 @@ describe('forged messages', () => {
     () => ['2', 'all', 'is', 'new'],
   ]
 
-  /** Publishes without an end what it makes of each message it hears; resolves with how many. */
-  async function flood(prefix: string, over: () => boolean) {
+  /** Publishes what it makes of each message it hears, until it is stopped. */
+  async function flood(prefix: string) {
     const channel = `${keyOf(prefix)}:changes:0`
     const own = new Set<string>()
     let heard: string[] | undefined
@@ -78,18 +78,27 @@ describe('forged messages', () => {
     })
     await subscriber.subscribe(channel)
     const client = redis.connect()
-    let published = 0
-    while (!over()) {
-      const forge = forgeries[published % forgeries.length]
-      if (heard && forge) {
-        const text = forge(heard, ++published).join(' ')
-        own.add(text)
-        await client.publish(channel, text)
+    const state = {published: 0, over: false}
+    const publish = async () => {
+      while (!state.over) {
+        const forge = forgeries[state.published % forgeries.length]
+        if (heard && forge) {
+          const text = forge(heard, ++state.published).join(' ')
+          own.add(text)
+          await client.publish(channel, text)
+        }
+        // Hundreds a second, and time for everybody else.
+        await sleep(1)
       }
-      // Hundreds a second, and time for everybody else.
-      await sleep(1)
     }
-    return published
+    const ended = publish()
+    return {
+      published: () => state.published,
+      stop: () => {
+        state.over = true
+        return ended
+      },
+    }
   }
 
   test('a flood of them costs no lease and no takeover, and few questions', async () => {
@@ -97,18 +106,17 @@ describe('forged messages', () => {
     const primary = await Server.stand(contest)
     const {token} = await primary.change('elected')
     const standby = await Server.stand(contest)
-    let over = false
-    const flooding = flood(contest.prefix, () => over)
+    const flooding = await flood(contest.prefix)
     expect(await scriptsPerSecond()).toBeLessThan(3 * AT_REST)
+    await until('hundreds were published', () => flooding.published() > 500)
     expect(standby.changes('elected')).toEqual([])
     expect(primary.changes('lost')).toEqual([])
     await primary.kill()
     const elected = await standby.change('elected')
-    over = true
+    await flooding.stop()
     expect(elected.token).toBeGreaterThan(Number(token))
     // Of no message: Redis's clock is what it is above.
     expect(elected.token).toBeLessThan((Date.now() + 3_600_000) * 1000)
-    expect(await flooding).toBeGreaterThan(500)
   })
 
   test('the next version, announced before it is written, lets nobody take over too soon', async () => {

@@ -2,13 +2,14 @@
 
 import {once} from 'node:events'
 import {type AddressInfo, connect as dial} from 'node:net'
+import {join} from 'node:path'
 import {connect, createServer as createTlsServer, type TlsOptions} from 'node:tls'
 import {setLogger, withLease} from '../index.js'
 import {CA, type Certificate, LOCAL, useCertificates} from './support/certificates'
 import {newPrefix, useRedis} from './support/redis'
 
 const redis = useRedis()
-const {make, ca: makeCa} = useCertificates()
+const {make, ca: makeCa, dir} = useCertificates()
 const RSA = 'rsa:2048'
 const FOR_LOCALHOST = {subject: '/CN=localhost'}
 const CONSTRAINED = (permitted: string) => [...CA, `nameConstraints=permitted;DNS:${permitted}`]
@@ -42,6 +43,8 @@ type Row = {
   given?: Certificate
   options?: Record<string, unknown>
   host?: string
+  /** Instead of the host. */
+  path?: string
   node: boolean
   /** Whether we do, or why not. */
   ours: true | RegExp
@@ -50,6 +53,13 @@ type Row = {
 const ROWS: Row[] = [
   {what: 'a private CA', shown: server, node: true, ours: true},
   {what: 'its server, by address', shown: server, host: '127.0.0.1', node: true, ours: true},
+  {
+    what: 'its server, at a Unix socket',
+    shown: server,
+    path: join(dir, 'tls.sock'),
+    node: true,
+    ours: true,
+  },
   {what: 'a chain', shown: signedBy(between), along: [between], node: true, ours: true},
   {
     what: 'a chain without its middle',
@@ -215,7 +225,7 @@ const ROWS: Row[] = [
 beforeAll(() => setLogger(null))
 
 /** A server that shows this certificate, in front of the plain Redis. */
-async function front({shown, along = []}: Row) {
+async function front({shown, along = [], path}: Row) {
   const options: TlsOptions = {
     cert: [shown, ...along].map(({cert}) => cert).join('\n'),
     key: shown.key,
@@ -226,7 +236,7 @@ async function front({shown, along = []}: Row) {
     const behind = dial(redis.server.port, '127.0.0.1')
     socket.on('error', () => behind.destroy()).pipe(behind)
     behind.on('error', () => socket.destroy()).pipe(socket)
-  }).listen(0)
+  }).listen(path ?? 0)
   await once(server, 'listening')
   return server
 }
@@ -257,11 +267,11 @@ const table: string[][] = []
 
 test.each(ROWS)('$what', async (row) => {
   const server = await front(row)
-  const {port} = server.address() as AddressInfo
-  const {host = 'localhost', given = ca, options} = row
+  const {path, host = 'localhost', given = ca, options} = row
+  const at = path ? {path} : {host, port: (server.address() as AddressInfo).port}
   const tls = {ca: given.cert, ...options}
-  const node = await byNode({host, port, ...tls})
-  const ours = await byUs({host, port, tls})
+  const node = await byNode({...at, ...tls})
+  const ours = await byUs({...at, tls})
   server.close()
   table.push([row.what, node, ours])
   expect([row.node, node]).toEqual([node === 'yes', node])

@@ -47,8 +47,10 @@ const at = ({tlsPort}: Started, tls: unknown, more: object = {}) => ({
   ...more,
 })
 
-const run = (source: unknown) =>
-  withLease(source as never, newPrefix(), {ttl: 10_000}, () => 'done')
+/** Long enough for a busy machine, short enough for a server that will never answer. */
+const PATIENCE = {ttl: 30_000, acquireTimeout: 3000}
+
+const run = (source: unknown) => withLease(source as never, newPrefix(), PATIENCE, () => 'done')
 
 /** How a run is refused, which must not say a secret. */
 async function refusal(source: unknown) {

@@ -6,11 +6,11 @@ import {Server} from './support/servers'
 const redis = useRedis()
 
 /** Long against whatever else keeps the machine busy: a fifth of it is all the time there is. */
-const TTL = 3000
+const TTL = 6000
 
 /** A primary and a standby; what they are told from here on is trouble. */
 async function pair() {
-  const election = redis.election({ttl: TTL})
+  const election = await redis.vacant({ttl: TTL})
   const primary = await Server.stand(election)
   const {token} = await primary.change('elected')
   const standby = await Server.stand(election)

@@ -85,10 +85,25 @@ export function present(prefix: string): PrimaryLease | undefined {
   return status.lease
 }
 
+export async function sentinels() {
+  const [name, host] = ['main', 'sentinel-1']
+  await establishPrimaryServer({sentinels: [{host}, {host, port: 26380}], name}, 'jobs')
+  const natMap = {'10.0.0.1:6379': {host: 'redis', port: 6379}}
+  await establishPrimaryServer({sentinels: [{host}], name, sentinelTLS: true, natMap}, 'jobs')
+  // @ts-expect-error: a function cannot be called from there
+  await establishPrimaryServer({sentinels: [{host}], name, natMap: () => ({host, port: 1})}, 'jobs')
+  // @ts-expect-error: only a master can be written to
+  await establishPrimaryServer({sentinels: [{host}], name, role: 'slave'}, 'jobs')
+}
+
 export async function refused(cluster: Cluster) {
   // @ts-expect-error: Cluster is not supported yet
   await establishPrimaryServer(cluster, 'jobs')
-  await establishPrimaryServer({host: 'localhost', tls: {}}, 'jobs')
+  await establishPrimaryServer({host: 'localhost', tls: true}, 'jobs')
+  const tls = {ca: [Buffer.from('PEM'), 'PEM'], servername: 'redis', rejectUnauthorized: false}
+  await establishPrimaryServer({host: 'localhost', tls}, 'jobs')
+  // @ts-expect-error: no PFX
+  await establishPrimaryServer({host: 'localhost', tls: {pfx: 'x'}}, 'jobs')
   // @ts-expect-error: nor a quorum
   await establishPrimaryServer(['redis://a', 'redis://b'], 'jobs')
   // @ts-expect-error: nor a promise that nobody awaited

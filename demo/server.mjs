@@ -36,10 +36,7 @@ setInterval(() => {
 }, SAMPLE_EVERY)
 
 /** @param {string} level */
-const log =
-  (level) =>
-  (/** @type {unknown[]} */ ...message) =>
-    say('log', {level, message: message.map(String).join(' ')})
+const log = (level) => (/** @type {string} */ message) => say('log', {level, message})
 setLogger({debug() {}, info() {}, warn: log('warn'), error: log('error')})
 
 // What a server does that wants to hand over as it is ended: the library installs no handler.

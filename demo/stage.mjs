@@ -26,7 +26,7 @@ export class Stage {
 
   /**
    * @param {{url: string, prefix: string, ttl: number}} election
-   * @param {import('ioredis').Redis} client
+   * @param {() => Promise<import('ioredis').Redis>} client of the present master
    * @param {import('./timeline.mjs').Timeline} timeline
    */
   constructor(election, client, timeline) {
@@ -81,7 +81,7 @@ export class Stage {
     if (how === 'kill') {
       server.kill('SIGKILL')
       await gone
-      lastRenewal = await lastWrite(this.client, keyOf(this.election.prefix))
+      lastRenewal = await lastWrite(await this.client(), keyOf(this.election.prefix))
     } else if (how === 'term') {
       server.kill('SIGTERM')
     } else {
@@ -91,6 +91,45 @@ export class Stage {
     this.add({at, server: name, type: 'departed', how, lastRenewal})
     await Promise.all([elected, gone])
     return name
+  }
+
+  /** @param {string} title what comes next, for people */
+  act(title) {
+    this.timeline.add({at: now(), server: '', type: 'act', title})
+  }
+
+  /**
+   * Lets the primary go, and starts it again when another has its place.
+   *
+   * @param {Departure} how
+   */
+  async replace(how) {
+    // Not always at the same moment between two renewals.
+    await sleep(150 + Math.random() * 200)
+    const name = await this.depart(how)
+    if (name !== undefined) await this.start(name)
+  }
+
+  /**
+   * Makes the sentinels put another in the place of the master; resolves with the old one when a primary has
+   * renewed its lease at the new one.
+   *
+   * @param {import('./record.mjs').FailoverKind} how
+   * @param {import('../support/sentinel.mjs').SentinelGroup} group
+   */
+  async failover(how, group) {
+    const old = await group.master()
+    const at = now()
+    this.add({at, server: 'Redis', type: 'failover', how})
+    await group.replaceMaster(how)
+    const client = await this.client()
+    const seq = async () => Number(await client.hget(keyOf(this.election.prefix), 'seq'))
+    const before = await seq()
+    while ((await seq()) < before + 2) await sleep(20)
+    const elected = this.entries.find((entry) => entry.type === 'elected' && entry.at > at)
+    const [server, since] = [this.primary ?? '', elected?.at ?? now()]
+    this.add({at: since, server, type: 'followed', kept: elected === undefined})
+    return old
   }
 
   /**
@@ -120,7 +159,8 @@ export class Stage {
     this.add({at: now(), server: 'Redis', type: 'began', trial: 'flush'})
     await lose()
     await sleep(1.5 * this.election.ttl)
-    const token = await this.client.hget(keyOf(this.election.prefix), 'token')
+    const client = await this.client()
+    const token = await client.hget(keyOf(this.election.prefix), 'token')
     const found = token === null ? 'no record' : `the record, with token ${token}`
     this.add({at: now(), server: 'Redis', type: 'over', trial: 'flush', found})
   }

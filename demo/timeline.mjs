@@ -88,6 +88,17 @@ export class Timeline {
       case 'began':
       case 'over':
         return say(this.paint('cyan', TRIALS[entry.trial][entry.type](entry)))
+      case 'failover':
+        return say(this.paint('cyan', FAILOVERS[entry.how]))
+      case 'followed':
+        return say(
+          this.paint(
+            'cyan',
+            entry.kept
+              ? `${server} has kept its lease at the new master`
+              : 'followed to the new master',
+          ),
+        )
       case 'log':
         return say(this.paint('dim', `${server} ${entry.level}s: ${entry.message}`))
     }
@@ -140,6 +151,13 @@ const AFTER = {
   term: 'SIGTERM',
   exit: 'process.exit()',
   throw: 'the exception',
+}
+
+/** @type {Record<import('./record.mjs').FailoverKind, string>} */
+const FAILOVERS = {
+  manual: 'a manual failover is ordered',
+  kill: 'the master is killed',
+  freeze: 'the master is frozen',
 }
 
 /** @type {Record<'block' | 'flush', Record<'began' | 'over', (trial: import('./record.mjs').Trial) => string>>} */

@@ -28,3 +28,20 @@ inBrowser("the demo's page shows its record", async () => {
   expect(await texts('#chart .handover')).toEqual(['4.0 ms'])
   expect(complaints).toEqual([])
 })
+
+inBrowser('failovers stand in the lane of Redis', async () => {
+  const entries: Entry[] = [
+    {at: 0, server: 'A', type: 'started'},
+    {at: 2100, server: 'A', type: 'elected', token: 100},
+    {at: 5000, server: 'Redis', type: 'failover', how: 'manual'},
+    {at: 6200, server: 'A', type: 'followed', kept: true},
+    {at: 8000, server: 'Redis', type: 'failover', how: 'kill'},
+    {at: 8001, server: 'A', type: 'held', token: 100},
+    {at: 12_000, server: 'A', type: 'elected', token: 200},
+    {at: 12_000, server: 'A', type: 'followed', kept: false},
+    {at: 15_000, server: 'A', type: 'held', token: 200},
+  ]
+  await open(draw(pictureOf({ttl: 2000, downAfter: 1000, entries}, ['A'])))
+  expect(await texts('#chart .mark .fault')).toEqual(['manual', 'kill'])
+  expect(complaints).toEqual([])
+})

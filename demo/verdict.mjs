@@ -17,16 +17,24 @@ import {termsOf} from './record.mjs'
 const CRASH_SLACK = 100
 /** A released place is taken at the next poll (half a ttl) where the message was lost. */
 const RELEASE_SLACK = 100
+/** What sentinels may take from a master's being down to the next, and for its being found. */
+const FAILOVER = 3000
 
 /**
  * @param {DemoRecord} record
  * @returns {Judgement[]}
  */
 export function judge(record) {
-  return [
+  const always = [
     {promise: 'never two primaries at once', broken: overlaps(record)},
     {promise: 'tokens rise', broken: fallingTokens(record)},
     {promise: 'every vacancy is filled in time', broken: lateVacancies(record)},
+  ]
+  if (record.downAfter !== undefined) {
+    return [...always, {promise: 'every failover is followed', broken: unfollowed(record)}]
+  }
+  return [
+    ...always,
     {promise: 'a blocked event loop causes no election', broken: caused(record, 'block')},
     {promise: 'a flushed Redis causes no election', broken: caused(record, 'flush')},
   ]
@@ -60,7 +68,48 @@ export function figures(record) {
       const times = handOvers(record, how)
       return {what, times, goal: 'median <= 10 ms', reached: median(times) <= 10}
     }),
+    ...failoverFigures(record),
   ].filter(({times}) => times.length > 0)
+}
+
+/**
+ * From what happened to the master to a primary at the next one.
+ *
+ * @param {DemoRecord} record
+ * @returns {Figure[]}
+ */
+function failoverFigures({ttl, downAfter = 0, entries}) {
+  /** @type {[import('./record.mjs').FailoverKind, string, number][]} */
+  const kinds = [
+    ['manual', 'manual failover, to a primary', 0],
+    ['kill', 'master killed, to a primary', downAfter],
+    ['freeze', 'master frozen, to a primary', downAfter],
+  ]
+  return kinds.map(([how, what, unnoticed]) => {
+    const begun = entries.filter((entry) => entry.type === 'failover' && entry.how === how)
+    const times = begun.flatMap((entry) => {
+      const followed = followedAt(entries, entry)
+      return followed ? [followed.at - entry.at] : []
+    })
+    const limit = unnoticed + FAILOVER + ripeWatch(ttl)
+    return {what, times, goal: `max <= ${limit} ms`, reached: Math.max(...times) <= limit}
+  })
+}
+
+/**
+ * @param {import('./record.mjs').Entry[]} entries
+ * @param {import('./record.mjs').At} failover
+ */
+const followedAt = (entries, failover) =>
+  entries.find((entry) => entry.type === 'followed' && entry.at > failover.at)
+
+/** @param {DemoRecord} record */
+function unfollowed({entries}) {
+  const failovers = entries.filter((entry) => entry.type === 'failover')
+  if (failovers.length === 0) return ['there was none']
+  return failovers
+    .filter((failover) => !followedAt(entries, failover))
+    .map(({how}) => `nobody was primary after the one by ${how}`)
 }
 
 /** @param {DemoRecord} record */

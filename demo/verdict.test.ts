@@ -92,6 +92,40 @@ test.each<[string, DemoRecord, string]>([
   expect(broken(record)).toContain(expected)
 })
 
+describe('under Sentinel', () => {
+  const followed: Entry[] = [
+    ...entries.filter(({type}) => type !== 'began' && type !== 'over'),
+    {at: 20_000, server: 'Redis', type: 'failover', how: 'manual'},
+    {at: 21_200, server: 'C', type: 'followed', kept: true},
+    {at: 30_000, server: 'Redis', type: 'failover', how: 'kill'},
+    {at: 34_500, server: 'A', type: 'elected', token: 400},
+    {at: 34_500, server: 'A', type: 'followed', kept: false},
+  ]
+  const record = {ttl: 2000, downAfter: 1000, entries: followed}
+
+  test('an honest record is accepted', () => {
+    expect(broken(record)).toEqual([])
+  })
+
+  test('a failover after which nobody was primary is found', () => {
+    const lost = followed.filter(({at}) => at < 34_000)
+    const promise = 'every failover is followed: nobody was primary after the one by kill'
+    expect(broken({...record, entries: lost})).toEqual([promise])
+    const none = followed.filter(({type}) => type !== 'failover')
+    expect(broken({...record, entries: none})).toEqual([
+      'every failover is followed: there was none',
+    ])
+  })
+
+  test('the figures tell how long each kind of failover took', () => {
+    const found = figures(record).filter(({what}) => what.includes('to a primary'))
+    expect(found.map(({what, times, reached}) => ({what, times, reached}))).toEqual([
+      {what: 'manual failover, to a primary', times: [1200], reached: true},
+      {what: 'master killed, to a primary', times: [4500], reached: true},
+    ])
+  })
+})
+
 test('a record in which nothing happened proves nothing', () => {
   expect(broken({ttl: 2000, entries: []})).toEqual([
     'every vacancy is filled in time: no primary ever went, so nothing is proved',

@@ -66,6 +66,18 @@ test('pnpm 10, which runs no scripts of dependencies', async () => {
   await expectToLoad(at)
 })
 
+test('pnpm 10, for an image that is built on another platform', async () => {
+  const at = await project('pnpm-other')
+  const [os, cpu] = platform.startsWith('darwin') ? ['linux', 'x64'] : ['darwin', 'arm64']
+  const settings = `supportedArchitectures:\n  os: [current, ${os}]\n  cpu: [current, ${cpu}]\n`
+  await writeFile(join(at.cwd, 'pnpm-workspace.yaml'), settings)
+  await output(node, [tool('pnpm/bin/pnpm.cjs'), 'install'], at)
+  const installed = (await ours(join(at.cwd, 'node_modules/.pnpm'))).join()
+  expect(installed).toContain(`primary-lease-${platform}@`)
+  expect(installed).toContain(`primary-lease-${os}-${cpu}`)
+  await expectToLoad(at)
+})
+
 test.each(['pnp', 'node-modules'])('yarn 4 with the linker %s', async (nodeLinker) => {
   const at = await project(`yarn-${nodeLinker}`)
   const settings = {

@@ -8,5 +8,5 @@ module.exports = {
   moduleNameMapper: {},
   // Compilers and bundlers: what waits here waits for the processor.
   maxWorkers: 2,
-  testTimeout: 120_000,
+  testTimeout: 300_000,
 }

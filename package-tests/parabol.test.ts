@@ -1,66 +1,67 @@
 // A server with the shape of Parabol's, transpiled file by file, as two processes on a real Redis.
 
-import {readdir, readFile, writeFile} from 'node:fs/promises'
-import {createRequire} from 'node:module'
 import {join} from 'node:path'
+import {AppServer} from '../support/app-server'
 import {RedisServer} from '../support/redis.mjs'
+import {transpile} from '../support/transpile'
 import {until} from '../support/until'
-import {AppServer} from './support/app-server'
 import {app, ended} from './support/installed'
 
 let redis: RedisServer
 
 beforeAll(async () => {
   redis = await RedisServer.start()
-  await transpile()
+  transpile(app, join(app, 'src'))
 })
 afterEach(AppServer.killAll)
 afterAll(() => redis?.close())
 
-async function transpile() {
-  const {transformSync} = createRequire(join(app, 'package.json'))('@swc/core')
-  for (const file of await readdir(join(app, 'src'))) {
-    if (!file.endsWith('.ts')) continue
-    const source = await readFile(join(app, 'src', file), 'utf8')
-    const jsc = {target: 'es2022', parser: {syntax: 'typescript'}}
-    const {code} = transformSync(source, {jsc, module: {type: 'commonjs'}})
-    await writeFile(join(app, 'src', file.replace(/ts$/, 'js')), code)
-  }
-}
+const start = (entry: string) =>
+  new AppServer(join('src', entry), app, {
+    REDIS_URL: redis.url,
+    DATABASE_URL: `${redis.url}/1`,
+    RESET_MS: '50',
+  })
 
-const start = () => new AppServer('src/server.js', redis.url)
+test('an embedder is primary, and the other takes over as it leaves', async () => {
+  const primary = start('embedder.js')
+  await primary.tells('reset')
+  const other = start('embedder.js')
+  await other.tells('listens')
+  expect(other.count('reset')).toBe(0)
+  expect(await primary.end('SIGTERM')).toBe(0)
+  await other.tells('reset')
+  expect(await other.end('SIGINT')).toBe(0)
+  expect(primary.stderr + other.stderr).toBe('')
+})
 
-test('two servers share the work between them, and a restarted one takes it over', async () => {
-  const servers = [start(), start()]
-  const primaries = await Promise.all(servers.map((server) => server.isPrimary()))
-  expect(primaries.filter(Boolean)).toHaveLength(1)
-  const [primary, other] = primaries[0] ? servers : servers.toReversed()
-  if (!primary || !other) throw new Error('there are two')
+test('two web servers share the jobs between them', async () => {
+  const first = start('server.js')
+  const second = start('server.js')
+  const servers = [first, second]
 
-  const sum = (event: string) => primary.count(event) + other.count(event)
+  const sum = (event: string) => first.count(event) + second.count(event)
   await until('jobs were run, and skipped', () => sum('ran') >= 3 && sum('skipped') >= 3)
   const atOnce = servers.flatMap(({told}) =>
     told.flatMap(({event, atOnce}) => (event === 'ran' ? [atOnce] : [])),
   )
   expect(new Set(atOnce)).toEqual(new Set([1]))
 
-  const first = primary.mutate()
-  await primary.tells('the mutation runs')
-  expect(await other.mutate()).toEqual({error: 'already running'})
+  const mutation = first.mutate()
+  await first.tells('the mutation runs')
+  expect(await second.mutate()).toEqual({error: {message: 'Already running'}})
   await command('rpush', 'the mutation may end', 'now')
-  expect(await first).toEqual({imported: 3})
-  await command('rpush', 'the mutation may end', 'now')
-  expect(await other.mutate()).toEqual({imported: 3})
+  expect(await mutation).toEqual({imported: 3})
+  await command('rpush', 'the mutation may end', 'badly')
+  expect(await second.mutate()).toEqual({error: 'Error: nothing to import'})
 
-  expect(await primary.terminate()).toBe(0)
-  expect(primary.count('chronos has stopped')).toBe(1)
-  const restarted = start()
-  expect(await restarted.isPrimary()).toBe(true)
-  expect(await other.terminate()).toBe(0)
-  expect(await restarted.terminate()).toBe(0)
-  // The failing job was logged, by each server for itself, and nothing ended a process.
-  expect(primary.stderr + other.stderr + restarted.stderr).toContain('this job always fails')
-  expect(primary.stderr + other.stderr).not.toMatch(/unhandled/i)
+  expect(await first.end('SIGTERM')).toBe(0)
+  expect(await second.end('SIGINT')).toBe(0)
+  const logged = JSON.stringify(servers.flatMap((server) => server.all('log')))
+  expect(logged).toContain('this job always fails')
+  expect(logged).toContain('the job unscheduled is not scheduled')
+  // No library writes to the terminal, and nothing ended a process.
+  expect(first.stderr + second.stderr).toBe('')
 })
 
 test.each(['29', '30'])('its suite passes under Jest %s, which ends by itself', async (version) => {

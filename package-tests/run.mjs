@@ -1,10 +1,11 @@
 // `npm run test:package`: packs the package, installs it outside the repository as its user would, and
-// runs the tests in this directory there. `--built` takes the binary that is in target/package/binary;
-// other arguments go to Jest.
+// runs the tests in this directory there. `--built` takes the binary that is in target/package/binary,
+// `--packed` the packages that are in target/package/tarballs; other arguments go to Jest.
 
 import {cp, mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {jest} from '../support/jest.mjs'
 import {OUT, TARBALLS} from '../support/packed.mjs'
 import {explain, root, run, step} from '../support/run.mjs'
 import {installPackages, setup} from '../support/setup.mjs'
@@ -12,8 +13,6 @@ import {startRegistry} from './registry.mjs'
 
 const HERE = join(root, 'package-tests')
 const TOOLS = join(OUT, 'tools')
-/** An open handle keeps Jest from ending: that is a failure too, not a wait for ever. */
-const JEST_TIMEOUT = 600_000
 
 /**
  * Installs what was packed in an app outside the repository, calls `use` with the environment that
@@ -63,18 +62,13 @@ async function addPackage(app, registry) {
 
 try {
   const args = process.argv.slice(2)
-  if (!args.includes('--built')) await setup()
-  const built = args.filter((arg) => arg === '--built')
-  await run(process.execPath, [join(root, 'scripts/package.mjs'), ...built], {show: true})
-  await withInstalled((env) => {
-    const jest = join(root, 'node_modules/jest/bin/jest.js')
-    const all = [jest, '--config', join(HERE, 'jest.config.js'), ...args]
-    const own = all.filter((arg) => arg !== '--built')
-    return run(process.execPath, own, {env, show: true, timeout: JEST_TIMEOUT})
-  })
+  const [built, packed] = [args.includes('--built'), args.includes('--packed')]
+  if (!built && !packed) await setup()
+  const script = [join(root, 'scripts/package.mjs'), ...(built ? ['--built'] : [])]
+  if (!packed) await run(process.execPath, script, {show: true})
+  const own = args.filter((arg) => arg !== '--built' && arg !== '--packed')
+  await withInstalled((env) => jest(['--config', join(HERE, 'jest.config.js'), ...own], env))
 } catch (error) {
-  // What Jest and the packing printed has been shown.
-  if (error instanceof Error && 'output' in error) console.error(`\n${error.message}`)
-  else explain(error)
+  explain(error)
   process.exitCode = 1
 }

@@ -23,6 +23,40 @@ onLinuxX64('Node 24 strips the types itself', async () => {
   expect(await output(tool('node-24/bin/node'), [...switches, 'load/typed.ts'])).toBe(LOADED)
 })
 
+describe('Node 24 with --permission', () => {
+  const load = (...switches: string[]) =>
+    ended(tool('node-24/bin/node'), [
+      '--permission',
+      '--no-warnings',
+      ...switches,
+      'load/required.cjs',
+    ])
+
+  onLinuxX64('loads it where addons and its files are allowed', async () => {
+    const {output} = await load('--allow-addons', `--allow-fs-read=${app}/`)
+    expect(output).toBe(LOADED)
+  })
+
+  onLinuxX64.each([
+    ['addons', [`--allow-fs-read=${app}/`], 'ERR_DLOPEN_DISABLED'],
+    [
+      'its binary',
+      [
+        '--allow-addons',
+        `--allow-fs-read=${app}/load/`,
+        `--allow-fs-read=${app}/node_modules/primary-lease/`,
+      ],
+      'ERR_ACCESS_DENIED',
+    ],
+  ])('says so where %s are not', async (_, switches, code) => {
+    const {status, output} = await load(...switches)
+    expect(status).toBe(1)
+    expect(output).toMatch(/primary-lease found primary-lease-linux-x64-gnu, but could not load it/)
+    expect(output).toMatch(new RegExp(`cause.*code: '${code}'`, 's'))
+    expect(output).not.toContain('npm install')
+  })
+})
+
 test('tsx runs it', async () => {
   expect(await output(node, [program('tsx/dist/cli.mjs'), 'load/typed.ts'])).toBe(LOADED)
 })

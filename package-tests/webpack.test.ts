@@ -2,8 +2,8 @@
 
 import {cp, mkdtemp, readdir} from 'node:fs/promises'
 import {join} from 'node:path'
+import {AppServer} from '../support/app-server'
 import {RedisServer} from '../support/redis.mjs'
-import {AppServer} from './support/app-server'
 import {app, dir, output, platform} from './support/installed'
 
 let redis: RedisServer
@@ -27,11 +27,18 @@ async function bundle(noDeps: boolean) {
   return JSON.stringify(warnings)
 }
 
+const start = (file: string, cwd: string) =>
+  new AppServer(file, cwd, {
+    REDIS_URL: redis.url,
+    DATABASE_URL: `${redis.url}/1`,
+    RESET_MS: '50',
+  })
+
 test('with externals, the bundle finds the package in node_modules', async () => {
   expect(await bundle(false)).toBe('[]')
-  const server = new AppServer('bundled/externals/server.js', redis.url)
-  expect(await server.isPrimary()).toBe(true)
-  expect(await server.terminate()).toBe(0)
+  const embedder = start('bundled/externals/embedder.js', app)
+  await embedder.tells('reset')
+  expect(await embedder.end('SIGTERM')).toBe(0)
 })
 
 test('without node_modules, the bundle and the binary beside it hold an election', async () => {
@@ -39,13 +46,16 @@ test('without node_modules, the bundle and the binary beside it hold an election
   const image = await mkdtemp(join(dir, 'image-'))
   await cp(join(app, 'bundled/noDeps'), image, {recursive: true})
   expect((await readdir(image, {recursive: true})).sort()).toEqual([
+    'embedder.js',
     'node',
     'node/binaries',
     `node/binaries/primary-lease.${platform}.node`,
     'server.js',
   ])
-  const server = new AppServer('server.js', redis.url, image)
-  expect(await server.isPrimary()).toBe(true)
+  const embedder = start('embedder.js', image)
+  await embedder.tells('reset')
+  expect(await embedder.end('SIGTERM')).toBe(0)
+  const server = start('server.js', image)
   await server.tells('ran')
-  expect(await server.terminate()).toBe(0)
+  expect(await server.end('SIGTERM')).toBe(0)
 })

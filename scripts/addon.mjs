@@ -36,8 +36,6 @@ async function writeModule(dir) {
 }
 
 addon(process.argv.slice(2)).catch((error) => {
-  // What napi printed has been shown.
-  if (error instanceof Error && 'output' in error) console.error(`\n${error.message}`)
-  else explain(error)
+  explain(error)
   process.exitCode = 1
 })

@@ -52,8 +52,6 @@ try {
     })
   }
 } catch (error) {
-  // All that it printed has been shown.
-  if (error instanceof Error && 'output' in error) console.error(`\n${error.message}`)
-  else explain(error)
+  explain(error)
   process.exitCode = 1
 }

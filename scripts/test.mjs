@@ -1,116 +1,193 @@
-// Proves the tree: formatting, lints, types, the Rust tests, the generated files, Jest against real
-// Redis and PostgreSQL servers, and the packed package. It reads the tracked files and writes none;
-// what it makes lies in target/.
+// `npm test`: proves the tree. Formatting, lints, types, the Rust tests, the generated files, Jest against
+// real Redis and PostgreSQL servers, the fault run, and the packed package. It reads the tracked files and
+// writes none; what it makes lies in target/.
 
+import {spawn} from 'node:child_process'
 import {copyFile, readFile, rename, rm} from 'node:fs/promises'
+import {availableParallelism} from 'node:os'
 import {join} from 'node:path'
+import {parseArgs} from 'node:util'
+import {jest} from '../support/jest.mjs'
 import {TYPES} from '../support/packed.mjs'
-import {explain, Refusal, root, run, step} from '../support/run.mjs'
+import {explain, Refusal, root, run} from '../support/run.mjs'
 import {setup} from '../support/setup.mjs'
+import {Proof} from './proof.mjs'
 
-const ADDON = 'target/addon'
+const HELP = `npm test -- [options]
+
+  --quick   while you work: the lints, the rules of the elections and of the runs, and Jest on what one
+            Redis server shows of most of the exports
+  --busy    Jest alone, on a machine that is busy: beside two processes for each processor that take all the
+            time they get
+`
+const ADDON_DIR = 'target/addon'
 const JEST_REPORT = 'target/jest.json'
-/** An open handle keeps Jest from ending: that is a failure too, not a wait for ever. */
-const JEST_TIMEOUT = 600_000
+/** What --quick has of Jest: many exports, on one server each, with little waiting. */
+const QUICK = [
+  'binary',
+  'commands',
+  'config',
+  'errors',
+  'folders',
+  'leader-runner',
+  'listeners',
+  'names',
+  'shown',
+  'with-lease',
+].map((name) => `__test__/${name}.test.ts`)
 /** A seed whose minute has nearly every kind of fault in it. */
 const CHAOS = ['--minutes', '1', '--seed', '7652']
-const CHAOS_TIMEOUT = 180_000
+/** It says every few seconds how far it is. */
+const CHAOS_SILENCE = 120_000
 
-let passed = 0
-let failed = 0
+const proof = new Proof()
 
-async function test() {
-  await setup({rust: ['rustfmt', 'clippy'], postgres: true, browser: true})
-  await step('cargo fmt --check', () => run('cargo', ['fmt', '--check']))
-  await step('cargo clippy', () =>
+/** @param {{quick?: boolean, busy?: boolean}} options */
+async function test({quick = false, busy = false}) {
+  await setup({rust: ['rustfmt', 'clippy'], postgres: !quick, browser: !quick, bench: !busy})
+  if (!busy) await prove(quick)
+  else {
+    await addon()
+    await besideLoad(() =>
+      proof.step('jest on a busy machine', () => counted(jest), {needs: ['addon']}),
+    )
+  }
+}
+
+/** @param {boolean} quick */
+async function prove(quick) {
+  await proof.step('cargo fmt --check', () => run('cargo', ['fmt', '--check']))
+  await proof.step('cargo clippy', () =>
     run('cargo', ['clippy', '--locked', '--all-targets', '--', '-D', 'warnings']),
   )
-  await step('biome ci', () => run('npx', ['biome', 'ci', '--colors=off', '.']))
-  await step('tsc', tsc)
-  await step('cargo test', cargoTest)
-  // The debug profile shares its dependencies with the step before: nothing is built twice.
-  await step('addon', () =>
-    run('npm', ['run', 'addon', '--', '--no-dts-cache', '--output-dir', ADDON]),
+  await proof.step('biome ci', () => run('npx', ['biome', 'ci', '--colors=off', '.']))
+  await proof.step('tsc', tsc)
+  await proof.step('cargo test', () =>
+    cargoTest(quick ? ['--lib', '--test', 'rooms', '--test', 'references'] : []),
   )
-  await step('index.mjs and addon.d.ts are up to date', checkGenerated)
-  await step('jest', async () => {
-    await placeAddon()
-    // Not through npx: a timeout has to end Jest itself.
-    await jest('node_modules/jest/bin/jest.js', JEST_TIMEOUT)
+  await addon()
+  const needs = ['addon']
+  await proof.step('index.mjs and addon.d.ts are up to date', checkGenerated, {needs})
+  const files = quick ? ['--runTestsByPath', ...QUICK] : []
+  // Most of the time Jest waits for leases to run out: meanwhile the release is built.
+  const packing =
+    !quick && proof.step('npm run package', () => run(process.execPath, ['scripts/package.mjs']))
+  await proof.step('jest', () => counted((args) => jest([...args, ...files])), {needs})
+  await packing
+  if (quick) return
+  await proof.step('a minute of faults', chaos, {needs})
+  const packed = ['package-tests/run.mjs', '--packed']
+  await proof.step(
+    'the packed package',
+    () => counted((args) => run(process.execPath, [...packed, ...args], {show: true})),
+    {needs: ['npm run package']},
+  )
+}
+
+/** Built, and beside index.js, which git ignores; `npm run build` puts the release there. */
+async function addon() {
+  // napi names the target, so its dependencies are built beside those of the Rust tests.
+  await proof.step('addon', async () => {
+    await run('npm', ['run', 'addon', '--', '--no-dts-cache', '--output-dir', ADDON_DIR])
+    // In one step: a process may be running the old one.
+    await copyFile(join(root, ADDON_DIR, 'primary-lease.node'), join(root, 'new.node'))
+    await rename(join(root, 'new.node'), join(root, 'primary-lease.node'))
   })
-  await step('a minute of faults', chaos)
-  await step('the packed package', () => jest('package-tests/run.mjs'))
+}
+
+/**
+ * Does something while the processor has other work.
+ *
+ * @param {() => Promise<unknown>} work
+ */
+async function besideLoad(work) {
+  // Ends with this process, however that ends.
+  const loop = 'const parent = process.ppid; while (process.ppid === parent);'
+  const loops = Array.from({length: 2 * availableParallelism()}, () =>
+    spawn(process.execPath, ['-e', loop], {stdio: 'ignore'}),
+  )
+  try {
+    await work()
+  } finally {
+    for (const child of loops) child.kill('SIGKILL')
+  }
 }
 
 async function tsc() {
   await run('npx', ['tsc', '--noEmit'])
   // What runs in a browser knows another world.
   await run('npx', ['tsc', '--noEmit', '--project', 'support/page'])
+  await run('npx', ['tsc', '--noEmit', '--project', 'bench/page'])
 }
 
-async function cargoTest() {
-  const output = await run('cargo', ['test', '--locked']).catch((error) => {
-    countRust(error.output ?? '')
-    throw error
-  })
+/** @param {string[]} which */
+async function cargoTest(which) {
+  // One that fails keeps no other from being run.
+  const output = await run('cargo', ['test', '--locked', '--no-fail-fast', ...which]).catch(
+    (error) => {
+      countRust(error.output ?? '')
+      throw error
+    },
+  )
   countRust(output)
 }
 
 /** @param {string} output */
 function countRust(output) {
   for (const [, ok, bad] of output.matchAll(/^test result: .*? (\d+) passed; (\d+) failed/gm)) {
-    passed += Number(ok)
-    failed += Number(bad)
+    proof.passed += Number(ok)
+    proof.failed += Number(bad)
   }
 }
 
 async function checkGenerated() {
   for (const name of ['index.mjs', TYPES]) {
     const tracked = await readFile(join(root, name), 'utf8').catch(() => undefined)
-    if (tracked !== (await readFile(join(root, ADDON, name), 'utf8'))) {
+    if (tracked !== (await readFile(join(root, ADDON_DIR, name), 'utf8'))) {
       throw new Refusal(`${name} is not what is generated: npm run fix, then commit it`)
     }
   }
 }
 
-/**
- * Puts what was just built beside index.js, which git ignores; `npm run build` puts the release
- * there.
- */
-async function placeAddon() {
-  // In one step: a process may be running the old one.
-  await copyFile(join(root, ADDON, 'primary-lease.node'), join(root, 'new.node'))
-  await rename(join(root, 'new.node'), join(root, 'primary-lease.node'))
-}
-
 async function chaos() {
-  await run('node', ['chaos/run.mjs', '--no-build', ...CHAOS], {timeout: CHAOS_TIMEOUT})
-  passed++
+  const args = ['chaos/run.mjs', '--no-build', ...CHAOS]
+  await run(process.execPath, args, {silence: CHAOS_SILENCE})
+  proof.passed++
 }
 
 /**
- * @param {string} script Jest, or what passes its arguments on to Jest
- * @param {number} [timeout]
+ * Adds up what a run of Jest reports.
+ *
+ * @param {(args: string[]) => Promise<unknown>} run
  */
-async function jest(script, timeout) {
+async function counted(run) {
   await rm(join(root, JEST_REPORT), {force: true})
   try {
-    const all = [script, '--ci', '--json', '--outputFile', join(root, JEST_REPORT)]
-    await run(process.execPath, all, {show: true, timeout})
+    await run(['--ci', '--json', '--outputFile', join(root, JEST_REPORT)])
   } finally {
     const report = await readFile(join(root, JEST_REPORT), 'utf8').catch(() => '{}')
     const {numPassedTests = 0, numFailedTests = 0} = JSON.parse(report)
-    passed += numPassedTests
-    failed += numFailedTests
+    proof.passed += numPassedTests
+    proof.failed += numFailedTests
   }
 }
 
 try {
-  await test()
+  const {values} = parseArgs({
+    options: {
+      quick: {type: 'boolean'},
+      busy: {type: 'boolean'},
+      help: {type: 'boolean', short: 'h'},
+    },
+  })
+  if (values.help) console.log(HELP)
+  else {
+    await test(values)
+    console.log(`\n${proof.summary}`)
+  }
 } catch (error) {
+  // The machine lacks something, or the arguments were wrong: no step could be taken.
   explain(error)
-  // What failed need not have been a test: a lint, a hang.
-  failed ||= 1
   process.exitCode = 1
 }
-console.log(`\n${passed} passed, ${failed} failed`)
+if (!proof.holds) process.exitCode = 1

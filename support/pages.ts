@@ -42,14 +42,14 @@ export function useBrowser() {
         if (!browser) return console.warn(`skipped, there is no Chromium or Chrome: ${name}`)
         await body(page)
       }),
-    /** Opens a timeline. */
-    async open(html: string) {
+    /** Opens a page, by default a timeline, and waits until this of it is there. */
+    async open(html: string, drawn = '#chart svg .interval') {
       const file = join(dir, 'page.html')
       writeFileSync(file, html)
       complaints.length = 0
       requests.length = 0
       await page.goto(`file://${file}`)
-      await page.waitForSelector('#chart svg .interval')
+      await page.waitForSelector(drawn)
     },
     texts: (selector: string) => page.locator(selector).allTextContents(),
   }

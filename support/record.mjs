@@ -37,3 +37,10 @@ export function median(values) {
   const [low, high] = [sorted[Math.floor(middle)], sorted[Math.ceil(middle)]]
   return low === undefined || high === undefined ? Number.NaN : (low + high) / 2
 }
+
+/**
+ * @param {number[]} sorted
+ * @param {number} share from 0 to 1
+ */
+export const percentile = (sorted, share) =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN

@@ -91,10 +91,19 @@ export class RedisServer {
    * @param {string[]} [args]
    */
   static async reserve(args = []) {
+    return new RedisServer(...(await RedisServer.place()), args)
+  }
+
+  /**
+   * What a new one needs: the program, a directory and a port.
+   *
+   * @returns {Promise<[string, string, number]>}
+   */
+  static async place() {
     const program = await findRedisServer()
     if (!program) throw new Error('no redis-server or valkey-server on the PATH: npm run setup')
     const dir = await mkdtemp(join(tmpdir(), 'primary-lease-redis-'))
-    return new RedisServer(program, dir, await freePort(), args)
+    return [program, dir, await freePort()]
   }
 
   /**
@@ -116,11 +125,16 @@ export class RedisServer {
     return this.#process?.pid
   }
 
-  /** Resolves when it answers. */
-  async start() {
+  /** What its process is started with. */
+  get commandLine() {
     const options = ['--bind', '127.0.0.1', '--port', String(this.port), '--dir', this.dir]
     const disk = ['--save', '', '--appendonly', 'yes', '--appendfsync', 'always']
-    const child = spawn(this.program, [...options, ...disk, ...this.args], {
+    return [...options, ...disk, ...this.args]
+  }
+
+  /** Resolves when it answers. */
+  async start() {
+    const child = spawn(this.program, this.commandLine, {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: {...process.env, ...this.env},
     })

@@ -10,10 +10,12 @@ export class CommandError extends Error {
    * @param {string} command
    * @param {string} how
    * @param {string} output
+   * @param {string} unseen of the output
    */
-  constructor(command, how, output) {
+  constructor(command, how, output, unseen) {
     super(`${command} ${how}`)
     this.output = output
+    this.unseen = unseen
   }
 }
 
@@ -22,36 +24,45 @@ export class CommandError extends Error {
  *
  * @param {string} command
  * @param {string[]} [args]
- * @param {{cwd?: string, env?: NodeJS.ProcessEnv, show?: boolean, timeout?: number}} [options] `cwd`
- *   instead of the root; `show` passes the output on as it comes; `timeout` in ms kills a command that
- *   hangs.
+ * @param {{cwd?: string, env?: NodeJS.ProcessEnv, show?: boolean, silence?: number}} [options] `cwd`
+ *   instead of the root; `show` passes the output on as it comes; `silence` kills a command that has
+ *   printed nothing for so many ms: it hangs, as a slow one does not.
  * @returns {Promise<string>}
  */
-export function run(command, args = [], {cwd = root, env, show = false, timeout} = {}) {
-  const shown = [command, ...args].join(' ')
+export function run(command, args = [], {cwd = root, env, show = false, silence} = {}) {
+  const title = [command, ...args].join(' ')
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd,
       env: {...process.env, ...env},
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout,
-      killSignal: 'SIGKILL',
     })
     let output = ''
+    let hangs = false
+    const watch =
+      silence &&
+      setTimeout(() => {
+        hangs = true
+        child.kill('SIGKILL')
+      }, silence)
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => {
         output += text
         if (show) process.stdout.write(text)
+        if (watch) watch.refresh()
       })
     }
-    child.on('error', (error) =>
-      reject(new CommandError(shown, `failed: ${error.message}`, output)),
-    )
+    const fail = (/** @type {string} */ how) =>
+      reject(new CommandError(title, how, output, show ? '' : output))
+    child.on('error', (error) => {
+      clearTimeout(watch)
+      fail(`failed: ${error.message}`)
+    })
     child.on('close', (code, signal) => {
+      clearTimeout(watch)
       if (code === 0) resolve(output)
-      else if (signal && timeout) {
-        reject(new CommandError(shown, `was killed after ${timeout / 1000} s`, output))
-      } else reject(new CommandError(shown, `exited with ${code ?? signal}`, output))
+      else if (hangs) fail(`was killed: it had printed nothing for ${Number(silence) / 1000} s`)
+      else fail(`exited with ${code ?? signal}`)
     })
   })
 }
@@ -92,13 +103,14 @@ export async function step(title, work) {
 }
 
 /**
- * Says what went wrong: all that a failed command printed, and then its one-line summary.
+ * Says what went wrong: what a failed command printed, unless that was shown, and then its one-line
+ * summary.
  *
  * @param {unknown} error
  */
 export function explain(error) {
   if (error instanceof CommandError)
-    console.error(`\n${error.output.trimEnd()}\n\n${error.message}`)
+    console.error(`\n${error.unseen.trimEnd()}\n\n${error.message}`.replace(/^\n+/, '\n'))
   else if (error instanceof Refusal) console.error(`\n${error.message}`)
   else console.error(error)
 }

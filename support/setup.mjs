@@ -11,13 +11,22 @@ import {explain, Refusal, root, run, step, which} from './run.mjs'
 /**
  * Brings the machine to where the addon can be built and tested.
  *
- * @param {{rust?: string[], redis?: boolean, postgres?: boolean, browser?: boolean}} [options] the
- *   rustup components that are needed besides the compiler, whether a Redis server program and
- *   PostgreSQL's are, and whether a browser is wanted, without which the pages are not tested
+ * @param {{
+ *   rust?: string[], redis?: boolean, postgres?: boolean, browser?: boolean, bench?: boolean,
+ * }} [options] the rustup components that are needed besides the compiler, whether a Redis server
+ *   program and PostgreSQL's are, whether a browser is wanted, without which the pages are not tested,
+ *   and whether the packages of the bench are, which draw its page too
  */
-export async function setup({rust = [], redis = true, postgres = false, browser = false} = {}) {
+export async function setup({
+  rust = [],
+  redis = true,
+  postgres = false,
+  browser = false,
+  bench = false,
+} = {}) {
   checkNode()
   await installPackages(root, 'npm install')
+  if (bench) await installPackages(join(root, 'bench'), 'npm install, bench')
   await checkRust(rust)
   if (redis && !(await findRedisServer())) await installRedis()
   if (postgres && !(await findPostgres())) await installPostgres()

@@ -3,11 +3,14 @@ import {sleep} from './time.mjs'
 
 export {sleep}
 
-/** Waits for a condition, and says which one did not come. Resolves with its first true value. */
+/**
+ * Waits for a condition, and says which one did not come. Resolves with its first true value. The limit is for
+ * what never comes: what comes late on a busy machine is no failure.
+ */
 export async function until<T>(
   what: string,
   condition: () => T | Promise<T>,
-  timeout = 20_000,
+  timeout = 60_000,
 ): Promise<NonNullable<T>> {
   const end = now() + timeout
   for (;;) {

@@ -1,16 +1,18 @@
 //! What the one task of a connection sends in which order, and when it gives a command or the
 //! connection up.
 
+mod ask_run;
 mod strange_server;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ask_run::AskRun;
 use futures_util::future::join_all;
 use primary_lease::election::run::{RunCommand, RunOutcome, RunRequest};
 use primary_lease::election::{Command, Failure, Identity, Reply, Request, Time};
-use primary_lease::store::{Answering, RedisSource, RedisStore, RunStore, Store, Target};
+use primary_lease::store::{Answering, RedisSource, RedisStore, Store, Target};
 use strange_server::{Heard, Said, StrangeServer};
 use tokio::runtime::Handle;
 
@@ -52,8 +54,9 @@ fn ask_for_run(
         bound,
         patience: bound,
         command,
+        tell_sent: false,
     };
-    store.send_run(resource, &request)
+    store.ask_run(resource, &request)
 }
 
 fn acquire(identity: u128) -> RunCommand {

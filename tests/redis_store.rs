@@ -1,16 +1,18 @@
 //! The connection of a store, against real servers, a proxy and servers that are none.
 
+mod ask_run;
 mod redis_server;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ask_run::AskRun;
 use primary_lease::election::run::{RunCommand, RunOutcome, RunRequest};
 use primary_lease::election::{
     Command, Failure, Identity, Message, Nonce, Outcome, Reply, Request, Time, Token,
 };
-use primary_lease::store::{RedisSource, RedisStore, RunStore, Store, Target};
+use primary_lease::store::{RedisSource, RedisStore, Store, Target};
 use redis_server::{RedisServer, free_port};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
@@ -74,8 +76,9 @@ async fn ask_hastily(store: &RedisStore, bound: Duration) -> Result<RunOutcome, 
             ttl: Duration::from_millis(100),
             tick: None,
         },
+        tell_sent: false,
     };
-    store.send_run("mail", &request).await
+    store.ask_run("mail", &request).await
 }
 
 async fn until_answered(store: &RedisStore, command: Command) -> Reply {

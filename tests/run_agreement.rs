@@ -5,12 +5,14 @@
 //! on the server. All durations are hours, so that no slow machine comes near one, and are compared
 //! by which of them they are.
 
+mod ask_run;
 mod commands;
 mod redis_server;
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
+use ask_run::AskRun;
 use commands::PATIENCE;
 use commands::run::request;
 use primary_lease::election::run::{RunCommand, RunOutcome, Tick};
@@ -30,7 +32,6 @@ enum Step {
     Begin(usize),
     Renew {
         who: usize,
-        begun: bool,
     },
     /// With a token that was never granted.
     RenewNewer(usize),
@@ -62,7 +63,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => asked.clone().prop_map(|(who, tick)| Step::Acquire { who, tick }),
         2 => who.clone().prop_map(Step::Begin),
-        3 => (who.clone(), any::<bool>()).prop_map(|(who, begun)| Step::Renew { who, begun }),
+        3 => who.clone().prop_map(|who| Step::Renew { who }),
         1 => who.clone().prop_map(Step::RenewNewer),
         4 => (who.clone(), min_hold).prop_map(|(who, min_hold)| Step::Release { who, min_hold }),
         1 => who.prop_map(Step::ReleaseNewer),
@@ -103,17 +104,15 @@ impl World {
                 identity: identity(who),
                 token: self.tokens[who],
             },
-            Step::Renew { who, begun } => RunCommand::Renew {
+            Step::Renew { who } => RunCommand::Renew {
                 identity: identity(who),
                 token: self.tokens[who],
                 ttl: RENEWED,
-                begun,
             },
             Step::RenewNewer(who) => RunCommand::Renew {
                 identity: identity(who),
                 token: newer(),
                 ttl: RENEWED,
-                begun: true,
             },
             Step::Release { who, min_hold } => RunCommand::Release {
                 identity: identity(who),
@@ -242,10 +241,9 @@ fn the_register_and_the_scripts_agree_step_by_step() {
             identity: Identity::new(99),
             token: Token::new(1),
             ttl: TTL,
-            begun: true,
         });
         runtime.block_on(async {
-            store.send_run(&resource, &nothing).await.unwrap();
+            store.ask_run(&resource, &nothing).await.unwrap();
             timeout(PATIENCE, subscribed).await.unwrap();
         });
         let mut register = RunRegister::default();
@@ -269,7 +267,7 @@ fn the_register_and_the_scripts_agree_step_by_step() {
                 continue;
             };
             let (outcome, told) = runtime.block_on(async {
-                let answer = store.send_run(&resource, &request(command));
+                let answer = store.ask_run(&resource, &request(command));
                 let outcome = answer.await.unwrap();
                 let told = match outcome {
                     RunOutcome::Released => {

@@ -1,11 +1,13 @@
 //! The scripts of run leases on a real server: every branch, what is written, and what is not.
 
+mod ask_run;
 mod commands;
 mod redis_server;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use ask_run::AskRun;
 use commands::run::{acquire, acquire_with, begin, release, renew, request, tick, withdraw};
 use commands::{MINE, OTHER, PATIENCE, TTL};
 use primary_lease::election::run::{RunCommand, RunOutcome, Tick};
@@ -34,7 +36,7 @@ impl Bench {
     }
 
     async fn try_ask(&self, command: RunCommand) -> Result<RunOutcome, Failure> {
-        self.store.send_run("mail", &request(command)).await
+        self.store.ask_run("mail", &request(command)).await
     }
 
     async fn ask(&self, command: RunCommand) -> RunOutcome {
@@ -526,15 +528,8 @@ async fn a_beginning_of_what_is_not_held_changes_nothing() {
 async fn a_renewal_and_a_release_tell_that_it_has_begun() {
     let bench = Bench::new();
     let token = granted(bench.ask(acquire_with(MINE, TTL, tick(5))).await);
-    let before = RunCommand::Renew {
-        identity: MINE,
-        token,
-        ttl: TTL * 2,
-        begun: false,
-    };
     let other = || acquire_with(OTHER, TTL, tick(5));
-    assert_eq!(bench.ask(before).await, RunOutcome::Renewed);
-    assert!(is_pending(bench.ask(other()).await), "not this one");
+    assert!(is_pending(bench.ask(other()).await));
     assert_eq!(bench.ask(renew(MINE, token)).await, RunOutcome::Renewed);
     assert_eq!(bench.ask(other()).await, RunOutcome::Ran);
     bench.ask(release(MINE, token, NONE)).await;
@@ -791,7 +786,7 @@ const LEAST: &str = "~lease:* resetchannels &lease:* -@all +eval +evalsha +get +
 
 /// One run with a tick, and one that is withdrawn.
 async fn lead_through(store: &RedisStore) -> Result<(), Failure> {
-    let ask = |command| async move { store.send_run("mail", &request(command)).await };
+    let ask = |command| async move { store.ask_run("mail", &request(command)).await };
     let token = granted(ask(acquire_with(MINE, TTL, tick(5))).await?);
     assert!(matches!(ask(acquire(OTHER)).await?, RunOutcome::Held(_)));
     assert_eq!(granted(ask(acquire(MINE)).await?), token);
@@ -867,7 +862,7 @@ async fn keys_stand_behind_the_callers_prefix_and_in_one_slot() {
     };
     let store = RedisStore::open(source, &Handle::current());
     let command = request(acquire_with(MINE, TTL, tick(5)));
-    granted(store.send_run("mail", &command).await.unwrap());
+    granted(store.ask_run("mail", &command).await.unwrap());
     let mut keys: Vec<String> = redis::cmd("KEYS")
         .arg("*")
         .query(&mut server.connect())

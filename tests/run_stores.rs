@@ -1,6 +1,7 @@
 //! One suite for the run leases of every store: what the simulation is played against has to
 //! behave as what ships.
 
+mod ask_run;
 mod commands;
 mod redis_server;
 
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ask_run::AskRun;
 use commands::run::{acquire, acquire_with, release, renew, request, tick, withdraw};
 use commands::{MINE, OTHER, PATIENCE, TTL};
 use primary_lease::election::run::{RunCommand, RunOutcome};
@@ -53,7 +55,7 @@ impl Bench {
     }
 
     async fn ask(&self, command: RunCommand) -> RunOutcome {
-        let answer = self.ours.send_run("mail", &request(command));
+        let answer = self.ours.ask_run("mail", &request(command));
         answer.await.unwrap()
     }
 
@@ -186,18 +188,18 @@ async fn a_tick_is_not_taken_where_the_lease_is_refused(bench: Bench) {
 async fn the_leases_of_two_resources_know_nothing_of_each_other(bench: Bench) {
     let ask = |resource: &'static str| {
         let command = request(acquire_with(MINE, TTL, tick(5)));
-        bench.ours.send_run(resource, &command)
+        bench.ours.ask_run(resource, &command)
     };
     granted(ask("mail").await.unwrap());
     granted(ask("post").await.unwrap());
     let third = acquire_with(OTHER, TTL, tick(6));
-    let third = bench.theirs.send_run("report", &request(third));
+    let third = bench.theirs.ask_run("report", &request(third));
     granted(third.await.unwrap());
 }
 
 async fn what_is_sent_later_arrives_later(bench: Bench) {
     let token = bench.win(MINE).await;
-    let send = |command| bench.ours.send_run("mail", &request(command));
+    let send = |command| bench.ours.ask_run("mail", &request(command));
     let (released, taken) = (send(release(MINE, token, NONE)), send(acquire(OTHER)));
     // Sent by the calls, whichever is asked for its answer first.
     granted(taken.await.unwrap());
@@ -218,7 +220,7 @@ async fn every_release_is_told_to_all_who_wait(bench: Bench) {
             }
             bench
                 .theirs
-                .send_run("post", &request(withdraw(MINE, None)))
+                .ask_run("post", &request(withdraw(MINE, None)))
                 .await
                 .unwrap();
             tokio::task::yield_now().await;

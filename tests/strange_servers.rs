@@ -1,5 +1,6 @@
 //! Servers and proxies that are not quite Redis, and what a caller is told of them.
 
+mod ask_run;
 mod redis_server;
 mod strange_server;
 
@@ -7,9 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ask_run::AskRun;
 use primary_lease::election::run::{RunCommand, RunOutcome, RunRequest};
 use primary_lease::election::{Command, Failure, Identity, Nonce, Reply, Request, Time, Token};
-use primary_lease::store::{RedisSource, RedisStore, RunStore, Store, Target};
+use primary_lease::store::{RedisSource, RedisStore, Store, Target};
 use redis_server::RedisServer;
 use strange_server::{Heard, Said, StrangeServer};
 use tokio::io::AsyncWriteExt;
@@ -68,8 +70,9 @@ async fn run(store: &RedisStore, bound: Duration, ttl: Duration) -> Result<RunOu
             ttl,
             tick: None,
         },
+        tell_sent: false,
     };
-    let answer = tokio::time::timeout(bound + PATIENCE, store.send_run("mail", &request)).await;
+    let answer = tokio::time::timeout(bound + PATIENCE, store.ask_run("mail", &request)).await;
     answer.expect("a command outlived its bound")
 }
 

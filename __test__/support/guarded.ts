@@ -1,12 +1,15 @@
 import {type PrimaryLease, setLogger, whilePrimary} from '../../index.js'
+import {ripeWatch} from '../../support/record.mjs'
 import {until} from '../../support/until'
-import {TTL} from './redis'
 
 /**
  * Leases that a busy machine does not lose by itself: renewed far more often than they have to be, and
  * taken without a wait.
  */
-export const CALM = {ttl: 3 * TTL, renewInterval: 300, eagerStart: true}
+export const CALM = {ttl: 3000, renewInterval: 300, eagerStart: true}
+
+/** Sooner than this, in ms, nobody has a place by watching it who saw it renewed as often as that. */
+export const WATCHED = ripeWatch(CALM.ttl) - 2 * CALM.renewInterval
 
 export type Run = {
   lease: PrimaryLease

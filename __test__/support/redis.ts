@@ -1,12 +1,12 @@
 import Redis, {type RedisOptions} from 'ioredis'
-import type {ElectionOptions} from '../../index.js'
+import {type ElectionOptions, establishPrimaryServer} from '../../index.js'
 import {keyOf, now} from '../../support/record.mjs'
 import {RedisServer} from '../../support/redis.mjs'
 import {until} from '../../support/until'
 import {Server} from './servers'
 
 /** The ttl of the tests: short, so that they wait little, and long against a busy machine. */
-export const TTL = 1000
+export const TTL = 2000
 
 let elections = 0
 // Jest runs several files in one process, each with a counter of its own.
@@ -14,6 +14,16 @@ const file = process.hrtime.bigint().toString(36)
 
 /** A name that no other test uses: the elections of one process live on in it. */
 export const newPrefix = () => `test-${process.pid}-${file}-${++elections}`
+
+/**
+ * Leaves the record of an election released, which whoever stands next takes at once: a missing one would be watched
+ * for a ttl, also by who is eager where Redis has not been up for longer.
+ */
+export async function vacate(url: string, prefix: string, options: ElectionOptions = {}) {
+  const eager = {...options, ttl: 1000, eagerStart: true}
+  const lease = await establishPrimaryServer(url, prefix, eager)
+  await lease?.release()
+}
 
 /**
  * A Redis server of this test file's own, and a client to look into it. Whatever servers a test
@@ -25,7 +35,9 @@ export function useRedis(args: string[] = []) {
   const clients: Redis[] = []
 
   const connect = (options: RedisOptions = {}) => {
-    const opened = new Redis({port: server?.port, lazyConnect: true, ...options})
+    // Of a connection that has closed already, the timer of a disconnect would outlive the last test.
+    const quiet = {lazyConnect: true, disconnectTimeout: 0}
+    const opened = new Redis({port: server?.port, ...quiet, ...options})
     // A test may well stop the server.
     opened.on('error', () => {})
     clients.push(opened)
@@ -83,9 +95,15 @@ export function useRedis(args: string[] = []) {
         return record && record.seq >= from + count
       })
     },
-    /** A new election on this server. */
+    /** A new election on this server, whose first primary does not wait. */
     election(options: ElectionOptions = {}) {
-      return {url: this.url, prefix: newPrefix(), options: {ttl: TTL, ...options}}
+      return {url: this.url, prefix: newPrefix(), options: {ttl: TTL, eagerStart: true, ...options}}
+    },
+    /** One in which whoever stands next is elected at once, however long its ttl. */
+    async vacant(options: ElectionOptions = {}) {
+      const election = this.election(options)
+      await vacate(election.url, election.prefix, options)
+      return election
     },
   }
 }

@@ -58,6 +58,11 @@ export class Relay {
 
   close() {
     this.#server.close()
+    this.hangUp()
+  }
+
+  /** Ends all connections. */
+  hangUp() {
     for (const socket of this.#sockets) socket.destroy()
   }
 
@@ -73,11 +78,13 @@ export class Relay {
   /** Nothing further is read from the server meanwhile. */
   async #trickle(near: Socket, far: Socket, answer: Buffer) {
     far.pause()
-    for (let rest = answer; rest.length && this.manner.how === 'trickle'; ) {
+    let rest = answer
+    while (rest.length && this.manner.how === 'trickle') {
       near.write(rest.subarray(0, this.manner.bytes))
       rest = rest.subarray(this.manner.bytes)
       await sleep(5)
     }
+    near.write(rest)
     far.resume()
   }
 

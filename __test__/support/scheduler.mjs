@@ -13,7 +13,8 @@ const {url, prefix, names, own, period, late, record} = JSON.parse(String(proces
 /** @param {object} line */
 const write = (line) => appendFileSync(record, `${JSON.stringify({pid: process.pid, ...line})}\n`)
 
-const runner = new LeaderRunner(url, prefix, 2_000)
+// Redis is there, and a busy machine may be long in answering.
+const runner = new LeaderRunner(url, prefix, 2_000, {acquireTimeout: 3_000})
 
 /**
  * @param {string} name
@@ -28,7 +29,7 @@ async function onTick(name, job) {
     name,
     async () => {
       write({did: 'begin', name, tick})
-      await sleep(Math.random() * 2_000)
+      await sleep(Math.random() * 1_500)
       write({did: 'end', name, tick})
     },
     undefined,

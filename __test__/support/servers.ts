@@ -43,9 +43,14 @@ export class Server {
   readonly #answers = new Map<number, (answer: Answer) => void>()
   #calls = 0
 
-  /** @param switches for Node */
-  constructor(switches: string[] = []) {
-    this.#child = spawn(process.execPath, [...switches, join(__dirname, 'server.mjs')])
+  /**
+   * @param switches for Node
+   * @param env what it finds in its environment besides our own
+   */
+  constructor(switches: string[] = [], env: NodeJS.ProcessEnv = {}) {
+    this.#child = spawn(process.execPath, [...switches, join(__dirname, 'server.mjs')], {
+      env: {...process.env, ...env},
+    })
     this.#child.stderr.setEncoding('utf8').on('data', (text) => this.stderr.push(text))
     // What was asked of a process that is gone by now has no answer; the caller waits for its end.
     this.#child.stdin.on('error', () => {})
@@ -136,7 +141,7 @@ export class Server {
 export async function runScript(
   url: string,
   script: string,
-  {switches = [] as string[], timeout = 20_000} = {},
+  {switches = [] as string[], timeout = 60_000} = {},
 ) {
   const addon = JSON.stringify(join(__dirname, '../../index.js'))
   const source = `Object.assign(globalThis, require(${addon})); const url = '${url}'; ${script}`

@@ -5,7 +5,10 @@ const {DefinePlugin} = require('webpack')
 module.exports = ({noDeps = false}) => ({
   mode: 'production',
   target: 'node',
-  entry: {server: join(__dirname, 'src/server.ts')},
+  entry: {
+    server: join(__dirname, 'src/server.ts'),
+    embedder: join(__dirname, 'src/embedder.ts'),
+  },
   output: {
     path: join(__dirname, noDeps ? 'bundled/noDeps' : 'bundled/externals'),
     filename: '[name].js',

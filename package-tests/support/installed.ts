@@ -24,11 +24,11 @@ type Ended = {status: number; output: string}
 
 /** Runs a program to its end, in the app unless told otherwise. */
 export function ended(program: string, args: string[], {cwd = app, env}: Options = {}) {
-  const options = {cwd, env: {...process.env, ...env}, timeout: 100_000, maxBuffer: 1e8}
+  const options = {cwd, env: {...process.env, ...env}, timeout: 200_000, maxBuffer: 1e8}
   return new Promise<Ended>((resolve) => {
     execFile(program, args, options, (error, stdout, stderr) => {
       const status = error ? (typeof error.code === 'number' ? error.code : -1) : 0
-      const killed = error?.killed ? '\nwas killed after 100 s' : ''
+      const killed = error?.killed ? '\nwas killed after 200 s' : ''
       resolve({status, output: `${stdout}${stderr}${killed}`})
     })
   })

@@ -175,7 +175,7 @@ impl Environment {
 }
 
 /// A panic ends what was being done, and nothing beside it.
-fn guarded(act: impl FnOnce()) {
+pub fn guarded(act: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(act)).is_err() {
         tracing::error!(environment = id(), "delivering a change broke");
     }

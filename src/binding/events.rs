@@ -13,13 +13,25 @@ use super::environment::{self, Environment, Feature};
 use super::node;
 use crate::driver::Heartbeat;
 
-/// What an event is. Each is three numbers: this, the run, and a number or the place of its text among
+/// What an event is. Each is three numbers: this, the place of the run, and a number or the place of its text among
 /// those of the batch.
 #[napi]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
+    // Of a run: something follows.
     /// With the token.
     Granted = 1,
+    /// With the reason.
+    Lost,
+    /// The run has had its time; its lease is renewed no more.
+    Overrun,
+    /// Nothing bounds this run, and it has held its lease for so many ms.
+    LongRun,
+    /// The lease is being released under the run.
+    Cut,
+    /// The release is on its way, and its caller does not wait for more.
+    Sent,
+    // Of a run: nothing follows.
     /// Another holds the lease, or has just held it.
     Held,
     /// Another has run this tick, or is running it.
@@ -29,17 +41,10 @@ pub enum EventKind {
     /// With the cause.
     Denied,
     Abandoned,
-    /// With the reason.
-    Lost,
-    /// The run has had its time; its lease is renewed no more.
-    Overrun,
-    /// Nothing bounds this run, and it has held its lease for so many ms.
-    LongRun,
-    /// The lease is being released under the run.
-    Cut,
     Released,
     /// Something of ours broke.
     Failed,
+    // Of no run.
     /// Of the log: with the line.
     Logged,
     /// To be answered with `turned`.
@@ -126,12 +131,17 @@ impl Attachment {
         }
     }
 
-    pub fn tell(&self, env: &Env, kind: EventKind, run: u64, number: f64) {
+    pub fn tell(&self, env: &Env, kind: EventKind, run: u32, number: f64) {
         self.make_room(env);
         self.put(kind, run, number);
     }
 
-    pub fn tell_extra(&self, env: &Env, kind: EventKind, run: u64, extra: Extra) {
+    /// With a text, whose place is told.
+    pub fn tell_text(&self, env: &Env, kind: EventKind, run: u32, text: &str) {
+        self.tell_extra(env, kind, run, Either::A(text.into()));
+    }
+
+    pub fn tell_extra(&self, env: &Env, kind: EventKind, run: u32, extra: Extra) {
         self.make_room(env);
         let mut extras = self.extras.borrow_mut();
         extras.push(extra);
@@ -146,9 +156,9 @@ impl Attachment {
         }
     }
 
-    fn put(&self, kind: EventKind, run: u64, number: f64) {
+    fn put(&self, kind: EventKind, run: u32, number: f64) {
         let at = self.filled.get();
-        let event = [f64::from(kind as u8), run as f64, number];
+        let event = [f64::from(kind as u8), f64::from(run), number];
         node::write(&mut self.events.borrow_mut(), at * SIZE, &event);
         self.filled.set(at + 1);
     }

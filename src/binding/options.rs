@@ -52,6 +52,7 @@ pub fn run_options(numbers: &[f64]) -> RunOptions {
         exit_timeout: time(7),
         tick: given.or(found).or_else(|| time(9).map(RunTick::Every)),
         tick_memory: time(10),
+        await_release: number(12).map(|number| number != 0.0),
     }
 }
 

@@ -1,23 +1,23 @@
 //! The lease of one run, from the question for it to its release.
 
-use std::cell::{Cell, RefCell};
-use std::io;
+use std::cell::RefCell;
+use std::mem::take;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use napi::Env;
-use napi::bindgen_prelude::{Either, External};
+use napi::bindgen_prelude::External;
 use napi_derive::napi;
 
-use super::environment::{Environment, Feature, Leaving, Member, existing};
+use super::environment::{Channel, Environment, Feature, Leaving, Member, existing, guarded};
 use super::error::{Cause, Result, ending};
 use super::events::{Attachment, EventKind, Events, heartbeat};
 use super::exit::present;
 use super::options::{duration, run_options};
 use super::source::OpenStore;
 use crate::driver::{
-    Fence, LeaseCell, RunChange, RunHandle, RunOrder, RunSettings, RunStart, hand_over, now,
+    Fence, LeaseCell, RunChange, RunHandle, RunSettings, RunSink, RunStart, Taken, hand_over, now,
     reason_word,
 };
 use crate::election::run::Refusal;
@@ -31,41 +31,85 @@ pub struct Run {
     store: Arc<dyn Backend>,
     resource: Arc<str>,
     ttl: Duration,
-    /// The lease that the layer was told of, and under which it has begun to work.
-    begun: RefCell<Option<Arc<LeaseCell>>>,
+    /// The lease that the layer was told of.
+    granted: RefCell<Option<Arc<LeaseCell>>>,
+    /// Where the layer keeps it.
+    place: u32,
 }
 
-/// What the background has not been told yet of what was asked for in this turn of the event loop. The first goes at
-/// once, since nobody knows how long the turn lasts.
+/// What the background tells of runs, of each layer.
 #[derive(Default)]
-struct Orders {
-    waiting: RefCell<Vec<RunOrder>>,
-    first_went: Cell<bool>,
-}
+struct EnvironmentRuns(RefCell<Vec<Arc<LayerChanges>>>);
 
-impl Feature for Orders {
+impl Feature for EnvironmentRuns {
     fn leaving(&self) {
-        self.hand_over();
+        hand_over();
     }
 }
 
-impl Orders {
-    fn put(&self, order: RunOrder) -> io::Result<()> {
-        if self.first_went.replace(true) {
-            self.waiting.borrow_mut().push(order);
-            return Ok(());
+impl EnvironmentRuns {
+    fn changes(&self, channel: &Channel, layer: u64) -> Arc<LayerChanges> {
+        let mut all = self.0.borrow_mut();
+        let known = all.iter().find(|changes| changes.layer == layer).cloned();
+        known.unwrap_or_else(|| {
+            let changes = Arc::new(LayerChanges {
+                channel: channel.clone(),
+                layer,
+                waiting: Arc::default(),
+            });
+            all.push(changes.clone());
+            changes
+        })
+    }
+}
+
+/// What was told of the runs of a layer, on its way to the thread of the environment: all at once.
+struct LayerChanges {
+    channel: Channel,
+    layer: u64,
+    waiting: Arc<Mutex<WaitingChanges>>,
+}
+
+#[derive(Default)]
+struct WaitingChanges {
+    told: Vec<(u64, RunChange)>,
+    /// Somebody comes for them.
+    announced: bool,
+}
+
+impl LayerChanges {
+    /// Sees to it that they are brought.
+    fn announce(&self) {
+        if std::mem::replace(&mut waiting(&self.waiting).announced, true) {
+            return;
         }
-        hand_over(vec![order])
+        let (all, layer) = (self.waiting.clone(), self.layer);
+        self.channel.send(move |env, environment| {
+            let WaitingChanges { told, .. } = take(&mut *waiting(&all));
+            let Some(layer) = environment.feature::<Events>().attachment(layer) else {
+                return;
+            };
+            for (run, change) in told {
+                guarded(|| hear(env, environment, &layer, run, change));
+            }
+        });
+    }
+}
+
+impl RunSink for LayerChanges {
+    fn tell(&self, run: u64, change: RunChange) {
+        self.leave(run, change);
+        self.announce();
     }
 
-    fn hand_over(&self) {
-        self.first_went.set(false);
-        let waiting = self.waiting.take();
-        if !waiting.is_empty() {
-            // There is a background: the first was handed over.
-            let _ = hand_over(waiting);
-        }
+    fn leave(&self, run: u64, change: RunChange) {
+        waiting(&self.waiting).told.push((run, change));
     }
+}
+
+/// Nothing is left half-written under this lock, so a panic elsewhere does not spoil it.
+fn waiting(of: &Mutex<WaitingChanges>) -> MutexGuard<'_, WaitingChanges> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Run {
@@ -76,12 +120,14 @@ impl Run {
 
 impl Member for Run {
     fn leave(&self) -> Option<Leaving> {
-        match &*self.begun.borrow() {
-            Some(cell) => {
-                cell.end();
-                self.handle.release();
-            }
-            None => self.handle.abandon(),
+        let granted = self.granted.borrow();
+        let has_begun = granted.as_ref().is_some_and(|cell| cell.is_taken());
+        if let Some(cell) = &*granted {
+            cell.end();
+        }
+        match has_begun {
+            true => self.handle.release(),
+            false => self.handle.abandon(),
         }
         let end = self.handle.end();
         Some(Leaving {
@@ -139,19 +185,20 @@ pub fn check_run(env: &Env, layer: f64) -> Result<()> {
 }
 
 /// Asks for the lease of a run, with the options in the layer's list of numbers, and returns its number. An event
-/// says what came of it.
+/// says what came of it, of the run at this place.
 #[napi(
     catch_unwind,
-    ts_args_type = "layer: number, store: ExternalObject<unknown>, resource: string"
+    ts_args_type = "layer: number, store: ExternalObject<unknown>, resource: string, place: number"
 )]
 pub fn begin_run(
     env: &Env,
     layer: f64,
     store: &External<OpenStore>,
     resource: String,
+    place: u32,
 ) -> Result<f64> {
     let (environment, layer) = layer_of(env, layer)?;
-    Ok(begin(&environment, &layer, store, &resource)? as f64)
+    Ok(begin(&environment, &layer, store, &resource, place)? as f64)
 }
 
 fn begin(
@@ -159,6 +206,7 @@ fn begin(
     layer: &Attachment,
     store: &OpenStore,
     resource: &str,
+    place: u32,
 ) -> std::result::Result<u64, Cause> {
     let options = run_options(&layer.numbers);
     let resource = &*name_of(resource, options.of_runner)?;
@@ -171,17 +219,16 @@ fn begin(
         None => None,
     };
     let number = environment.next_number();
-    let (channel, layer) = (environment.channel.clone(), layer.number);
+    let runs = environment.feature::<EnvironmentRuns>();
     let (resource, ttl): (Arc<str>, _) = (resource.into(), settings.config.ttl);
-    let (handle, order) = RunHandle::start(RunStart {
+    let handle = RunHandle::start(RunStart {
         store: store.0.clone(),
         resource: resource.clone(),
         config: settings.config,
         max_run: settings.max_run,
         stall,
-        sink: Box::new(move |change| {
-            channel.send(move |env, environment| hear(env, environment, layer, number, change));
-        }),
+        sink: runs.changes(&environment.channel, layer.number),
+        number,
     })?;
     let run = Run {
         handle,
@@ -189,10 +236,10 @@ fn begin(
         store: store.0.clone(),
         resource,
         ttl,
-        begun: RefCell::default(),
+        granted: RefCell::default(),
+        place,
     };
     environment.add(number, Rc::new(run));
-    environment.feature::<Orders>().put(order)?;
     Ok(number)
 }
 
@@ -202,37 +249,42 @@ pub fn release_run(run: f64) {
     with(run, |environment, run| {
         environment.end_lease(run);
         if let Some(run) = environment.member::<Run>(run) {
-            // There is a background, where a run could begin.
-            let _ = environment.feature::<Orders>().put(run.handle.releasing());
+            run.handle.release();
         }
     });
 }
 
-/// What runs are begun and released from here on is handed over together, with `handOverRuns`.
-#[napi(catch_unwind)]
-pub fn collect_runs() {
-    if let Some(environment) = existing() {
-        environment.feature::<Orders>().first_went.set(true);
-    }
-}
-
-/// Hands over what was asked for since the last call, beside the first of it where it was not collected: to be called
-/// once after each turn of the event loop in which a run was begun or released.
+/// Hands over what was asked for since the last call: to wake another thread costs as much as all the rest of a run.
 #[napi(catch_unwind)]
 pub fn hand_over_runs() {
-    if let Some(environment) = existing() {
-        environment.feature::<Orders>().hand_over();
-    }
+    hand_over();
 }
 
-/// The run of a tick begins: the tick is used up.
+/// The run begins, with its tick used up where it is of one: true if its lease is held at this very moment. Where it
+/// is not any more it is asked for again, and an event says what came of that.
 #[napi(catch_unwind)]
-pub fn start_tick(run: f64) {
-    with(run, |environment, run| {
-        if let Some(run) = environment.member::<Run>(run) {
-            run.handle.begin();
+pub fn take_run(run: f64, of_tick: bool) -> bool {
+    let Some(environment) = existing() else {
+        return false;
+    };
+    let number = run as u64;
+    let Some(run) = environment.member::<Run>(number) else {
+        return false;
+    };
+    let taken = match &*run.granted.borrow() {
+        Some(cell) => cell.take(now()),
+        None => Taken::TooLate,
+    };
+    match taken {
+        Taken::InTime if !of_tick => {}
+        Taken::InTime | Taken::Late => run.handle.begin(),
+        Taken::TooLate => {
+            environment.end_lease(number);
+            *run.granted.borrow_mut() = None;
+            run.handle.miss();
         }
-    });
+    }
+    taken != Taken::TooLate
 }
 
 /// The run may go on for so many ms, and its lease is released all the same.
@@ -245,24 +297,26 @@ pub fn release_run_after(run: f64, ms: f64) {
     });
 }
 
+/// Somebody waits until its release is confirmed, though its caller did not.
+#[napi(catch_unwind)]
+pub fn await_release(run: f64) {
+    with(run, |environment, run| {
+        if let Some(run) = environment.member::<Run>(run) {
+            run.handle.watch();
+        }
+        // It may be confirmed already.
+        for changes in &*environment.feature::<EnvironmentRuns>().0.borrow() {
+            changes.announce();
+        }
+    });
+}
+
 /// No run has begun, and none will.
 #[napi(catch_unwind)]
 pub fn abandon_run(run: f64) {
     with(run, |environment, run| {
         if let Some(run) = environment.member::<Run>(run) {
             run.handle.abandon();
-        }
-    });
-}
-
-/// No run has begun, because the grant had run out when it was noticed: it is asked for again.
-#[napi(catch_unwind)]
-pub fn miss_run(run: f64) {
-    with(run, |environment, run| {
-        environment.end_lease(run);
-        if let Some(run) = environment.member::<Run>(run) {
-            *run.begun.borrow_mut() = None;
-            run.handle.miss();
         }
     });
 }
@@ -282,36 +336,41 @@ fn layer_of(env: &Env, layer: f64) -> Result<(Rc<Environment>, Rc<Attachment>)> 
     }
 }
 
-fn hear(env: &Env, environment: &Rc<Environment>, layer: u64, run: u64, change: RunChange) {
-    let Some(layer) = environment.feature::<Events>().attachment(layer) else {
-        return environment.remove(run);
+fn hear(
+    env: &Env,
+    environment: &Rc<Environment>,
+    layer: &Attachment,
+    number: u64,
+    change: RunChange,
+) {
+    let Some(run) = environment.member::<Run>(number) else {
+        return;
     };
-    let tell = |kind, number| layer.tell(env, kind, run, number);
-    let tell_text = |kind, text: &str| layer.tell_extra(env, kind, run, Either::A(text.into()));
+    let tell = |kind, number| layer.tell(env, kind, run.place, number);
+    let tell_text = |kind, text: &str| layer.tell_text(env, kind, run.place, text);
     match change {
         RunChange::Granted(cell) => {
             let token = cell.token().get() as f64;
-            if let Some(begun) = environment.member::<Run>(run) {
-                *begun.begun.borrow_mut() = Some(cell.clone());
-            }
-            environment.begin_lease(run, cell);
+            *run.granted.borrow_mut() = Some(cell.clone());
+            environment.begin_lease(number, cell);
             return tell(EventKind::Granted, token);
         }
         RunChange::Lost(end) => {
-            environment.end_lease(run);
+            environment.end_lease(number);
             return tell_text(EventKind::Lost, reason_word(end.reason));
         }
         RunChange::Overrun => {
-            environment.end_lease(run);
+            environment.end_lease(number);
             return tell(EventKind::Overrun, 0.0);
         }
         RunChange::LongRun(held) => {
             return tell(EventKind::LongRun, held.as_millis() as f64);
         }
         RunChange::Cut => {
-            environment.end_lease(run);
+            environment.end_lease(number);
             return tell(EventKind::Cut, 0.0);
         }
+        RunChange::Sent => return tell(EventKind::Sent, 0.0),
         RunChange::Refused(Refusal::Held) => tell(EventKind::Held, 0.0),
         RunChange::Refused(Refusal::Ran) => tell(EventKind::Ran, 0.0),
         RunChange::Refused(Refusal::Abandoned) => tell(EventKind::Abandoned, 0.0),
@@ -323,6 +382,6 @@ fn hear(env: &Env, environment: &Rc<Environment>, layer: u64, run: u64, change: 
         RunChange::Failed => tell(EventKind::Failed, 0.0),
     }
     // Nothing follows.
-    environment.end_lease(run);
-    environment.remove(run);
+    environment.end_lease(number);
+    environment.remove(number);
 }

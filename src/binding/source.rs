@@ -1,5 +1,6 @@
 //! Where Redis is, as the layer hands it over: a URL, or the fields of a connection.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use napi_derive::napi;
 use super::error::{Cause, Result, invalid};
 use crate::driver::store;
 use crate::store::{
-    Backend, IpFamily, RedisSource, Roots, Source, Tls, TlsOptions, TlsVersion, check_key_prefix,
+    Backend, Endpoint, IpFamily, RedisSource, Roots, SentinelSource, Source, Tls, TlsOptions,
+    TlsVersion, check_key_prefix,
 };
 
 /// A connection in ioredis's words.
@@ -29,6 +31,28 @@ pub struct RedisFields {
     /// In ms.
     pub connect_timeout: Option<u32>,
     pub tls: Option<TlsFields>,
+    /// Instead of a host and a port.
+    pub sentinel: Option<SentinelFields>,
+}
+
+/// A master that sentinels know.
+#[napi(object)]
+pub struct SentinelFields {
+    pub name: String,
+    pub sentinels: Vec<EndpointFields>,
+    pub username: Option<String>,
+    pub password: Option<String>,
+    pub tls: Option<TlsFields>,
+    /// Where from here what a sentinel calls `host:port` is.
+    pub nat_map: Option<HashMap<String, EndpointFields>>,
+    /// Sentinels that these know of are asked too.
+    pub learns: bool,
+}
+
+#[napi(object)]
+pub struct EndpointFields {
+    pub host: String,
+    pub port: u32,
 }
 
 /// TLS in Node's words; certificates and keys as text, in PEM.
@@ -66,9 +90,10 @@ pub fn source(given: PlainSource) -> std::result::Result<Source, Cause> {
     };
     let tls = fields.tls.map(tls).transpose()?;
     if let Some(url) = fields.url {
-        let mut source = RedisSource::parse_url(&url)?;
-        source.tls = tls.or(source.tls);
-        return Ok(Source::Redis(source));
+        return Ok(match (Source::parse_url(&url)?, tls) {
+            (Source::Redis(source), Some(tls)) => Source::Redis(source.encrypted(tls)),
+            (source, _) => source,
+        });
     }
     let defaults = RedisSource::default();
     let key_prefix = fields.key_prefix.unwrap_or_default();
@@ -92,6 +117,7 @@ pub fn source(given: PlainSource) -> std::result::Result<Source, Cause> {
                 )));
             }
         },
+        sentinel: fields.sentinel.map(sentinel).transpose()?.map(Box::new),
         connect_timeout: fields
             .connect_timeout
             .map_or(defaults.connect_timeout, |ms| {
@@ -123,4 +149,23 @@ fn tls(fields: TlsFields) -> std::result::Result<Tls, Cause> {
         min_version: version(fields.min_version, defaults.min_version)?,
         max_version: version(fields.max_version, defaults.max_version)?,
     })?)
+}
+
+fn sentinel(fields: SentinelFields) -> std::result::Result<SentinelSource, Cause> {
+    let endpoint = |fields: EndpointFields| Endpoint {
+        host: fields.host,
+        port: fields.port as u16,
+    };
+    let mapped = fields.nat_map.unwrap_or_default().into_iter();
+    Ok(SentinelSource {
+        name: fields.name,
+        sentinels: fields.sentinels.into_iter().map(endpoint).collect(),
+        username: fields.username,
+        password: fields.password,
+        tls: fields.tls.map(tls).transpose()?,
+        nat_map: mapped
+            .map(|(announced, at)| (announced, endpoint(at)))
+            .collect(),
+        learns: fields.learns,
+    })
 }

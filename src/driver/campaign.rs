@@ -223,7 +223,8 @@ impl CampaignLoop {
                     match &answer {
                         Answer::Unavailable { cause } => tracing::warn!(
                             %cause,
-                            "no answer from redis while establishing, still trying"
+                            "no answer from redis in establishTimeout: establishPrimaryServer answers \
+                             undefined, and whether a server is primary is not known; still trying"
                         ),
                         Answer::Denied { .. } => self.campaigning = false,
                         _ => {}
@@ -243,8 +244,9 @@ impl CampaignLoop {
                 }
                 Output::Notice(Notice::NobodyListens) => self.span.in_scope(|| {
                     tracing::warn!(
-                        "another server is primary and nobody listens here, so this server will not \
-                         take over: add a listener with onPrimaryChange, or whilePrimary"
+                        "this server only looked at the answer, and stands no more: when the primary goes, \
+                         no server takes over, unless another one stands. There are two ways out: do the work \
+                         in whilePrimary(prefix, run), or listen with onPrimaryChange(prefix, listener)"
                     );
                 }),
                 Output::Unconfirmed => {

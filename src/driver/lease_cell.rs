@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::election::{Time, Token};
@@ -12,6 +12,23 @@ pub struct LeaseCell {
     token: Token,
     /// The step-down deadline in microseconds of the driver's clock, or [`ENDED`].
     held_until: AtomicU64,
+    /// Somebody works under it.
+    taken: AtomicU8,
+}
+
+const NOBODYS: u8 = 0;
+const TAKEN: u8 = 1;
+/// It was to be renewed, and was nobody's.
+const LET_RUN_OUT: u8 = 2;
+
+/// What [`LeaseCell::take`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    InTime,
+    /// It is held, and was not renewed when that was due: whoever renews is to be told.
+    Late,
+    /// It is not held any more.
+    TooLate,
 }
 
 /// No deadline is zero: it lies a term behind the send of a request, wherever the clock begins (with the
@@ -23,7 +40,30 @@ impl LeaseCell {
         LeaseCell {
             token,
             held_until: AtomicU64::new(held_until.as_micros()),
+            taken: AtomicU8::new(NOBODYS),
         }
+    }
+
+    /// Work under it begins, if it is held.
+    pub fn take(&self, now: Time) -> Taken {
+        match self.is_held(now) {
+            false => Taken::TooLate,
+            true if self.taken.swap(TAKEN, Ordering::AcqRel) == LET_RUN_OUT => Taken::Late,
+            true => Taken::InTime,
+        }
+    }
+
+    pub fn is_taken(&self) -> bool {
+        self.taken.load(Ordering::Acquire) == TAKEN
+    }
+
+    /// Whether somebody has taken it, as it is to be renewed: from here on whoever takes it is late.
+    pub(super) fn is_taken_in_time(&self) -> bool {
+        let (order, failed) = (Ordering::AcqRel, Ordering::Acquire);
+        let let_run_out = self
+            .taken
+            .compare_exchange(NOBODYS, LET_RUN_OUT, order, failed);
+        let_run_out == Err(TAKEN)
     }
 
     pub fn token(&self) -> Token {
@@ -108,6 +148,20 @@ mod tests {
         let cell = LeaseCell::new(Token::new(7), at(100));
         assert!(!cell.extend(at(100), at(200)));
         assert!(!cell.is_held(at(50)));
+    }
+
+    #[test]
+    fn whoever_takes_it_is_told_whether_it_was_renewed_meanwhile() {
+        let in_time = LeaseCell::new(Token::new(7), at(100));
+        assert_eq!(in_time.take(at(10)), Taken::InTime);
+        assert!(in_time.is_taken_in_time() && in_time.is_taken());
+        let late = LeaseCell::new(Token::new(7), at(100));
+        assert!(!late.is_taken_in_time());
+        assert_eq!(late.take(at(99)), Taken::Late);
+        assert!(late.is_taken());
+        let too_late = LeaseCell::new(Token::new(7), at(100));
+        assert_eq!(too_late.take(at(100)), Taken::TooLate);
+        assert!(!too_late.is_taken());
     }
 
     #[test]

@@ -1,205 +1,249 @@
 use std::fmt;
-use std::future::pending;
-use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
-use std::sync::{Arc, mpsc as blocking};
+use std::sync::{Arc, Weak, mpsc as blocking};
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::OwnedMutexGuard;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::task::JoinHandle;
 
-use super::mailbox::Mailbox;
-use super::run_change::{Beginning, RunChange, RunInput};
-use super::waiters::turn;
-use super::{Heartbeat, LeaseCell, now};
-use crate::election::run::{Refusal, RunConfig, RunLease, RunOutcome, RunOutput, RunRequest};
-use crate::election::{Failure, Random, Time};
-use crate::store::RunStore;
+use super::heartbeat::Served;
+use super::run_change::{RunChange, RunInput, RunSink, RunStart};
+use super::run_inbox::RunInbox;
+use super::{Heartbeat, LeaseCell};
+use crate::election::run::{Refusal, RunLease, RunOutput, RunRequest};
+use crate::election::{Random, Time};
+use crate::store::{RunAnswers, RunStore};
 
-/// Runs one to its end. A panic in it is that run's alone.
-pub(super) async fn live(mut run: RunLoop) {
-    if AssertUnwindSafe(run.run()).catch_unwind().await.is_err() {
-        run.end_term();
-        (run.sink)(RunChange::Failed);
-    }
-}
-
-/// The loop around the lease of one run.
-pub(super) struct RunLoop {
+/// One run: its lease, and all around it.
+///
+/// It does nothing by itself, and is told the time: by [`Runs`](super::runs::Runs), of which it is one of many.
+pub(super) struct RunSlot {
+    run: u64,
+    number: u64,
     lease: RunLease,
-    config: RunConfig,
-    random: Random,
     store: Arc<dyn RunStore>,
     resource: Arc<str>,
     max_run: Option<Duration>,
     overrun_at: Option<Time>,
     /// When the lease is released under the run.
     release_at: Option<Time>,
-    /// When the alarm rings, if it is set.
-    alarm_at: Option<Time>,
-    /// Until it is watched.
+    /// Until it is watched,
     stall: Option<(Heartbeat, Duration)>,
-    inputs: Arc<Mailbox<RunInput>>,
-    /// The handle is gone.
-    dropped: bool,
-    /// The messages of releases, while there is something to wait for.
-    released: Option<UnboundedReceiver<Duration>>,
-    /// While it is this one's turn to wait.
-    turn: Option<OwnedMutexGuard<()>>,
-    /// Dropped with the loop, for those who wait for its end.
+    /// and from then on.
+    watched: Option<Arc<()>>,
+    wait: Duration,
+    await_release: bool,
+    /// Somebody waits for the end of its release all the same.
+    is_watched: bool,
+    /// While others of this process wait before it: how long it waits.
+    queued_until: Option<Time>,
+    listening: Option<ReleaseListener>,
+    /// Dropped with the run, for those who wait for its end.
     waiting: Vec<blocking::Sender<()>>,
-    replies: FuturesUnordered<BoxFuture<'static, RunReply>>,
     cell: Option<Arc<LeaseCell>>,
-    sink: Box<dyn Fn(RunChange) + Send + Sync>,
-    ended: bool,
+    /// The lease knows that the run has begun.
+    begun: bool,
+    sink: Arc<dyn RunSink>,
+    stage: SlotStage,
+    /// For when it is in the list of alarms.
+    pub alarm_at: Option<Time>,
 }
 
-type RunReply = (RunRequest, Result<RunOutcome, Failure>);
-
-enum RunHappening {
-    RunInput(Option<RunInput>),
-    RunReply(RunReply),
-    Released(Option<Duration>),
-    Timeout,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SlotStage {
+    /// It waits for the lease, in the line of those of this process that do.
+    Waiting,
+    Going,
+    /// Nobody waits for its release any more, which is not confirmed yet.
+    Owing,
+    Ended,
 }
 
-impl RunLoop {
-    pub fn new(beginning: Beginning) -> Self {
-        let Beginning {
-            start,
-            random,
-            inputs,
-        } = beginning;
-        RunLoop {
-            lease: RunLease::new(start.config.clone(), random.clone()),
-            config: start.config,
-            random,
+/// What all runs share.
+pub(super) struct Background {
+    pub inbox: Arc<RunInbox>,
+    pub answers: Arc<dyn RunAnswers>,
+    /// What the run that does something wants sent.
+    pub outbox: Vec<RunRequest>,
+}
+
+impl RunSlot {
+    pub fn new(run: u64, start: RunStart, random: Random) -> Self {
+        let (wait, await_release) = (start.config.wait, start.config.await_release);
+        RunSlot {
+            run,
+            number: start.number,
+            lease: RunLease::new(start.config, random),
             store: start.store,
             resource: start.resource,
             max_run: start.max_run,
             overrun_at: None,
             release_at: None,
-            alarm_at: None,
             stall: start.stall,
-            inputs,
-            dropped: false,
-            released: None,
-            turn: None,
+            watched: None,
+            wait,
+            await_release,
+            is_watched: false,
+            queued_until: None,
+            listening: None,
             waiting: Vec::new(),
-            replies: FuturesUnordered::new(),
             cell: None,
+            begun: false,
             sink: start.sink,
-            ended: false,
+            stage: match wait.is_zero() {
+                true => SlotStage::Going,
+                false => SlotStage::Waiting,
+            },
+            alarm_at: None,
         }
     }
 
-    async fn run(&mut self) {
-        let wait = self.config.wait;
-        if !wait.is_zero() {
-            // Before the first question: a release in between must not be missed.
-            self.released = Some(self.store.subscribe_releases(&self.resource));
-            let until = now() + wait;
-            self.turn = self.queue(wait).await;
-            if self.turn.is_none() {
-                return;
+    pub fn stage(&self) -> SlotStage {
+        self.stage
+    }
+
+    /// Those that wait for the same stand in one line: by the address of the store, which lives as long as anybody
+    /// waits, and the resource.
+    pub fn line(&self) -> (usize, Arc<str>) {
+        let address = Arc::as_ptr(&self.store).cast::<()>() as usize;
+        (address, self.resource.clone())
+    }
+
+    /// Asks for the lease; or, where it waits for one, when [`RunSlot::take_turn`] says so.
+    pub fn begin(&mut self, now: Time, background: &mut Background) {
+        match self.stage {
+            SlotStage::Waiting => {
+                // Before the first question: a release in between must not be missed.
+                let messages = self.store.subscribe_releases(&self.resource);
+                self.listening = Some(ReleaseListener::start(
+                    self.run,
+                    messages,
+                    background.inbox.clone(),
+                ));
+                self.queued_until = Some(now + self.wait);
             }
-            self.config.wait = until.since(now());
-            self.lease = RunLease::new(self.config.clone(), self.random.clone());
-        }
-        self.lease.acquire(now());
-        let mut alarm = pin!(sleep(Duration::ZERO));
-        loop {
-            self.carry_out();
-            if self.ended {
-                return;
+            SlotStage::Going | SlotStage::Owing | SlotStage::Ended => {
+                self.lease.acquire(now);
+                self.carry_out(now, background);
             }
-            let happening = self.wait(alarm.as_mut()).await;
-            let now = now();
-            // A wait can be late. The time goes first, as in an election.
-            if self.lease.poll_timeout().is_some_and(|at| at <= now) {
-                self.lease.handle_timeout(now);
-            }
-            if self.overrun_at.is_some_and(|at| at <= now) {
-                self.overrun();
-            }
-            if self.release_at.is_some_and(|at| at <= now) {
-                self.cut(now);
-            }
-            self.hear(now, happening);
         }
     }
 
-    /// Waits for its turn among those of this process that wait for the same resource; `None` when it
-    /// has been answered before that.
-    async fn queue(&mut self, wait: Duration) -> Option<OwnedMutexGuard<()>> {
-        let refusal = tokio::select! {
-            turn = turn(&self.store, &self.resource) => return Some(turn),
-            () = sleep(wait) => Refusal::Held,
-            () = left(&self.inputs, &mut self.waiting) => Refusal::Abandoned,
-        };
-        (self.sink)(RunChange::Refused(refusal));
-        None
-    }
-
-    async fn wait(&mut self, mut alarm: Pin<&mut Sleep>) -> RunHappening {
-        let timeouts = [self.lease.poll_timeout(), self.overrun_at, self.release_at];
-        let wake_at = timeouts.into_iter().flatten().min();
-        // One that rings too early is cheaper than one that is set anew each time.
-        if let Some(at) = wake_at
-            && self.alarm_at.is_none_or(|set| at < set)
-        {
-            alarm.as_mut().reset(Instant::now() + at.since(now()));
-            self.alarm_at = Some(at);
-        }
-        let alarm_is_set = self.alarm_at.is_some();
-        let released = async {
-            match &mut self.released {
-                Some(released) => released.recv().await,
-                None => pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            input = self.inputs.next(), if !self.dropped => RunHappening::RunInput(input),
-            () = alarm, if alarm_is_set => {
-                self.alarm_at = None;
-                RunHappening::Timeout
-            }
-            Some(reply) = self.replies.next() => RunHappening::RunReply(reply),
-            delay = released => RunHappening::Released(delay),
+    /// Nobody waits before it any more.
+    pub fn take_turn(&mut self, now: Time, background: &mut Background) {
+        if let Some(until) = self.queued_until.take() {
+            self.lease.acquire_until(now, until);
+            self.carry_out(now, background);
         }
     }
 
-    fn hear(&mut self, now: Time, happening: RunHappening) {
-        match happening {
-            RunHappening::RunInput(Some(RunInput::Release)) => {
+    /// Another run of this process is about to ask for the same lease.
+    pub fn hasten(&mut self, now: Time, background: &mut Background) {
+        self.lease.hasten(now);
+        self.carry_out(now, background);
+    }
+
+    pub fn is_asking(&self) -> bool {
+        self.lease.is_asking()
+    }
+
+    /// Its release may be lost, and is not on its way.
+    pub fn may_be_hastened(&self) -> bool {
+        self.stage == SlotStage::Owing && self.lease.has_to_repeat()
+    }
+
+    /// Sends what it wanted sent.
+    pub fn send(&self, request: RunRequest, background: &Background) {
+        let (run, answers) = (self.run, &background.answers);
+        self.store.send_run(&self.resource, run, request, answers);
+    }
+
+    /// When [`RunSlot::step`] is to be called.
+    pub fn next_timeout(&self) -> Option<Time> {
+        let timeouts = [
+            self.lease.poll_timeout(),
+            self.overrun_at,
+            self.release_at,
+            self.queued_until,
+        ];
+        timeouts.into_iter().flatten().min()
+    }
+
+    /// Hears something, or that a time has come.
+    pub fn step(&mut self, now: Time, input: Option<RunInput>, background: &mut Background) {
+        if self.queued_until.is_some() {
+            return self.step_queued(now, input);
+        }
+        // A wait can be late. The time goes first, as in an election.
+        if self.lease.poll_timeout().is_some_and(|at| at <= now) {
+            self.note_taken(now);
+            self.lease.handle_timeout(now);
+        }
+        if self.overrun_at.is_some_and(|at| at <= now) {
+            self.overrun();
+        }
+        if self.release_at.is_some_and(|at| at <= now) {
+            self.cut(now);
+        }
+        if let Some(input) = input {
+            self.hear(now, input);
+        }
+        self.carry_out(now, background);
+    }
+
+    fn step_queued(&mut self, now: Time, input: Option<RunInput>) {
+        match input {
+            Some(RunInput::Tell(sender)) => self.waiting.push(sender),
+            Some(RunInput::Release | RunInput::Abandon) => {
+                return self.refuse_queued(Refusal::Abandoned);
+            }
+            _ => {}
+        }
+        if self.queued_until.is_some_and(|until| until <= now) {
+            self.refuse_queued(Refusal::Held);
+        }
+    }
+
+    fn refuse_queued(&mut self, refusal: Refusal) {
+        self.queued_until = None;
+        self.stage = SlotStage::Ended;
+        self.tell(RunChange::Refused(refusal));
+    }
+
+    fn hear(&mut self, now: Time, input: RunInput) {
+        match input {
+            RunInput::Answer(request, answer) => self.lease.handle_reply(now, request, answer),
+            RunInput::Watch => self.is_watched = true,
+            RunInput::Sent(id) => self.lease.handle_sent(now, id),
+            RunInput::Release => {
                 self.release_at = None;
                 self.lease.release(now);
             }
-            RunHappening::RunInput(Some(RunInput::ReleaseAt(at))) => self.release_at = Some(at),
-            RunHappening::RunInput(Some(RunInput::Abandon)) => self.lease.abandon(now),
-            RunHappening::RunInput(None) => {
-                self.dropped = true;
-                // Nobody says any more whether a run had begun: the tick is not given back.
-                match &self.cell {
-                    Some(_) => self.lease.release(now),
-                    None => self.lease.abandon(now),
-                }
+            RunInput::ReleaseAt(at) => self.release_at = Some(at),
+            RunInput::Abandon => self.lease.abandon(now),
+            RunInput::Begin => {
+                self.begun = true;
+                self.lease.begin(now);
             }
-            RunHappening::RunInput(Some(RunInput::Begin)) => self.lease.begin(now),
-            RunHappening::RunInput(Some(RunInput::Miss)) => self.lease.miss(now),
-            RunHappening::RunInput(Some(RunInput::Stall)) => self.lease.stall(now),
-            RunHappening::RunInput(Some(RunInput::Tell(sender))) => self.waiting.push(sender),
-            RunHappening::RunReply((request, reply)) => {
-                self.lease.handle_reply(now, request, reply)
+            RunInput::Miss => self.lease.miss(now),
+            RunInput::Stall => self.lease.stall(now),
+            RunInput::Tell(sender) => self.waiting.push(sender),
+            RunInput::Message(delay) if self.listening.is_some() => {
+                self.lease.handle_message(now, delay);
             }
-            RunHappening::Released(Some(delay)) => self.lease.handle_message(now, delay),
-            RunHappening::Released(None) => self.released = None,
-            RunHappening::Timeout => {}
+            RunInput::Message(_) | RunInput::Start(..) => {}
+        }
+    }
+
+    /// Nothing is renewed that nobody has taken.
+    fn note_taken(&mut self, now: Time) {
+        if !self.begun
+            && self
+                .cell
+                .as_ref()
+                .is_some_and(|cell| cell.is_taken_in_time())
+        {
+            self.begun = true;
+            self.lease.begin(now);
         }
     }
 
@@ -207,58 +251,84 @@ impl RunLoop {
         self.overrun_at = None;
         self.lease.overrun();
         self.end_term();
-        (self.sink)(RunChange::Overrun);
+        self.tell(RunChange::Overrun);
     }
 
     /// The time that the run was left is up.
     fn cut(&mut self, now: Time) {
         self.release_at = None;
         self.end_term();
-        (self.sink)(RunChange::Cut);
+        self.tell(RunChange::Cut);
         self.lease.release(now);
     }
 
-    fn carry_out(&mut self) {
+    fn carry_out(&mut self, now: Time, background: &mut Background) {
         while let Some(output) = self.lease.poll_output() {
             match output {
-                RunOutput::Send(request) => {
-                    let answering = self.store.send_run(&self.resource, &request);
-                    self.replies
-                        .push(Box::pin(async move { (request, answering.await) }));
-                }
+                RunOutput::Send(request) => background.outbox.push(request),
                 RunOutput::Granted(grant) => {
-                    self.released = None;
-                    self.turn = None;
-                    self.overrun_at = self.max_run.map(|max_run| now() + max_run);
+                    self.leave_line();
+                    self.overrun_at = self.max_run.map(|max_run| now + max_run);
                     let cell = Arc::new(LeaseCell::new(grant.token, grant.step_down_at));
                     self.cell = Some(cell.clone());
-                    (self.sink)(RunChange::Granted(cell));
+                    self.tell(RunChange::Granted(cell));
                 }
-                RunOutput::Refused(refusal) => (self.sink)(RunChange::Refused(refusal)),
-                RunOutput::Extended { step_down_at } => self.extend(step_down_at),
-                RunOutput::LongRun { held } => (self.sink)(RunChange::LongRun(held)),
+                RunOutput::Refused(refusal) => {
+                    self.leave_line();
+                    self.tell(RunChange::Refused(refusal));
+                }
+                RunOutput::Extended { step_down_at } => self.extend(now, step_down_at, background),
+                RunOutput::LongRun { held } => self.tell(RunChange::LongRun(held)),
                 RunOutput::Lost(end) => {
                     self.end_term();
-                    (self.sink)(RunChange::Lost(end));
+                    self.tell(RunChange::Lost(end));
                 }
                 RunOutput::Released => {
                     self.end_term();
-                    (self.sink)(RunChange::Released);
+                    match self.await_release {
+                        true => self.tell(RunChange::Released),
+                        false => {
+                            self.stage = SlotStage::Owing;
+                            self.tell(RunChange::Sent);
+                        }
+                    }
                 }
-                RunOutput::Ended => self.ended = true,
+                RunOutput::Ended => {
+                    match self.stage {
+                        SlotStage::Owing if self.is_watched => self.tell(RunChange::Released),
+                        SlotStage::Owing => self.sink.leave(self.number, RunChange::Released),
+                        _ => {}
+                    }
+                    self.stage = SlotStage::Ended;
+                }
             }
         }
     }
 
-    fn extend(&mut self, step_down_at: Time) {
+    /// It waits for the lease no more.
+    fn leave_line(&mut self) {
+        self.listening = None;
+        if self.stage == SlotStage::Waiting {
+            self.stage = SlotStage::Going;
+        }
+    }
+
+    fn extend(&mut self, now: Time, step_down_at: Time, background: &Background) {
         // A run that has lived for so long could outlive a hang.
         if let Some((heartbeat, timeout)) = self.stall.take() {
-            heartbeat.watch(timeout, Arc::downgrade(&self.inputs));
+            let alive = Arc::new(());
+            let hanging = Hanging {
+                run: self.run,
+                alive: Arc::downgrade(&alive),
+                inbox: background.inbox.clone(),
+            };
+            heartbeat.watch(timeout, hanging);
+            self.watched = Some(alive);
         }
         let kept = self
             .cell
             .as_ref()
-            .is_some_and(|cell| cell.extend(now(), step_down_at));
+            .is_some_and(|cell| cell.extend(now, step_down_at));
         if !kept {
             self.lease.handle_expired();
         }
@@ -270,23 +340,62 @@ impl RunLoop {
             cell.end();
         }
     }
-}
 
-/// Waits until the caller wants the lease no more, whoever wants to know of the end.
-async fn left(inputs: &Mailbox<RunInput>, waiting: &mut Vec<blocking::Sender<()>>) {
-    loop {
-        match inputs.next().await {
-            Some(RunInput::Tell(sender)) => waiting.push(sender),
-            Some(RunInput::Begin | RunInput::Stall | RunInput::Miss | RunInput::ReleaseAt(_)) => {}
-            Some(RunInput::Release | RunInput::Abandon) | None => return,
-        }
+    /// It broke: nothing follows.
+    pub fn fail(&mut self) {
+        self.end_term();
+        self.stage = SlotStage::Ended;
+        self.tell(RunChange::Failed);
+    }
+
+    fn tell(&self, change: RunChange) {
+        self.sink.tell(self.number, change);
     }
 }
 
-impl fmt::Debug for RunLoop {
+impl fmt::Debug for RunSlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunLoop")
+        f.debug_struct("RunSlot")
             .field("resource", &self.resource)
             .finish_non_exhaustive()
+    }
+}
+
+/// Hears the messages of releases for a run, until it is dropped.
+struct ReleaseListener(JoinHandle<()>);
+
+impl ReleaseListener {
+    fn start(run: u64, mut messages: UnboundedReceiver<Duration>, inbox: Arc<RunInbox>) -> Self {
+        ReleaseListener(tokio::spawn(async move {
+            while let Some(delay) = messages.recv().await {
+                inbox.put(run, RunInput::Message(delay));
+            }
+        }))
+    }
+}
+
+impl Drop for ReleaseListener {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A run that does not outlive its event loop's hang.
+struct Hanging {
+    run: u64,
+    alive: Weak<()>,
+    inbox: Arc<RunInbox>,
+}
+
+impl Served for Hanging {
+    fn has_ended(&self) -> bool {
+        self.alive.strong_count() == 0
+    }
+
+    fn tell(&self, hangs: bool) {
+        // Once it is given up, a loop that turns again finds it lost.
+        if hangs {
+            self.inbox.put(self.run, RunInput::Stall);
+        }
     }
 }

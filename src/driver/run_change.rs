@@ -1,11 +1,9 @@
-use std::sync::{Arc, Weak, mpsc as blocking};
+use std::sync::{Arc, mpsc as blocking};
 use std::time::Duration;
 
-use super::heartbeat::Served;
-use super::mailbox::Mailbox;
 use super::{Heartbeat, LeaseCell};
-use crate::election::run::{Refusal, RunConfig, RunEnd};
-use crate::election::{Random, Time};
+use crate::election::run::{Refusal, RunConfig, RunEnd, RunOutcome, RunRequest};
+use crate::election::{Failure, Random, Time};
 use crate::store::RunStore;
 
 /// What the lease of a run tells the outside, in order.
@@ -21,10 +19,22 @@ pub enum RunChange {
     /// The time of [`RunHandle::release_at`](super::RunHandle::release_at) was up: the lease is being
     /// released under the run.
     Cut,
+    /// Where nobody waits for the release itself: it is on its way, and [`RunChange::Released`] follows.
+    Sent,
     /// To [`RunHandle::release`](super::RunHandle::release), or after [`RunChange::Cut`]: it need not be waited for any longer.
+    /// Nothing follows.
     Released,
-    /// The loop itself broke: nothing follows.
+    /// The run itself broke: nothing follows.
     Failed,
+}
+
+/// Where the changes of runs go, of many at once.
+pub trait RunSink: Send + Sync {
+    /// Called from one task only, in order. It must not block.
+    fn tell(&self, run: u64, change: RunChange);
+
+    /// The same, of what nobody waits for: it may be told with the next that is.
+    fn leave(&self, run: u64, change: RunChange);
 }
 
 /// What the lease of a run is asked for with.
@@ -36,39 +46,28 @@ pub struct RunStart {
     pub max_run: Option<Duration>,
     /// The life of the event loop that runs the job, and how long it may stand still.
     pub stall: Option<(Heartbeat, Duration)>,
-    /// Called from one task only, in order. It must not block.
-    pub sink: Box<dyn Fn(RunChange) + Send + Sync>,
+    pub sink: Arc<dyn RunSink>,
+    /// By which the sink knows it.
+    pub number: u64,
 }
 
-#[derive(Debug)]
+/// What a run hears.
 pub(super) enum RunInput {
+    Start(RunStart, Random),
     Release,
     /// The run may go on until then, and its lease is released all the same.
     ReleaseAt(Time),
     Abandon,
+    /// Somebody waits for the end of its release.
+    Watch,
     Begin,
     Miss,
     Stall,
     /// Somebody waits until nothing is on its way any more.
     Tell(blocking::Sender<()>),
-}
-
-impl Served for Weak<Mailbox<RunInput>> {
-    fn has_ended(&self) -> bool {
-        self.strong_count() == 0
-    }
-
-    fn tell(&self, hangs: bool) {
-        // Once it is given up, a loop that turns again finds it lost.
-        if hangs && let Some(inputs) = self.upgrade() {
-            inputs.put(RunInput::Stall);
-        }
-    }
-}
-
-/// A run on its way to the background.
-pub(super) struct Beginning {
-    pub start: RunStart,
-    pub random: Random,
-    pub inputs: Arc<Mailbox<RunInput>>,
+    Answer(RunRequest, Result<RunOutcome, Failure>),
+    /// The request with this id was written to the socket.
+    Sent(u64),
+    /// The lease was released by another, and can be had after so long.
+    Message(Duration),
 }

@@ -46,6 +46,8 @@ pub struct RunOptions {
     pub stall_timeout: Option<Duration>,
     pub exit_timeout: Option<Duration>,
     pub tick_memory: Option<Duration>,
+    /// Whether the end of a run waits until its release is confirmed: true where nothing is said.
+    pub await_release: Option<bool>,
     pub tick: Option<RunTick>,
     /// Of a `LeaderRunner`, which has defaults of its own.
     pub of_runner: bool,
@@ -170,6 +172,7 @@ impl RunSettings {
         config.wait = given(options.wait, config.wait);
         config.acquire_timeout = given(options.acquire_timeout, config.acquire_timeout);
         config.bounded = options.max_run.is_some();
+        config.await_release = options.await_release.unwrap_or(config.await_release);
         let memory = given(options.tick_memory, DEFAULT_TICK_MEMORY);
         config.tick = options.tick.map(|tick| match tick {
             RunTick::Given(at) | RunTick::Found(at) => Tick::at(at, memory),

@@ -232,7 +232,7 @@ pub enum Answer {
 /// What a person should read in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// The caller was answered and nobody listens: this server will not take over.
+    /// The caller was answered and nobody listens: when the primary goes, this server does not take over.
     NobodyListens,
 }
 

@@ -23,11 +23,14 @@ export declare function appendToCommand(command: ExternalObject<unknown>, piece:
  */
 export declare function attach(deliver: (count: number, extras: (string | Line)[]) => void, events: Float64Array, numbers: Float64Array): number
 
+/** Somebody waits until its release is confirmed, though its caller did not. */
+export declare function awaitRelease(run: number): void
+
 /**
  * Asks for the lease of a run, with the options in the layer's list of numbers, and returns its number. An event
- * says what came of it.
+ * says what came of it, of the run at this place.
  */
-export declare function beginRun(layer: number, store: ExternalObject<unknown>, resource: string): number
+export declare function beginRun(layer: number, store: ExternalObject<unknown>, resource: string, place: number): number
 
 /** The campaigns of a prefix, or all of this environment. */
 export declare function campaigns(prefix?: string | undefined | null): Array<number>
@@ -35,11 +38,13 @@ export declare function campaigns(prefix?: string | undefined | null): Array<num
 /** Throws what `beginRun` would throw for these options: the list that it reads. */
 export declare function checkRun(layer: number): void
 
-/** What runs are begun and released from here on is handed over together, with `handOverRuns`. */
-export declare function collectRuns(): void
-
 /** It is not held from here on; what it was of is to be released. */
 export declare function endLease(lease: number): void
+
+export interface EndpointFields {
+  host: string
+  port: number
+}
 
 /**
  * Stands for election as the primary of `prefix`, and resolves with the first definite answer: a lease, or
@@ -48,36 +53,38 @@ export declare function endLease(lease: number): void
 export declare function establishPrimaryServer(redis: PlainSource, prefix: string, options?: PlainElectionOptions | undefined | null): Promise<GrantedLease | undefined>
 
 /**
- * What an event is. Each is three numbers: this, the run, and a number or the place of its text among
+ * What an event is. Each is three numbers: this, the place of the run, and a number or the place of its text among
  * those of the batch.
  */
 export declare enum EventKind {
   /** With the token. */
   Granted = 1,
-  /** Another holds the lease, or has just held it. */
-  Held = 2,
-  /** Another has run this tick, or is running it. */
-  Ran = 3,
-  /** With the cause. */
-  Unavailable = 4,
-  /** With the cause. */
-  Denied = 5,
-  Abandoned = 6,
   /** With the reason. */
-  Lost = 7,
+  Lost = 2,
   /** The run has had its time; its lease is renewed no more. */
-  Overrun = 8,
+  Overrun = 3,
   /** Nothing bounds this run, and it has held its lease for so many ms. */
-  LongRun = 9,
+  LongRun = 4,
   /** The lease is being released under the run. */
-  Cut = 10,
-  Released = 11,
+  Cut = 5,
+  /** The release is on its way, and its caller does not wait for more. */
+  Sent = 6,
+  /** Another holds the lease, or has just held it. */
+  Held = 7,
+  /** Another has run this tick, or is running it. */
+  Ran = 8,
+  /** With the cause. */
+  Unavailable = 9,
+  /** With the cause. */
+  Denied = 10,
+  Abandoned = 11,
+  Released = 12,
   /** Something of ours broke. */
-  Failed = 12,
+  Failed = 13,
   /** Of the log: with the line. */
-  Logged = 13,
+  Logged = 14,
   /** To be answered with `turned`. */
-  Ping = 14,
+  Ping = 15,
 }
 
 /**
@@ -109,10 +116,7 @@ export interface GrantedLease {
   grace: number
 }
 
-/**
- * Hands over what was asked for since the last call, beside the first of it where it was not collected: to be called
- * once after each turn of the event loop in which a run was begun or released.
- */
+/** Hands over what was asked for since the last call: to wake another thread costs as much as all the rest of a run. */
 export declare function handOverRuns(): void
 
 /** Whether the lease with this number is held at this very moment. */
@@ -153,9 +157,6 @@ export declare const MAX_BYTES_OF_COMMAND: number
 
 /** How many arguments a command may have, its name among them. */
 export declare const MAX_COMMAND_ARGUMENTS: number
-
-/** No run has begun, because the grant had run out when it was noticed: it is asked for again. */
-export declare function missRun(run: number): void
 
 /** To be filled with `appendToCommand`. */
 export declare function newCommand(): ExternalObject<unknown>
@@ -244,6 +245,8 @@ export interface RedisFields {
   /** In ms. */
   connectTimeout?: number
   tls?: TlsFields
+  /** Instead of a host and a port. */
+  sentinel?: SentinelFields
 }
 
 /** Ends a campaign, for a lease of it that began after the resign `era`. */
@@ -264,8 +267,24 @@ export declare function remainingMs(lease: number): number
  */
 export declare function resign(campaign: number, drain: number): Promise<void>
 
-/** The run of a tick begins: the tick is used up. */
-export declare function startTick(run: number): void
+/** A master that sentinels know. */
+export interface SentinelFields {
+  name: string
+  sentinels: Array<EndpointFields>
+  username?: string
+  password?: string
+  tls?: TlsFields
+  /** Where from here what a sentinel calls `host:port` is. */
+  natMap?: Record<string, EndpointFields>
+  /** Sentinels that these know of are asked too. */
+  learns: boolean
+}
+
+/**
+ * The run begins, with its tick used up where it is of one: true if its lease is held at this very moment. Where it
+ * is not any more it is asked for again, and an event says what came of that.
+ */
+export declare function takeRun(run: number, ofTick: boolean): boolean
 
 /** The timers of Node itself: a test runner puts others in their place, where the layer is, that stand still. */
 export declare function timers(): {nextTick: typeof process.nextTick, setImmediate: typeof setImmediate, setTimeout: typeof setTimeout}

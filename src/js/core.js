@@ -7,6 +7,9 @@ const {addon} = require('./binary.js')
 const {log, presentWhile, setLogger: setLog} = require('./log.js')
 
 const {EventKind} = addon
+const {Ping: PING, Logged: LOGGED} = EventKind
+/** From this one on nothing follows, of the events of a run. */
+const FIRST_LAST = EventKind.Held
 
 /** How many numbers an event is: its kind, the run, and a number or the place of its text. */
 const SIZE = 3
@@ -19,11 +22,14 @@ const numbers = new Float64Array(16)
 const layer = addon.attach(deliver, events, numbers)
 
 /**
- * Who hears the events of which run.
+ * Who hears the events of which run, each at a place of its own while something may be told of it. (A `Map` with so
+ * much coming and going leaves old tables behind, which keep what was in them through every quick collection.)
  *
- * @type {Map<number, {hear(kind: number, number: number, extras: unknown[]): void}>}
+ * @type {({hear(kind: number, number: number, extras: unknown[]): void} | undefined)[]}
  */
-const runs = new Map()
+const places = []
+/** @type {number[]} */
+const freePlaces = []
 
 let awaited = 0
 
@@ -37,19 +43,47 @@ presentWhile(() => addon.isLogged(layer))
  * @param {(string | import('./addon').Line)[]} extras
  */
 function deliver(count, extras) {
-  // What comes of these events is handed over together.
-  addon.collectRuns()
-  handOver()
+  handOverAtEnd()
   for (let at = 0; at < count * SIZE; at += SIZE) {
-    const [kind, number] = [Number(events[at]), Number(events[at + 2])]
+    const kind = Number(events[at])
+    const number = Number(events[at + 2])
     try {
-      if (kind === EventKind.Ping) addon.turned(isInspected())
-      else if (kind === EventKind.Logged) write(/** @type {any} */ (extras[number]))
-      else runs.get(Number(events[at + 1]))?.hear(kind, number, extras)
+      if (kind === PING) addon.turned(isInspected())
+      else if (kind === LOGGED) write(/** @type {any} */ (extras[number]))
+      else tell(kind, Number(events[at + 1]), number, extras)
     } catch (error) {
       log('error', 'an event could not be handled', {error})
     }
   }
+}
+
+/**
+ * @param {number} kind
+ * @param {number} place
+ * @param {number} number
+ * @param {unknown[]} extras
+ */
+function tell(kind, place, number, extras) {
+  const run = places[place]
+  if (kind >= FIRST_LAST) leavePlace(place)
+  run?.hear(kind, number, extras)
+}
+
+/**
+ * A place for whoever hears the events of a run, until one that nothing follows.
+ *
+ * @param {{hear(kind: number, number: number, extras: unknown[]): void}} run
+ */
+function takePlace(run) {
+  const place = freePlaces.pop() ?? places.length
+  places[place] = run
+  return place
+}
+
+/** @param {number} place */
+function leavePlace(place) {
+  places[place] = undefined
+  freePlaces.push(place)
 }
 
 /**
@@ -68,16 +102,31 @@ function write({level, message, names, values}) {
 }
 
 const {nextTick} = addon.timers()
+const settled = Promise.resolve()
 let isToHandOver = false
 
-/** The binary is told together what runs are begun and released in one turn of the event loop. */
+/**
+ * Something was asked of a run. The first goes to the background at once, since nobody knows how long this turn of the
+ * event loop lasts; the rest together, at its end.
+ */
 function handOver() {
   if (isToHandOver) return
   isToHandOver = true
-  nextTick(() => {
-    isToHandOver = false
-    addon.handOverRuns()
-  })
+  addon.handOverRuns()
+  nextTick(handOverAll)
+}
+
+/** What comes of the events that are being delivered is handed over together: when nothing more comes of them. */
+function handOverAtEnd() {
+  if (isToHandOver) return
+  isToHandOver = true
+  // A tick that is there before the promises are settled runs before them.
+  void settled.then(() => nextTick(handOverAll))
+}
+
+function handOverAll() {
+  isToHandOver = false
+  addon.handOverRuns()
 }
 
 /**
@@ -108,5 +157,6 @@ exports.handOver = handOver
 exports.keepAlive = keepAlive
 exports.layer = layer
 exports.numbers = numbers
-exports.runs = runs
+exports.leavePlace = leavePlace
+exports.takePlace = takePlace
 exports.setLogger = setLogger

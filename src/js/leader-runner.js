@@ -87,15 +87,15 @@ class LeaderRunner {
       if (this.#closed) return {outcome: 'skipped', reason: 'closed'}
       list = asked.list
       hand(list)
-      run = new Run(asked, work)
+      run = new Run(asked)
     } catch (error) {
       log('error', 'a job could not be run', {prefix: this.#prefix, error})
       return {outcome: 'failed', error}
     }
     this.#watchPeriod(run.resource, periodOf(list))
     this.#runs.add(run)
-    const ending = await run.ending
-    this.#runs.delete(run)
+    const ending = await run.live(work)
+    this.#forget(run)
     report(run.resource, ending)
     if (skip && (ending.kind === 'held' || ending.kind === 'ran')) {
       try {
@@ -109,6 +109,16 @@ class LeaderRunner {
     }
     run.keep(false)
     return outcomeOf(run.resource, ending)
+  }
+
+  /**
+   * Forgets a run that has ended, when nothing of it is on its way any more.
+   *
+   * @param {Run} run
+   */
+  #forget(run) {
+    if (run.isSent) run.whenReleased(() => this.#runs.delete(run))
+    else this.#runs.delete(run)
   }
 
   /**

@@ -4,7 +4,7 @@
 
 const {numbers} = require('./core.js')
 const {invalid} = require('./errors.js')
-const {describe, given, millis, millisOrFalse} = require('./options.js')
+const {boolean, describe, given, millis, millisOrFalse} = require('./options.js')
 const {scheduled} = require('./ticks.js')
 
 /** @typedef {import('./options.js').Given} Given */
@@ -21,6 +21,7 @@ const OF_WITH_LEASE = [
   'signal',
   'stallTimeout',
   'exitTimeout',
+  'awaitRelease',
 ]
 const OF_RUNNER = [
   'minHold',
@@ -29,12 +30,14 @@ const OF_RUNNER = [
   'maxRun',
   'stallTimeout',
   'exitTimeout',
+  'awaitRelease',
 ]
 const OF_RUN = ['tick', 'tickEvery', 'minHold', 'maxRun']
 
 /**
  * A list of numbers as the binary reads it, NaN for what was not given: whether it is a runner's, then ttl, minHold,
- * wait, acquireTimeout, maxRun, stallTimeout, exitTimeout, tick, tickEvery, tickMemory, and a tick that was found.
+ * wait, acquireTimeout, maxRun, stallTimeout, exitTimeout, tick, tickEvery, tickMemory, a tick that was found, and
+ * whether the release is awaited.
  *
  * @typedef {number[]} Numbers
  */
@@ -52,8 +55,9 @@ const [
   EVERY,
   MEMORY,
   FOUND,
-] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
-const COUNT = 12
+  AWAITS,
+] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
+const COUNT = 13
 
 /**
  * Those of `withLease`, with its signal.
@@ -131,6 +135,8 @@ function readAll(list, read) {
   put(list, ACQUIRE, millis(read, 'acquireTimeout'))
   put(list, STALL, millisOrFalse(read, 'stallTimeout'))
   put(list, EXIT, millis(read, 'exitTimeout'))
+  const awaits = boolean(read, 'awaitRelease')
+  if (awaits !== undefined) list[AWAITS] = Number(awaits)
   readHold(list, read)
 }
 

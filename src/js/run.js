@@ -3,8 +3,8 @@
 // One run, from the question for its lease to its release.
 
 const {addon} = require('./binary.js')
-const {EventKind, handOver, keepAlive, layer, runs} = require('./core.js')
-const {PrimaryLeaseError, calling} = require('./errors.js')
+const {EventKind, handOver, keepAlive, layer, leavePlace, takePlace} = require('./core.js')
+const {PrimaryLeaseError, ofBinary} = require('./errors.js')
 const {ABORT} = require('./held.js')
 const {Lease} = require('./lease.js')
 const {log} = require('./log.js')
@@ -42,51 +42,79 @@ const REFUSALS = new Map([
   [EventKind.Failed, 'broke'],
 ])
 
-const LONG_RUN =
-  'a run without maxRun has held its lease for long: nobody else can run it meanwhile'
+const {
+  Granted: GRANTED,
+  Lost: LOST,
+  Overrun: OVERRUN,
+  LongRun: LONG_RUN,
+  Cut: CUT,
+  Sent: SENT,
+  Released: RELEASED,
+  Failed: FAILED,
+} = EventKind
+
+const nothing = () => {}
+
+const LONG = 'a run without maxRun has held its lease for long: nobody else can run it meanwhile'
 
 class Run {
-  /** @type {'asking' | 'granted' | 'running' | 'releasing' | 'cut' | 'abandoned' | 'over'} */
+  /** @type {'asking' | 'granted' | 'running' | 'releasing' | 'sent' | 'cut' | 'over'} */
   #stage = 'asking'
   /** @type {Asked} */
   #asked
   #token = 0
   /** @type {Lease | undefined} */
   #lease
+  /** Why it never begins.
+   * @type {Ending | undefined} */
+  #refusal
   /** How the lease ended before the run did.
    * @type {Loss | undefined} */
   #loss
-  /** @type {{threw: boolean, value: unknown} | undefined} */
-  #result
-  /** @type {((refusal: Ending | undefined) => void) | undefined} */
-  #answer
-  /** @type {((ending: Ending) => void)} */
-  #tell = () => {}
+  /** Goes on where it waits: for the answer to its question, or for its release.
+   * @type {() => void} */
+  #goOn = nothing
+  /** Tells its caller, where that may be before the run is over.
+   * @type {((ending: Ending) => void) | undefined} */
+  #tell
   /** Those who wait until the lease is released.
-   * @type {(() => void)[]} */
-  #leaving = []
+   * @type {(() => void)[] | undefined} */
+  #leaving
   #keeps = false
 
   /**
-   * Asks for the lease of a run, with the options in the list of numbers, and calls `work` when it is granted,
-   * in the asynchronous context of whoever asked.
+   * Asks for the lease of a run, with the options in the list of numbers.
    *
    * @param {Asked} asked
-   * @param {(lease: Lease) => unknown} work
    */
-  constructor(asked, work) {
+  constructor(asked) {
     this.#asked = asked
     this.resource = asked.resource
-    this.id = calling(() => addon.beginRun(layer, asked.store, asked.resource))
+    const place = takePlace(this)
+    try {
+      this.id = addon.beginRun(layer, asked.store, asked.resource, place)
+    } catch (error) {
+      leavePlace(place)
+      throw ofBinary(error)
+    }
     handOver()
-    runs.set(this.id, this)
     this.keep(true)
-    /** How it ended, as its caller is to be told.
-     * @type {Promise<Ending>} */
-    this.ending = new Promise((tell) => {
+  }
+
+  /**
+   * Calls `work` when the lease is granted, in the asynchronous context of whoever called this; resolves with how it
+   * ended, as its caller is to be told.
+   *
+   * @param {(lease: Lease) => unknown} work
+   * @returns {Promise<Ending>}
+   */
+  live(work) {
+    const lived = this.#live(work)
+    if (!this.#asked.bounded) return lived
+    return new Promise((tell) => {
       this.#tell = tell
+      void lived.then(tell)
     })
-    void this.#live(work)
   }
 
   /**
@@ -105,9 +133,8 @@ class Run {
    */
   abandon(kind) {
     if (this.#stage !== 'asking' && this.#stage !== 'granted') return false
-    this.#stage = 'abandoned'
+    this.#refuse({kind})
     addon.abandonRun(this.id)
-    this.#tell({kind})
     return true
   }
 
@@ -117,11 +144,24 @@ class Run {
    * @param {number} ms
    */
   leaveWithin(ms) {
-    if (this.#stage !== 'running' && this.#stage !== 'releasing') return undefined
-    addon.releaseRunAfter(this.id, ms)
-    return new Promise((/** @type {(value?: undefined) => void} */ left) => {
-      this.#leaving.push(left)
-    })
+    if (this.#stage === 'running' || this.#stage === 'releasing') {
+      addon.releaseRunAfter(this.id, ms)
+    } else if (this.#stage === 'sent') {
+      addon.awaitRelease(this.id)
+    } else {
+      return undefined
+    }
+    return new Promise((/** @type {(value?: undefined) => void} */ left) => this.whenReleased(left))
+  }
+
+  /** Its release is on its way, and its caller was not kept waiting for that. */
+  get isSent() {
+    return this.#stage === 'sent'
+  }
+
+  /** @param {() => void} call */
+  whenReleased(call) {
+    this.#leaving = [...(this.#leaving ?? []), call]
   }
 
   /**
@@ -132,92 +172,88 @@ class Run {
   hear(kind, number, extras) {
     switch (this.#stage) {
       case 'asking':
-        return this.#hearAnswer(kind, number, extras)
+      case 'granted':
+        if (kind === GRANTED) {
+          this.#stage = 'granted'
+          this.#token = number
+          return this.#goOn()
+        }
+        if (REFUSALS.has(kind)) {
+          const refusal = {kind: REFUSALS.get(kind), cause: extras[number]}
+          this.#refuse(/** @type {Ending} */ (refusal))
+        }
+        return
       case 'running':
-        if (kind === EventKind.Lost) return this.#lose(/** @type {Loss} */ (extras[number]))
-        if (kind === EventKind.Overrun) return this.#overrun()
-        if (kind === EventKind.LongRun) return this.#warnOfLongRun(number)
-        if (kind === EventKind.Cut || kind === EventKind.Failed) {
-          if (!this.#loss) this.#lose(kind === EventKind.Cut ? 'resigned' : 'internal')
+        if (kind === LOST) return this.#lose(/** @type {Loss} */ (extras[number]))
+        if (kind === OVERRUN) return this.#overrun()
+        if (kind === LONG_RUN) return this.#warnOfLongRun(number)
+        if (kind === CUT || kind === FAILED) {
+          if (!this.#loss) this.#lose(kind === CUT ? 'resigned' : 'internal')
           this.#stage = 'cut'
+          if (kind === FAILED) this.#isOver()
         }
         return
       case 'releasing':
         // The run ended with the deadline, which was over when its release was asked for.
-        if (kind === EventKind.Lost) this.#loss = /** @type {Loss} */ (extras[number])
-        else if (kind === EventKind.Released || kind === EventKind.Failed) this.#finish()
+        if (kind === LOST) this.#loss = /** @type {Loss} */ (extras[number])
+        else if (kind === SENT) this.#stage = 'sent'
+        else this.#isOver()
+        if (kind !== LOST) this.#goOn()
         return
+      case 'sent':
       case 'cut':
-        if (kind === EventKind.Released) this.#left()
-        return
-      case 'abandoned':
-        if (kind !== EventKind.Granted) this.#forget()
+        if (kind === RELEASED || kind === FAILED) this.#isOver()
     }
+  }
+
+  /** @param {Ending} refusal */
+  #refuse(refusal) {
+    this.#stage = 'over'
+    this.#refusal = refusal
+    this.#goOn()
   }
 
   /**
-   * @param {number} kind
-   * @param {number} number
-   * @param {unknown[]} extras
+   * @param {(lease: Lease) => unknown} work
+   * @returns {Promise<Ending>}
    */
-  #hearAnswer(kind, number, extras) {
-    if (kind === EventKind.Granted) {
-      this.#stage = 'granted'
-      this.#token = number
-      return this.#answer?.(undefined)
-    }
-    const refusal = REFUSALS.get(kind)
-    if (refusal) this.#answer?.(/** @type {Ending} */ ({kind: refusal, cause: extras[number]}))
-  }
-
-  /** @param {(lease: Lease) => unknown} work */
   async #live(work) {
-    const refusal = await this.#granted()
-    if (this.#stage === 'abandoned') return
-    if (refusal) {
-      this.#tell(refusal)
-      return this.#forget()
-    }
+    do {
+      // Where it was granted and has run out, because this loop or all of the process stood still: it is asked for
+      // again. Given up here, a tick that was granted to us would be run by nobody.
+      this.#stage = 'asking'
+      await new Promise(this.#waiting)
+      if (this.#refusal) return this.#refusal
+    } while (!addon.takeRun(this.id, this.#asked.ofTick))
     this.#stage = 'running'
     this.keep(this.#asked.bounded)
-    if (this.#asked.ofTick) addon.startTick(this.id)
     this.#lease = new Lease(this.id, this.#asked, this.#token)
+    let threw = false
+    let value
     try {
-      this.#settle(false, await work(this.#lease))
+      value = await work(this.#lease)
     } catch (error) {
-      this.#settle(true, error)
+      threw = true
+      value = error
     }
+    if (this.#stage === 'running') await this.#release()
+    return this.#endingOf(threw, value)
   }
 
-  /** Resolves when it may begin, or with why it may not. */
-  async #granted() {
-    for (;;) {
-      const refusal = await new Promise((/** @type {(refusal?: Ending) => void} */ answer) => {
-        this.#answer = answer
-      })
-      if (this.#stage !== 'granted' || addon.isHeld(this.id)) return refusal
-      // This loop, or all of the process, stood still until now. Given up here, a tick that was granted to
-      // us would be run by nobody.
-      this.#stage = 'asking'
-      addon.missRun(this.id)
-    }
-  }
-
-  /**
-   * The run is over: the lease goes first, and then the caller is told.
-   *
-   * @param {boolean} threw
-   * @param {unknown} value
-   */
-  #settle(threw, value) {
-    this.#result = {threw, value}
-    if (this.#stage === 'cut') return this.#finish()
-    if (this.#stage !== 'running') return
+  /** The run is over: the lease goes first, and then the caller is told. */
+  #release() {
     this.#stage = 'releasing'
     this.keep(true)
     addon.releaseRun(this.id)
     handOver()
-    this.#abort()
+    const released = new Promise(this.#waiting)
+    this.#lease?.[ABORT]()
+    return released
+  }
+
+  /** @param {(value?: undefined) => void} goOn */
+  #waiting = (goOn) => {
+    this.#goOn = goOn
   }
 
   /** @param {Loss} loss */
@@ -233,43 +269,37 @@ class Run {
         reason: loss,
       })
     }
-    this.#abort()
+    this.#lease?.[ABORT]()
   }
 
   /** @param {number} heldMs */
   #warnOfLongRun(heldMs) {
     const {prefix, resource} = this.#asked
-    const fields = {prefix, resource, heldMs}
-    log('warn', LONG_RUN, fields)
+    log('warn', LONG, {prefix, resource, heldMs})
   }
 
   #overrun() {
     this.#lose('overrun')
     // It may never end; whoever asked is not kept waiting.
-    this.#tell({kind: 'lost', token: this.#token, loss: 'overrun'})
+    this.#tell?.({kind: 'lost', token: this.#token, loss: 'overrun'})
   }
 
-  #finish() {
-    const [token, loss, result] = [this.#token, this.#loss, this.#result]
-    if (loss) this.#tell({kind: 'lost', token, loss, result})
-    else if (!result) this.#tell({kind: 'broke'})
-    else if (result.threw) this.#tell({kind: 'threw', token, error: result.value})
-    else this.#tell({kind: 'returned', token, value: result.value})
-    this.#forget()
+  /**
+   * @param {boolean} threw
+   * @param {unknown} value
+   * @returns {Ending}
+   */
+  #endingOf(threw, value) {
+    const [token, loss] = [this.#token, this.#loss]
+    if (loss) return {kind: 'lost', token, loss, result: {threw, value}}
+    return threw ? {kind: 'threw', token, error: value} : {kind: 'returned', token, value}
   }
 
-  #forget() {
-    this.#stage = 'over'
-    runs.delete(this.id)
-    this.#left()
-  }
-
-  #left() {
-    for (const left of this.#leaving.splice(0)) left()
-  }
-
-  #abort() {
-    this.#lease?.[ABORT]()
+  /** Its lease is released, and nothing follows. */
+  #isOver() {
+    if (this.#stage !== 'cut') this.#stage = 'over'
+    for (const left of this.#leaving ?? []) left()
+    this.#leaving = undefined
   }
 }
 

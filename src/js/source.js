@@ -4,14 +4,16 @@
 // client is neither used nor changed.
 
 const {addon} = require('./binary.js')
-const {calling, invalid} = require('./errors.js')
+const {calling} = require('./errors.js')
+const {MAX_WHOLE, isGiven, refuse, textOf, wholeOf} = require('./fields.js')
 const {describe, isPlain, reading, unknown, whole} = require('./options.js')
+const sentinel = require('./sentinel.js')
 const {readTls} = require('./tls.js')
 
 /** @typedef {import('./addon').RedisFields} RedisFields */
 /** @typedef {import('./addon').PlainSource} PlainSource */
 /** @typedef {import('./addon').ExternalObject<unknown>} Store */
-/** @typedef {{[name: string]: unknown}} Fields */
+/** @typedef {import('./fields.js').Fields} Fields */
 
 /** What is honoured, under the names that ioredis gives it. */
 const HONOURED = [
@@ -26,13 +28,12 @@ const HONOURED = [
   'family',
   'connectTimeout',
   'tls',
+  ...sentinel.HONOURED,
 ]
 
 /** What cannot be honoured: giving it is an error, not a silent default. */
 const REFUSED = Object.entries({
-  sentinels: 'Sentinel is not supported yet',
   Connector: 'a custom connector cannot be honoured',
-  natMap: 'address maps are not supported yet',
   startupNodes: 'Cluster is not supported yet',
   socket: 'node-redis is not supported yet',
 })
@@ -52,27 +53,23 @@ const IRRELEVANT = [
   'enableAutoPipelining',
   'enableOfflineQueue',
   'enableReadyCheck',
-  'enableTLSForSentinelMode',
   'failoverDetector',
   'keepAlive',
   'lazyConnect',
   'maxLoadingRetryTime',
   'maxRetriesPerRequest',
   'monitor',
-  'name',
   'noDelay',
   'offlineQueue',
   'preferredSlaves',
   'readOnly',
   'reconnectOnError',
   'retryStrategy',
-  'role',
   'scripts',
+  'sentinelCommandTimeout',
   'sentinelMaxConnections',
-  'sentinelPassword',
   'sentinelReconnectStrategy',
   'sentinelRetryStrategy',
-  'sentinelUsername',
   'showFriendlyErrorStack',
   'stringNumbers',
 ]
@@ -80,7 +77,7 @@ const IRRELEVANT = [
 const KNOWN = new Set([...HONOURED, ...REFUSED.map(([name]) => name), ...IRRELEVANT])
 
 /** What of the options decides how they are read: where it is the same, so is the rest. */
-const DECISIVE = [...HONOURED, ...REFUSED.map(([name]) => name), 'role']
+const DECISIVE = [...HONOURED, ...REFUSED.map(([name]) => name)]
 
 /** @typedef {{values: unknown[], fields: RedisFields, store?: Store}} Read */
 
@@ -116,7 +113,7 @@ function readSource(redis) {
  * @returns {PlainSource}
  */
 function ofUrl(url) {
-  return /^rediss:/i.test(url) ? {url, tls: readTls(true)} : url
+  return /^rediss(\+sentinel)?:/i.test(url) ? {url, tls: readTls(true)} : url
 }
 
 /**
@@ -221,73 +218,22 @@ function readFields(options) {
   for (const [name, why] of REFUSED) {
     if (isGiven(options[name])) throw refuse(name, why)
   }
-  if (options.role === 'slave') throw refuse("role 'slave'", 'a replica cannot be written to')
+  const given = {options, called: {}}
   return {
-    host: textOf(options, 'host'),
-    port: wholeOf(options, 'port', 1, 65_535),
-    path: textOf(options, 'path'),
-    db: wholeOf(options, 'db', 0, MAX_WHOLE),
-    username: textOf(options, 'username'),
-    password: textOf(options, 'password'),
-    keyPrefix: textOf(options, 'keyPrefix'),
-    connectionName: textOf(options, 'connectionName'),
-    family: wholeOf(options, 'family', 0, 6),
-    connectTimeout: wholeOf(options, 'connectTimeout', 1, MAX_WHOLE),
-    tls: readTls(options.tls),
+    host: textOf(given, 'host'),
+    port: wholeOf(given, 'port', 1, 65_535),
+    path: textOf(given, 'path'),
+    db: wholeOf(given, 'db', 0, MAX_WHOLE),
+    username: textOf(given, 'username'),
+    password: textOf(given, 'password'),
+    keyPrefix: textOf(given, 'keyPrefix'),
+    connectionName: textOf(given, 'connectionName'),
+    family: wholeOf(given, 'family', 0, 6),
+    connectTimeout: wholeOf(given, 'connectTimeout', 1, MAX_WHOLE),
+    sentinel: sentinel.readSentinel(given),
+    tls: sentinel.isMasterEncrypted(given) ? readTls(options.tls) : undefined,
   }
 }
-
-const MAX_WHOLE = 2 ** 32 - 1
-
-/**
- * `null`, `undefined`, `''` and `false` are ioredis's ways of saying that something was not given.
- *
- * @param {unknown} value
- */
-function isGiven(value) {
-  return value !== undefined && value !== null && value !== false && value !== ''
-}
-
-/**
- * @param {Fields} options
- * @param {string} name
- */
-function textOf(options, name) {
-  const value = options[name]
-  if (!isGiven(value)) return undefined
-  if (typeof value === 'string') {
-    return whole(`redis: ${name}`, value, name !== 'username' && name !== 'password')
-  }
-  if (typeof value === 'function') {
-    throw refuse(`a ${name} function`, 'it cannot be called from here, give the value itself')
-  }
-  throw invalid(`redis: ${name} must be a string`)
-}
-
-/**
- * A whole number, which ioredis leaves as text when it comes from a URL.
- *
- * @param {Fields} options
- * @param {string} name
- * @param {number} min
- * @param {number} max
- */
-function wholeOf(options, name, min, max) {
-  const value = options[name]
-  if (!isGiven(value)) return undefined
-  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
-  if (typeof number === 'number' && Number.isInteger(number) && number >= min && number <= max) {
-    return number
-  }
-  const got = typeof number === 'number' && !Number.isNaN(number) ? number : 'something else'
-  throw invalid(`redis: ${name} must be a whole number from ${min} to ${max}, got ${got}`)
-}
-
-/**
- * @param {string} what
- * @param {string} why
- */
-const refuse = (what, why) => invalid(`redis: ${what} cannot be used: ${why}`)
 
 exports.readSource = readSource
 exports.storeOf = storeOf

@@ -16,8 +16,8 @@ async function withLease(redis, resource, options, run) {
   const abandon = () => void running?.abandon('abandoned')
   // Before anything is asked: it may throw.
   reading(() => signal?.addEventListener('abort', abandon))
-  running = new Run(asked, run)
-  const ending = await running.ending
+  running = new Run(asked)
+  const ending = await running.live(run)
   signal?.removeEventListener('abort', abandon)
   running.keep(false)
   if (ending.kind === 'returned') return /** @type {any} */ (ending.value)

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,16 +7,19 @@ use redis::Value;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::keys::RunKeys;
+use super::outgoing::Outgoing;
 use super::reply::decode_reply;
-use super::run;
-use super::script::Invocation;
+use super::script::{Invocation, Script};
 use super::waiting_line::{Rank, Waits};
-use crate::election::run::{RunCommand, RunOutcome};
+use super::words::told;
+use super::{RedisSource, RunAnswers, run};
+use crate::election::run::{RunCommand, RunOutcome, RunRequest};
 use crate::election::{Failure, Identity, Reply};
 
 /// A command that waits for its answer.
 pub(super) struct Ask {
-    pub invocation: Invocation,
+    pub what: Asked,
     /// Of the lease that it is about: what bounds connecting while it waits.
     pub ttl: Duration,
     /// How long it may wait to be sent.
@@ -27,36 +31,98 @@ pub(super) struct Ask {
     pub deadline: Instant,
     /// When it is answered at the very latest.
     pub end: Instant,
-    pub asker: Asker,
 }
 
-/// Who waits for the answer, and what makes one of it.
-pub(super) enum Asker {
+/// What is asked, and who waits for the answer.
+pub(super) enum Asked {
     Election {
+        invocation: Invocation,
         /// The changes channel of the same election.
         channel: Arc<str>,
         sender: oneshot::Sender<Result<Reply, Failure>>,
     },
-    Run {
-        command: RunCommand,
-        /// How long it was not sent.
-        waited: Duration,
-        sender: oneshot::Sender<Result<RunOutcome, Failure>>,
-    },
+    Run(AskedRun),
+}
+
+/// A command of a run. It is written where it is sent, and nowhere before.
+pub(super) struct AskedRun {
+    pub source: Arc<RedisSource>,
+    pub resource: Arc<str>,
+    pub run: u64,
+    pub answers: Arc<dyn RunAnswers>,
+    /// `None` once it is answered.
+    request: Option<RunRequest>,
+    /// How long it was not sent.
+    waited: Duration,
+}
+
+impl AskedRun {
+    pub fn new(
+        source: Arc<RedisSource>,
+        resource: Arc<str>,
+        run: u64,
+        request: RunRequest,
+        answers: Arc<dyn RunAnswers>,
+    ) -> Self {
+        AskedRun {
+            source,
+            resource,
+            run,
+            answers,
+            request: Some(request),
+            waited: Duration::ZERO,
+        }
+    }
+
+    fn command(&self) -> Option<&RunCommand> {
+        self.request.as_ref().map(|request| &request.command)
+    }
+
+    fn keys(&self) -> RunKeys<'_> {
+        RunKeys::new(self.source.place(), &self.resource)
+    }
+
+    fn answer(&mut self, answer: Result<RunOutcome, Failure>) {
+        if let Some(request) = self.request.take() {
+            // Whatever a failure is made of, it is fit to be shown from here on.
+            let answer = answer.map_err(|failure| told(failure, &self.source));
+            self.answers.answer(self.run, request, answer);
+        }
+    }
+}
+
+impl Drop for AskedRun {
+    fn drop(&mut self) {
+        let cause = "the store was closed".into();
+        self.answer(Err(Failure::Unknown { cause }));
+    }
+}
+
+/// What a run is told of a request when that was written to the socket.
+pub(super) struct SentNote {
+    run: u64,
+    id: u64,
+    answers: Arc<dyn RunAnswers>,
+}
+
+impl SentNote {
+    pub fn tell(self) {
+        self.answers.sent(self.run, self.id);
+    }
 }
 
 impl Waits for Ask {
     fn identity(&self) -> Option<Identity> {
-        match &self.asker {
-            Asker::Election { .. } => None,
-            Asker::Run { command, .. } => Some(command.identity()),
+        match &self.what {
+            Asked::Election { .. } => None,
+            Asked::Run(asked) => asked.command().map(RunCommand::identity),
         }
     }
 
     fn rank(&self) -> Rank {
-        match &self.asker {
-            Asker::Election { .. } => Rank::Pressing,
-            Asker::Run { command, .. } => Rank::of_run(command),
+        match &self.what {
+            Asked::Election { .. } => Rank::Pressing,
+            Asked::Run(asked) => asked.command().map_or(Rank::New, Rank::of_run),
         }
     }
 
@@ -74,8 +140,8 @@ impl Waits for Ask {
 
     fn note_sent(&mut self, now: Instant) {
         self.deadline = self.end.min(now + self.patience());
-        if let Asker::Run { waited, .. } = &mut self.asker {
-            *waited = now.saturating_duration_since(self.asked_at);
+        if let Asked::Run(asked) = &mut self.what {
+            asked.waited = now.saturating_duration_since(self.asked_at);
         }
     }
 }
@@ -89,35 +155,82 @@ pub(super) fn patience(wait: Duration) -> Duration {
 const MARGIN: Duration = Duration::from_millis(5);
 
 impl Ask {
+    /// Who is to be told when it was written to the socket.
+    pub fn told_when_sent(&self) -> Option<SentNote> {
+        let Asked::Run(asked) = &self.what else {
+            return None;
+        };
+        let request = asked.request.as_ref().filter(|request| request.tell_sent)?;
+        Some(SentNote {
+            run: asked.run,
+            id: request.id,
+            answers: asked.answers.clone(),
+        })
+    }
+
+    /// `None` for what has been answered.
+    pub fn script(&self) -> Option<&'static Script> {
+        match &self.what {
+            Asked::Election { invocation, .. } => Some(invocation.script),
+            Asked::Run(asked) => asked.command().map(run::script),
+        }
+    }
+
+    /// Whether both are about the same record or lease.
+    pub fn shares_key(&self, other: &Ask) -> bool {
+        match (&self.what, &other.what) {
+            (
+                Asked::Election { invocation, .. },
+                Asked::Election {
+                    invocation: others, ..
+                },
+            ) => invocation.key() == others.key(),
+            (Asked::Run(asked), Asked::Run(others)) => asked.resource == others.resource,
+            _ => false,
+        }
+    }
+
+    /// Writes the call of its script, named by its hash or by its text; `spare` is memory to write in.
+    pub fn put(&self, by_hash: bool, outgoing: &mut Outgoing, spare: &mut Vec<u8>) {
+        match &self.what {
+            Asked::Election { invocation, .. } => invocation.put_into(outgoing, by_hash),
+            Asked::Run(asked) => {
+                if let Some(command) = asked.command() {
+                    let invocation = run::invocation(asked.keys(), command, take(spare));
+                    invocation.put_into(outgoing, by_hash);
+                    *spare = invocation.into_memory();
+                }
+            }
+        }
+    }
+
     /// Hands over what the server answered. Gives back the failure where that was not an answer at all.
     pub fn answer(self, value: &Value, subscribed: impl FnOnce(&str) -> bool) -> Option<Failure> {
-        let key = self.invocation.key();
-        // The caller may have stopped waiting.
-        match self.asker {
-            Asker::Election { channel, sender } => {
+        match self.what {
+            Asked::Election {
+                channel, sender, ..
+            } => {
                 let answer = decode_reply(value, subscribed(&channel));
                 let odd = odd(&answer);
+                // The caller may have stopped waiting.
                 let _ = sender.send(answer);
                 odd
             }
-            Asker::Run {
-                command,
-                waited,
-                sender,
-            } => {
-                let key = String::from_utf8_lossy(key);
-                let answer = run::decode_outcome(&key, &command, waited, value);
+            Asked::Run(mut asked) => {
+                let command = asked.command()?;
+                let answer =
+                    run::decode_outcome(asked.keys().lease(), command, asked.waited, value);
                 let odd = odd(&answer);
-                let _ = sender.send(answer);
+                asked.answer(answer);
                 odd
             }
         }
     }
 
     pub fn fail(self, failure: Failure) {
-        match self.asker {
-            Asker::Election { sender, .. } => drop(sender.send(Err(failure))),
-            Asker::Run { sender, .. } => drop(sender.send(Err(failure))),
+        match self.what {
+            Asked::Election { sender, .. } => drop(sender.send(Err(failure))),
+            Asked::Run(mut asked) => asked.answer(Err(failure)),
         }
     }
 }
@@ -131,8 +244,12 @@ fn odd<T>(answer: &Result<T, Failure>) -> Option<Failure> {
 
 impl fmt::Debug for Ask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ask")
-            .field("invocation", &self.invocation)
+        let mut shown = f.debug_struct("Ask");
+        match &self.what {
+            Asked::Election { invocation, .. } => shown.field("invocation", invocation),
+            Asked::Run(asked) => shown.field("command", &asked.command()),
+        };
+        shown
             .field("deadline", &self.deadline)
             .finish_non_exhaustive()
     }

@@ -11,9 +11,11 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::backoff::Backoff;
 use super::connection::{Connection, Unopened};
+use super::deadline::Deadline;
 use super::exchange::{Exchange, Job, WatchedExchange};
 use super::jitter::random;
 use super::replies::replies;
+use super::route::Route;
 use super::socket::Progress;
 use super::trouble::Trouble;
 use super::words::told;
@@ -26,13 +28,15 @@ use crate::election::Failure;
 /// The connection is opened with the first command and closed when it has been idle for a while.
 pub(super) struct Commands {
     source: Arc<RedisSource>,
+    route: Route,
     line: Mutex<Option<mpsc::UnboundedSender<Job>>>,
 }
 
 impl Commands {
-    pub fn new(source: Arc<RedisSource>) -> Self {
+    pub fn new(source: Arc<RedisSource>, route: Route) -> Self {
         Commands {
             source,
+            route,
             line: Mutex::default(),
         }
     }
@@ -55,7 +59,7 @@ impl Commands {
             let (sender, jobs) = mpsc::unbounded_channel();
             let _ = sender.send(job);
             *line = Some(sender);
-            tokio::spawn(Task::new(self.source.clone(), jobs, number).run());
+            tokio::spawn(Task::new(self.source.clone(), self.route.clone(), jobs, number).run());
         }
         let source = self.source.clone();
         Box::pin(async move {
@@ -72,6 +76,7 @@ impl Commands {
 /// The task that owns the connection, for as long as the store is there.
 struct Task {
     source: Arc<RedisSource>,
+    route: Route,
     jobs: mpsc::UnboundedReceiver<Job>,
     /// The store is gone.
     closed: bool,
@@ -85,9 +90,15 @@ struct Task {
 }
 
 impl Task {
-    fn new(source: Arc<RedisSource>, jobs: mpsc::UnboundedReceiver<Job>, number: u64) -> Self {
+    fn new(
+        source: Arc<RedisSource>,
+        route: Route,
+        jobs: mpsc::UnboundedReceiver<Job>,
+        number: u64,
+    ) -> Self {
         Task {
             source,
+            route,
             jobs,
             closed: false,
             waiting: VecDeque::new(),
@@ -117,13 +128,13 @@ impl Task {
             let longest = self.waiting.iter().map(|job| job.request.bound).max();
             let longest = longest.unwrap_or_default().max(QUICKEST_CONNECTING);
             let pause = self.backoff.next_pause(longest.min(LONGEST_PAUSE));
-            let (source, progress) = (self.source.clone(), Progress::default());
+            let (route, progress) = (self.route.clone(), Progress::default());
             let reached = progress.clone();
-            let allowed = longest.min(source.connect_timeout);
+            let allowed = longest.min(self.source.connect_timeout);
             let mut attempt = pin!(async move {
                 sleep(pause).await;
                 let until = Instant::now() + allowed;
-                timeout_at(until, Connection::open(&source, until, &reached)).await
+                timeout_at(until, route.open(&Deadline::new(until), &reached)).await
             });
             let opened = loop {
                 let due = self.waiting.iter().map(Job::due).min()?;

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::future::Future;
 
 use futures_util::future::join5;
 use redis::aio::MultiplexedConnection;
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use super::RedisSource;
 use super::error::{classify, io_error, refused_login, server_words};
 use super::hello::{passes, wants_older_protocol};
+use super::leaving::{Leaving, LeavingSocket};
 use super::socket::{LentSocket, Progress, Socket, open_socket};
 use crate::election::Failure;
 
@@ -32,7 +34,20 @@ pub(super) struct Connection {
     pub pushing: bool,
     /// The server is a node of a cluster.
     pub clustered: bool,
+    pub role: Role,
     socket: LentSocket,
+    /// When it is over, whatever it still answers.
+    leaving: Option<Leaving>,
+}
+
+/// What a server says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Master,
+    Replica,
+    Sentinel,
+    /// It does not say, or not to everybody.
+    Unknown,
 }
 
 /// Why there is no connection.
@@ -45,11 +60,22 @@ pub(super) enum Unopened {
 }
 
 impl Connection {
-    /// Opens a connection. Nobody waits for it past `deadline`.
+    /// Opens a connection to a master. Nobody waits for it past `deadline`.
+    pub async fn open(
+        source: &RedisSource,
+        deadline: Instant,
+        progress: &Progress,
+    ) -> Result<Self, Unopened> {
+        let connection = Self::open_any(source, deadline, progress).await?;
+        let expected = connection.expect_master(source);
+        expected.map(|()| connection).map_err(Unopened::Failed)
+    }
+
+    /// Opens a connection to whatever is there.
     ///
     /// A server that does not want our HELLO, and says so or hangs up, is asked in the older protocol;
     /// and one that hangs up then too, without all that can be done without.
-    pub async fn open(
+    pub async fn open_any(
         source: &RedisSource,
         deadline: Instant,
         progress: &Progress,
@@ -76,10 +102,38 @@ impl Connection {
         Err(Unopened::BrokenOff(unknown(cause)))
     }
 
+    /// A replica shows an old state and refuses writes; a Sentinel holds no records at all.
+    pub fn expect_master(&self, source: &RedisSource) -> Result<(), Failure> {
+        let address = source.address();
+        match self.role {
+            Role::Master | Role::Unknown => Ok(()),
+            Role::Replica => Err(Failure::Refused {
+                cause: format!("the server is a replica ({address})").into(),
+            }),
+            Role::Sentinel => Err(Failure::Denied {
+                cause: format!("the server is a Sentinel, which holds no data ({address})").into(),
+            }),
+        }
+    }
+
+    /// Asks one thing of it. An error that the server answered is an `Err` too.
+    pub async fn ask(&self, command: Cmd) -> Result<Value, RedisError> {
+        ask(self.handle.clone(), command).await
+    }
+
+    /// Its socket is closed, for who has it by then, when this has come to its end.
+    pub fn leave_when(&mut self, leaving: impl Future<Output = ()> + Send + Sync + 'static) {
+        self.leaving = Some(Box::pin(leaving));
+    }
+
     /// The socket alone, logged in, for who speaks over it from then on.
-    pub fn into_socket(self) -> Option<Socket> {
+    pub fn into_socket(mut self) -> Option<Socket> {
         self.driver.abort();
-        self.socket.take_back()
+        let socket = self.socket.take_back()?;
+        Some(match self.leaving.take() {
+            Some(leaving) => Box::pin(LeavingSocket { socket, leaving }),
+            None => socket,
+        })
     }
 }
 
@@ -169,7 +223,7 @@ async fn log_in(
         });
     }
     select.map_err(|error| failed(refused_db(source.db, &error)))?;
-    check_role(role, source).map_err(failed)?;
+    connection.role = role_of(role).map_err(failed)?;
     connection.clustered = hello.is_ok_and(|hello| is_clustered(&hello));
     Ok(connection)
 }
@@ -208,7 +262,9 @@ async fn greet(
             driver: tokio::spawn(driver),
             pushing,
             clustered: false,
+            role: Role::Unknown,
             socket,
+            leaving: None,
         }),
         Err(error) if error.is_connection_dropped() => Err(Setback::HungUp { answered: false }),
         Err(error) if wants_older_protocol(&error, source.password.is_some()) => {
@@ -272,35 +328,25 @@ fn client_name(source: &RedisSource) -> String {
     }
 }
 
-/// A replica shows an old state and refuses writes; a Sentinel holds no records at all.
-fn check_role(role: Result<Value, RedisError>, source: &RedisSource) -> Result<(), Failure> {
-    let role = match role {
-        Ok(Value::Array(fields)) => match fields.first() {
-            Some(Value::BulkString(role)) => String::from_utf8_lossy(role).into_owned(),
-            _ => return Ok(()),
+fn role_of(role: Result<Value, RedisError>) -> Result<Role, Failure> {
+    match role {
+        Ok(Value::Array(fields)) => Ok(match fields.first() {
+            Some(Value::BulkString(role)) => match &role[..] {
+                b"master" => Role::Master,
+                b"slave" => Role::Replica,
+                b"sentinel" => Role::Sentinel,
+                _ => Role::Unknown,
+            },
+            _ => Role::Unknown,
+        }),
+        Ok(_) => Ok(Role::Unknown),
+        Err(error) => match classify(&error) {
+            verdict if matches!(verdict.failure, Failure::Unknown { .. }) => Err(verdict.failure),
+            // A login that was refused has been told apart before.
+            verdict if verdict.reconnect => Err(verdict.failure),
+            // Not permitted: a replica then shows itself by READONLY.
+            _ => Ok(Role::Unknown),
         },
-        Ok(_) => return Ok(()),
-        Err(error) => {
-            return match classify(&error) {
-                verdict if matches!(verdict.failure, Failure::Unknown { .. }) => {
-                    Err(verdict.failure)
-                }
-                // A login that was refused has been told apart before.
-                verdict if verdict.reconnect => Err(verdict.failure),
-                // Not permitted: a replica then shows itself by READONLY.
-                _ => Ok(()),
-            };
-        }
-    };
-    let address = source.address();
-    match role.as_str() {
-        "slave" => Err(Failure::Refused {
-            cause: format!("the server is a replica ({address})").into(),
-        }),
-        "sentinel" => Err(Failure::Denied {
-            cause: format!("the server is a Sentinel, which holds no data ({address})").into(),
-        }),
-        _ => Ok(()),
     }
 }
 

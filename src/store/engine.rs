@@ -19,7 +19,8 @@ use super::error::{
 };
 use super::opening::{CutShort, Opening};
 use super::patience::{connect_bound, longest_pause};
-use super::script::Invocation;
+use super::route::Route;
+use super::script::Script;
 use super::subscriptions::{Receiver, Subscriptions};
 use super::trouble::Trouble;
 use super::waiting_line::WaitingLine;
@@ -28,11 +29,11 @@ use super::words::told;
 use crate::election::{Failure, Random};
 
 /// What a store hands to the task of its connection.
+#[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
-    reason = "nearly all are asks, and a box would be allocated for each"
+    reason = "nearly all are asks, for which a box would cost more"
 )]
-#[derive(Debug)]
 pub(super) enum Order {
     Ask(Ask),
     Subscribe {
@@ -78,6 +79,7 @@ impl ConnectionState {
 /// gone and every command answered.
 pub(super) struct Engine {
     source: Arc<RedisSource>,
+    route: Route,
     /// Why there is no connection, for callers too.
     trouble: Arc<Mutex<Trouble>>,
     orders: mpsc::UnboundedReceiver<Order>,
@@ -104,12 +106,14 @@ pub(super) struct Engine {
 impl Engine {
     pub fn new(
         source: Arc<RedisSource>,
+        route: Route,
         trouble: Arc<Mutex<Trouble>>,
         orders: mpsc::UnboundedReceiver<Order>,
         random: Random,
     ) -> Self {
         Engine {
             source,
+            route,
             trouble,
             orders,
             closed: false,
@@ -372,7 +376,7 @@ impl Engine {
                 }
             }
             Heard::Answered(ask, Err(error)) => {
-                let verdict = of_script(&error, &ask.invocation);
+                let verdict = of_script(&error, ask.script());
                 ask.fail(verdict.failure.clone());
                 match verdict.reconnect {
                     true => self.lose(verdict.failure),
@@ -451,7 +455,12 @@ impl Engine {
                 Some(cause) => Failure::Unknown { cause },
                 None if is_open => not_sent(ask.to_be_sent, &address),
                 None => Failure::Unknown {
-                    cause: no_connection(ask.to_be_sent, &address),
+                    cause: match &self.state {
+                        ConnectionState::Opening(opening) => {
+                            opening.cause(ask.to_be_sent, &address)
+                        }
+                        _ => no_connection(ask.to_be_sent, &address),
+                    },
                 },
             };
             ask.fail(failure);
@@ -523,7 +532,7 @@ impl Engine {
     fn open(&mut self) {
         let timeout = self.source.connect_timeout;
         let allowed = connect_bound(self.waiting(), self.cut, timeout);
-        let opening = Opening::new(self.source.clone(), allowed, self.cut.is_some());
+        let opening = Opening::new(self.route.clone(), allowed, self.cut.is_some());
         self.state = ConnectionState::Opening(opening);
     }
 
@@ -558,12 +567,13 @@ fn send_in_time(wire: &mut Wire, ask: Ask, now: Instant, source: &RedisSource) {
 }
 
 /// What the error of a script means, naming the command that was denied.
-fn of_script(error: &RedisError, invocation: &Invocation) -> Verdict {
+fn of_script(error: &RedisError, script: Option<&Script>) -> Verdict {
     let mut verdict = classify(error);
     if let Failure::Denied { cause } = &verdict.failure
         && denies_command(cause)
+        && let Some(script) = script
     {
-        let command = invocation.script.refused_command(cause);
+        let command = script.refused_command(cause);
         let cause = format!("{command} is refused: {cause}").into();
         verdict.failure = Failure::Denied { cause };
     }

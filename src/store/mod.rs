@@ -4,6 +4,7 @@ mod ask;
 mod backoff;
 mod commands;
 mod connection;
+mod deadline;
 mod engine;
 mod error;
 mod exchange;
@@ -11,6 +12,7 @@ mod fence;
 mod hello;
 mod jitter;
 mod keys;
+mod leaving;
 mod memory;
 mod opening;
 mod outgoing;
@@ -22,8 +24,12 @@ mod redis_source;
 mod redis_store;
 mod replies;
 mod reply;
+mod route;
 mod run;
 mod script;
+mod sentinel;
+mod sentinel_source;
+mod sentinel_url;
 mod slots;
 mod socket;
 mod source;
@@ -55,6 +61,7 @@ pub use memory::{Applied, Field, MemoryStore, Register, RunApplied, RunRegister,
 pub use memory::{mistaken, run_mistaken};
 pub use redis_source::{IpFamily, RedisSource};
 pub use redis_store::RedisStore;
+pub use sentinel_source::{Endpoint, SentinelSource};
 pub use source::Source;
 pub use tls::{Roots, Tls, TlsOptions, TlsVersion};
 pub use words::escaped;
@@ -84,10 +91,26 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     fn subscribe(&self, target: &Target) -> mpsc::UnboundedReceiver<Message>;
 }
 
+/// To whom the answers about runs go, of many without a future for each.
+pub trait RunAnswers: Send + Sync + 'static {
+    /// What was asked about a run, and what came of it. It must not block.
+    fn answer(&self, run: u64, request: RunRequest, answer: Result<RunOutcome, Failure>);
+
+    /// The request with this id was written to the socket, where it asked to be told so. It must not block.
+    fn sent(&self, run: u64, id: u64);
+}
+
 /// The keys of run leases.
 pub trait RunStore: Send + Sync + fmt::Debug + 'static {
-    /// As [`Store::send`], about the run lease of a resource.
-    fn send_run(&self, resource: &str, request: &RunRequest) -> Answering<RunOutcome>;
+    /// As [`Store::send`], about the run lease of a resource. The answer goes to `answers` with the number of the
+    /// run, which is the caller's.
+    fn send_run(
+        &self,
+        resource: &Arc<str>,
+        run: u64,
+        request: RunRequest,
+        answers: &Arc<dyn RunAnswers>,
+    );
 
     /// The releases of a resource, each with the time after which it can be had. As
     /// [`Store::subscribe`].

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::RedisSource;
 use super::connection::{Connection, Unopened};
+use super::deadline::Deadline;
+use super::route::Route;
 use super::socket::Progress;
 
 /// An attempt to connect.
@@ -14,7 +15,7 @@ pub(super) struct Opening {
     attempt: Pin<Box<dyn Future<Output = Result<Connection, Unopened>> + Send>>,
     /// How long it may take, and until when.
     allowed: Duration,
-    until: Instant,
+    until: Deadline,
     progress: Progress,
     /// Nobody's hurry shortens it: the one before was cut short.
     fixed: bool,
@@ -27,12 +28,12 @@ pub(super) struct CutShort {
 }
 
 impl Opening {
-    pub fn new(source: Arc<RedisSource>, allowed: Duration, fixed: bool) -> Self {
-        let until = Instant::now() + allowed;
+    pub fn new(route: Route, allowed: Duration, fixed: bool) -> Self {
+        let until = Deadline::new(Instant::now() + allowed);
         let progress = Progress::default();
-        let reached = progress.clone();
+        let (known, reached) = (until.clone(), progress.clone());
         Opening {
-            attempt: Box::pin(async move { Connection::open(&source, until, &reached).await }),
+            attempt: Box::pin(async move { route.open(&known, &reached).await }),
             progress,
             allowed,
             until,
@@ -43,15 +44,20 @@ impl Opening {
     /// Somebody came to wait for it who has only so long from now.
     pub fn hurry(&mut self, allowed: Duration) {
         let until = Instant::now() + allowed;
-        if until < self.until && !self.fixed {
-            self.until = until;
+        if until < self.until.at() && !self.fixed {
+            self.until.set(until);
             self.allowed = allowed;
         }
     }
 
+    /// Why there is no connection yet.
+    pub fn cause(&self, waited: Duration, address: &str) -> Arc<str> {
+        self.progress.cause(waited, address)
+    }
+
     /// What comes of it. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Result<Result<Connection, Unopened>, CutShort> {
-        let opened = timeout_at(self.until, &mut self.attempt).await;
+        let opened = timeout_at(self.until.at(), &mut self.attempt).await;
         opened.map_err(|_| CutShort {
             allowed: self.allowed,
             progress: self.progress.clone(),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::{Tls, TlsOptions};
+use super::keys::Place;
+use super::{Endpoint, SentinelSource, Tls, TlsOptions};
 use crate::election::ConfigError;
 
 /// Where a Redis server is and how to log in. Sources that are equal but for the connection's name share one.
@@ -25,6 +26,8 @@ pub struct RedisSource {
     /// What the server calls this connection in `CLIENT LIST`, with `:primary-lease` behind it.
     pub connection_name: Option<String>,
     pub family: IpFamily,
+    /// Who knows where the master is, instead of a host and a port.
+    pub sentinel: Option<Box<SentinelSource>>,
     /// An eighth of the ttl of what waits for the connection bounds connecting too, but never to less
     /// than 250 ms.
     pub connect_timeout: Duration,
@@ -42,6 +45,14 @@ pub enum IpFamily {
 }
 
 impl RedisSource {
+    /// Where all of its names lie.
+    pub(super) fn place(&self) -> Place<'_> {
+        Place {
+            key_prefix: &self.key_prefix,
+            db: self.db,
+        }
+    }
+
     /// Reads `redis://[[user]:password@][host][:port][/db]` or `unix://[[user]:password@]/path`. With
     /// `rediss://` it is encrypted, and no server is trusted until [`tls`](Self::tls) says which.
     ///
@@ -82,13 +93,45 @@ impl RedisSource {
         }
     }
 
-    /// Where it is, for people: `127.0.0.1:6379`, `[::1]:6379` or the path of the socket.
+    /// Where it is, for people: `127.0.0.1:6379`, `[::1]:6379`, the path of the socket, or the name of
+    /// the master and who knows it.
     pub fn address(&self) -> String {
-        match &self.path {
-            Some(path) => path.display().to_string(),
-            None if self.host.contains(':') => format!("[{}]:{}", self.host, self.port),
-            None => format!("{}:{}", self.host, self.port),
+        match (&self.sentinel, &self.path) {
+            (Some(sentinel), _) => sentinel.to_string(),
+            (None, Some(path)) => path.display().to_string(),
+            (None, None) => self.endpoint().to_string(),
         }
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint {
+            host: self.host.clone(),
+            port: self.port,
+        }
+    }
+
+    /// The same, with the master and the sentinels both encrypted in this way.
+    pub fn encrypted(self, tls: Tls) -> RedisSource {
+        let of_sentinels = self.sentinel.map(|sentinel| {
+            Box::new(SentinelSource {
+                tls: Some(tls.clone()),
+                ..*sentinel
+            })
+        });
+        RedisSource {
+            sentinel: of_sentinels,
+            tls: Some(tls),
+            ..self
+        }
+    }
+
+    /// What must never be shown, wherever it comes from.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let of_sentinels = self
+            .sentinel
+            .as_ref()
+            .and_then(|sentinel| sentinel.password.as_deref());
+        self.password.as_deref().into_iter().chain(of_sentinels)
     }
 }
 
@@ -104,6 +147,7 @@ impl Default for RedisSource {
             key_prefix: String::new(),
             connection_name: None,
             family: IpFamily::Any,
+            sentinel: None,
             connect_timeout: Duration::from_secs(10),
             tls: None,
         }
@@ -126,6 +170,7 @@ impl fmt::Debug for RedisSource {
             .field("key_prefix", &self.key_prefix)
             .field("connection_name", &self.connection_name)
             .field("family", &self.family)
+            .field("sentinel", &self.sentinel)
             .field("connect_timeout", &self.connect_timeout)
             .field("tls", &self.tls)
             .finish()
@@ -205,19 +250,19 @@ fn refuse_extras(query: bool, fragment: bool) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn credential(what: &str, encoded: &str) -> Result<Option<String>, ConfigError> {
+pub(super) fn credential(what: &str, encoded: &str) -> Result<Option<String>, ConfigError> {
     let decoded = decode(what, encoded)?;
     Ok((!decoded.is_empty()).then_some(decoded))
 }
 
-fn decode(what: &str, encoded: &str) -> Result<String, ConfigError> {
+pub(super) fn decode(what: &str, encoded: &str) -> Result<String, ConfigError> {
     match percent_decode_str(encoded).decode_utf8() {
         Ok(decoded) => Ok(decoded.into_owned()),
         Err(_) => refuse(format!("a {what} that is not UTF-8"), "a URL in UTF-8"),
     }
 }
 
-fn refuse<T>(value: String, rule: &str) -> Result<T, ConfigError> {
+pub(super) fn refuse<T>(value: String, rule: &str) -> Result<T, ConfigError> {
     Err(ConfigError {
         field: "redis",
         value,
@@ -227,8 +272,6 @@ fn refuse<T>(value: String, rule: &str) -> Result<T, ConfigError> {
 
 /// Those that a person may have meant.
 const KNOWN_SCHEMES: &[&str] = &[
-    "redis+sentinel",
-    "rediss+sentinel",
     "sentinel",
     "redis+unix",
     "redis+socket",
@@ -319,7 +362,7 @@ mod tests {
             ("secret", "without a scheme"),
             ("localhost:6379", "without a scheme"),
             ("memory://secret", "memory"),
-            ("redis+sentinel://:secret@host/name", "redis+sentinel"),
+            ("sentinel://:secret@host/name", "sentinel"),
             ("secret://host", "unknown scheme"),
             ("redis://:secret@host?db=4", "query"),
             ("redis://:secret@host/0#x", "fragment"),

@@ -6,21 +6,23 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::ask::{Ask, Asker, patience};
+use super::ask::{Ask, Asked, AskedRun, patience};
 use super::commands::Commands;
 use super::engine::{Engine, Order};
 use super::error::no_answer;
 use super::jitter::random;
-use super::keys::{Keys, Place, RunKeys};
+use super::keys::{Keys, RunKeys};
 use super::patience::ttl_of_bound;
+use super::route::Route;
 use super::script::Invocation;
 use super::subscriptions::Receiver;
 use super::trouble::Trouble;
 use super::words::told;
 use super::{
-    Answering, FenceOutcome, FenceRequest, FenceStore, RedisSource, RunStore, Store, Target, run,
+    Answering, FenceOutcome, FenceRequest, FenceStore, RedisSource, RunAnswers, RunStore, Store,
+    Target,
 };
-use crate::election::run::{RunCommand, RunOutcome, RunRequest};
+use crate::election::run::{RunCommand, RunRequest};
 use crate::election::{Command, Failure, Message, Reply, Request};
 
 /// One Redis server, over one connection of its own, and another one for the commands of callers.
@@ -41,10 +43,12 @@ impl RedisStore {
         let source = Arc::new(source);
         let trouble: Arc<Mutex<Trouble>> = Arc::default();
         let (orders, received) = mpsc::unbounded_channel();
-        let engine = Engine::new(source.clone(), trouble.clone(), received, random());
+        let route = Route::new(source.clone());
+        let (shared, known) = (source.clone(), trouble.clone());
+        let engine = Engine::new(shared, route.clone(), known, received, random());
         runtime.spawn(engine.run());
         RedisStore {
-            commands: Commands::new(source.clone()),
+            commands: Commands::new(source.clone(), route),
             source,
             trouble,
             orders,
@@ -55,15 +59,8 @@ impl RedisStore {
         &self.source
     }
 
-    fn place(&self) -> Place<'_> {
-        Place {
-            key_prefix: &self.source.key_prefix,
-            db: self.source.db,
-        }
-    }
-
     fn keys(&self, target: &Target) -> Keys {
-        Keys::new(self.place(), &target.name)
+        Keys::new(self.source.place(), &target.name)
     }
 }
 
@@ -89,15 +86,8 @@ impl Wait {
 }
 
 impl RedisStore {
-    /// Sends a script for who waits at `answered`. The ttl of what it is about bounds connecting.
-    fn ask<T: Send + 'static>(
-        &self,
-        invocation: Invocation,
-        ttl: Option<Duration>,
-        wait: Wait,
-        asker: Asker,
-        answered: oneshot::Receiver<Result<T, Failure>>,
-    ) -> Answering<T> {
+    /// Asks, and says when its time is over. The ttl of what it is about bounds connecting.
+    fn ask(&self, what: Asked, ttl: Option<Duration>, wait: Wait) -> Instant {
         let asked_at = Instant::now();
         let Wait {
             to_be_sent,
@@ -105,39 +95,17 @@ impl RedisStore {
             longest,
         } = wait;
         let order = Order::Ask(Ask {
-            invocation,
+            what,
             ttl: ttl.unwrap_or_else(|| ttl_of_bound(bound)),
             to_be_sent,
             bound,
             asked_at,
             deadline: asked_at + patience(to_be_sent),
             end: asked_at + patience(longest),
-            asker,
         });
         // Refused only when the runtime of the task has ended; then nobody answers either.
         let _ = self.orders.send(order);
-        let deadline = asked_at + longest;
-        let (source, trouble) = (self.source.clone(), self.trouble.clone());
-        Box::pin(async move {
-            // The task is a little earlier and says why; but it may be gone or busy.
-            let answer = match timeout_at(deadline, answered).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(_)) => Err(Failure::Unknown {
-                    cause: "the store was closed".into(),
-                }),
-                Err(_) => {
-                    let known = trouble
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .cause();
-                    let cause =
-                        known.unwrap_or_else(|| no_answer(longest, &source.address()).into());
-                    Err(Failure::Unknown { cause })
-                }
-            };
-            // The one place where a failure leaves: whatever it is made of, it is fit to be shown.
-            answer.map_err(|failure| told(failure, &source))
-        })
+        asked_at + longest
     }
 
     fn listen(&self, channel: Arc<str>, receiver: Receiver) {
@@ -152,11 +120,34 @@ impl Store for RedisStore {
             Command::Release { .. } | Command::Inspect => None,
         };
         let keys = self.keys(target);
-        let invocation = Invocation::of_election(target, &keys, &request.command);
+        let bound = request.bound;
         let (sender, answered) = oneshot::channel();
-        let channel = keys.changes;
-        let asker = Asker::Election { channel, sender };
-        self.ask(invocation, ttl, Wait::of(request.bound), asker, answered)
+        let what = Asked::Election {
+            invocation: Invocation::of_election(target, &keys, &request.command),
+            channel: keys.changes,
+            sender,
+        };
+        let deadline = self.ask(what, ttl, Wait::of(bound));
+        let (source, trouble) = (self.source.clone(), self.trouble.clone());
+        Box::pin(async move {
+            // The task is a little earlier and says why; but it may be gone or busy.
+            let answer = match timeout_at(deadline, answered).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(_)) => Err(Failure::Unknown {
+                    cause: "the store was closed".into(),
+                }),
+                Err(_) => {
+                    let known = trouble
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .cause();
+                    let cause = known.unwrap_or_else(|| no_answer(bound, &source.address()).into());
+                    Err(Failure::Unknown { cause })
+                }
+            };
+            // Whatever a failure is made of, it is fit to be shown from here on.
+            answer.map_err(|failure| told(failure, &source))
+        })
     }
 
     fn subscribe(&self, target: &Target) -> mpsc::UnboundedReceiver<Message> {
@@ -167,33 +158,32 @@ impl Store for RedisStore {
 }
 
 impl RunStore for RedisStore {
-    fn send_run(&self, resource: &str, request: &RunRequest) -> Answering<RunOutcome> {
+    fn send_run(
+        &self,
+        resource: &Arc<str>,
+        run: u64,
+        request: RunRequest,
+        answers: &Arc<dyn RunAnswers>,
+    ) {
         let ttl = match &request.command {
             RunCommand::Acquire { ttl, .. } | RunCommand::Renew { ttl, .. } => Some(*ttl),
             RunCommand::Begin { .. } | RunCommand::Release { .. } | RunCommand::Withdraw { .. } => {
                 None
             }
         };
-        let keys = RunKeys::new(self.place(), resource);
-        let invocation = run::invocation(keys, &request.command);
-        let (sender, answered) = oneshot::channel();
-        let command = request.command.clone();
-        let asker = Asker::Run {
-            command,
-            waited: Duration::ZERO,
-            sender,
-        };
         let wait = Wait {
             to_be_sent: request.to_be_sent(),
             bound: request.bound,
             longest: request.patience,
         };
-        self.ask(invocation, ttl, wait, asker, answered)
+        let (source, resource, answers) = (self.source.clone(), resource.clone(), answers.clone());
+        let asked = AskedRun::new(source, resource, run, request, answers);
+        self.ask(Asked::Run(asked), ttl, wait);
     }
 
     fn subscribe_releases(&self, resource: &str) -> mpsc::UnboundedReceiver<Duration> {
         let (sender, releases) = mpsc::unbounded_channel();
-        let channel = RunKeys::new(self.place(), resource).releases();
+        let channel = RunKeys::new(self.source.place(), resource).releases();
         self.listen(channel.to_string().into(), Receiver::Releases(sender));
         releases
     }

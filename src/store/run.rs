@@ -11,11 +11,29 @@ use super::script::{Invocation, Script};
 use crate::election::run::{RunCommand, RunOutcome, Tick};
 use crate::election::{Failure, Identity, Token};
 
-pub(super) fn invocation(keys: RunKeys, command: &RunCommand) -> Invocation {
-    let lease = |script| Invocation::new(script, keys.lease());
-    let with_tick = |script, tick: &Option<Tick>| match tick {
-        Some(tick) => Invocation::with_two_keys(script, keys.lease(), keys.tick(tick.name)),
-        None => lease(script),
+/// The script that a command calls.
+pub(super) fn script(command: &RunCommand) -> &'static Script {
+    match command {
+        RunCommand::Acquire { .. } => &ACQUIRE,
+        RunCommand::Begin { .. } => &BEGIN,
+        RunCommand::Renew { .. } => &RENEW,
+        RunCommand::Release { .. } => &RELEASE,
+        RunCommand::Withdraw { .. } => &WITHDRAW,
+    }
+}
+
+/// The call of it, written where `memory` is.
+pub(super) fn invocation(keys: RunKeys, command: &RunCommand, memory: Vec<u8>) -> Invocation {
+    let script = script(command);
+    let tick = match command {
+        RunCommand::Acquire { tick, .. } | RunCommand::Withdraw { tick, .. } => *tick,
+        _ => None,
+    };
+    let called = match tick {
+        Some(Tick { name, .. }) => {
+            Invocation::with_two_keys(memory, script, keys.lease(), keys.tick(name))
+        }
+        None => Invocation::new(memory, script, keys.lease()),
     };
     match command {
         RunCommand::Acquire {
@@ -23,9 +41,7 @@ pub(super) fn invocation(keys: RunKeys, command: &RunCommand) -> Invocation {
             ttl,
             tick,
         } => {
-            let asking = with_tick(&ACQUIRE, tick)
-                .with(identity)
-                .with(ttl.as_millis());
+            let asking = called.with(identity).with(ttl.as_millis());
             let asking = match tick {
                 Some(tick) => asking.with(tick.memory.as_millis()),
                 None => asking,
@@ -35,27 +51,21 @@ pub(super) fn invocation(keys: RunKeys, command: &RunCommand) -> Invocation {
                 None => asking,
             }
         }
-        RunCommand::Begin { identity, token } => lease(&BEGIN).with(Mine(*token, *identity)),
+        RunCommand::Begin { identity, token } => called.with(Mine(*token, *identity)),
         RunCommand::Renew {
             identity,
             token,
             ttl,
-            begun,
-        } => lease(&RENEW)
-            .with(Mine(*token, *identity))
-            .with(ttl.as_millis())
-            .with(u8::from(*begun)),
+        } => called.with(Mine(*token, *identity)).with(ttl.as_millis()),
         RunCommand::Release {
             identity,
             token,
             min_hold,
-        } => lease(&RELEASE)
+        } => called
             .with(Mine(*token, *identity))
             .with(min_hold.as_micros())
             .with(keys.releases()),
-        RunCommand::Withdraw { identity, tick } => with_tick(&WITHDRAW, tick)
-            .with(identity)
-            .with(keys.releases()),
+        RunCommand::Withdraw { identity, .. } => called.with(identity).with(keys.releases()),
     }
 }
 
@@ -70,7 +80,7 @@ impl Display for Mine {
 
 /// Reads the answer of the script that a command calls, which was not sent for so long.
 pub(super) fn decode_outcome(
-    key: &str,
+    key: impl Display,
     command: &RunCommand,
     waited: Duration,
     value: &Value,

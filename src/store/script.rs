@@ -62,19 +62,27 @@ impl Script {
 }
 
 impl Invocation {
-    pub fn new(script: &'static Script, key: impl Display) -> Self {
-        Invocation::begin(script, 1, key)
+    /// Written where `memory` is.
+    pub fn new(memory: Vec<u8>, script: &'static Script, key: impl Display) -> Self {
+        Invocation::begin(memory, script, 1, key)
     }
 
-    pub fn with_two_keys(script: &'static Script, key: impl Display, second: impl Display) -> Self {
-        Invocation::begin(script, 2, key).with(second)
+    pub fn with_two_keys(
+        memory: Vec<u8>,
+        script: &'static Script,
+        key: impl Display,
+        second: impl Display,
+    ) -> Self {
+        Invocation::begin(memory, script, 2, key).with(second)
     }
 
-    fn begin(script: &'static Script, keys: u8, first: impl Display) -> Self {
+    fn begin(mut memory: Vec<u8>, script: &'static Script, keys: u8, first: impl Display) -> Self {
+        memory.clear();
+        memory.reserve(USUAL_LENGTH);
         let mut invocation = Invocation {
             script,
             arguments: 0,
-            written: Vec::with_capacity(USUAL_LENGTH),
+            written: memory,
             key: 0..0,
         };
         invocation.put(keys);
@@ -104,7 +112,7 @@ impl Invocation {
 
     /// What an election asks about its record.
     pub fn of_election(target: &Target, keys: &Keys, command: &Command) -> Self {
-        let begin = |script| Invocation::new(script, &keys.record).with(&keys.changes);
+        let begin = |script| Invocation::new(Vec::new(), script, &keys.record).with(&keys.changes);
         match command {
             Command::Acquire {
                 identity,
@@ -148,21 +156,22 @@ impl Invocation {
         &self.written[self.key.clone()]
     }
 
-    /// In the short form, for a server that knows the script.
-    pub fn put_by_hash(&self, outgoing: &mut Outgoing) {
-        self.put_as("EVALSHA", &self.script.sha1, outgoing);
-    }
-
-    /// In the long form, which also makes the script known.
-    pub fn put_by_text(&self, outgoing: &mut Outgoing) {
-        self.put_as("EVAL", self.script.text, outgoing);
-    }
-
-    fn put_as(&self, name: &str, script: &str, outgoing: &mut Outgoing) {
+    /// In the short form, for a server that knows the script; or in the long form, which also makes it
+    /// known.
+    pub fn put_into(&self, outgoing: &mut Outgoing, by_hash: bool) {
+        let (name, script) = match by_hash {
+            true => ("EVALSHA", &*self.script.sha1),
+            false => ("EVAL", self.script.text),
+        };
         outgoing.begin_command(2 + self.arguments);
         outgoing.argument(name.as_bytes());
         outgoing.argument(script.as_bytes());
         outgoing.append(&self.written);
+    }
+
+    /// What it was written in, to be used again.
+    pub fn into_memory(self) -> Vec<u8> {
+        self.written
     }
 }
 
@@ -227,12 +236,12 @@ mod tests {
     #[test]
     fn a_call_is_written_as_the_protocol_wants_it() {
         static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new("return 1"));
-        let invocation = Invocation::with_two_keys(&SCRIPT, "lease:{mail}", "tick")
+        let invocation = Invocation::with_two_keys(Vec::new(), &SCRIPT, "lease:{mail}", "tick")
             .with(format_args!("{} {}", 7, "x"))
             .with(OrEmpty(None::<u64>));
         assert_eq!(invocation.key(), b"lease:{mail}");
         let mut outgoing = Outgoing::default();
-        invocation.put_by_text(&mut outgoing);
+        invocation.put_into(&mut outgoing, false);
         let expected = "*7\r\n$4\r\nEVAL\r\n$8\r\nreturn 1\r\n$1\r\n2\r\n$12\r\nlease:{mail}\r\n\
                         $4\r\ntick\r\n$3\r\n7 x\r\n$0\r\n\r\n";
         assert_eq!(String::from_utf8_lossy(outgoing.next()), expected);

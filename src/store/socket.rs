@@ -115,14 +115,14 @@ impl Progress {
         self.0.store(greeting, Ordering::Relaxed);
     }
 
-    /// Why there is no connection when it is cut short now.
-    pub fn cause(&self, allowed: Duration, address: &str) -> Arc<str> {
-        let allowed_ms = allowed.as_millis();
+    /// Why there is no connection, for who has waited so long.
+    pub fn cause(&self, waited: Duration, address: &str) -> Arc<str> {
+        let waited_ms = waited.as_millis();
         match self.0.load(Ordering::Relaxed) {
             true => {
-                format!("no answer in TLS within {allowed_ms} ms: no TLS there? ({address})").into()
+                format!("no answer in TLS within {waited_ms} ms: no TLS there? ({address})").into()
             }
-            false => no_connection(allowed, address),
+            false => no_connection(waited, address),
         }
     }
 }

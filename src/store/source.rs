@@ -1,6 +1,7 @@
 use std::fmt;
 
-use super::RedisSource;
+use super::sentinel_url::parse_sentinel_url;
+use super::{RedisSource, Tls, TlsOptions};
 use crate::election::{ConfigError, check_name};
 
 /// Where an election is held.
@@ -22,7 +23,7 @@ impl Source {
         }
     }
 
-    /// Reads `memory://name`, or a URL of [`RedisSource::parse_url`].
+    /// Reads `memory://name`, `redis+sentinel://host:port,host:port/name/db`, or a URL of [`RedisSource::parse_url`].
     pub fn parse_url(text: &str) -> Result<Self, ConfigError> {
         match text.split_once("://") {
             Some((scheme, name)) if scheme.eq_ignore_ascii_case("memory") => {
@@ -30,6 +31,13 @@ impl Source {
                 Ok(Source::Memory {
                     name: name.to_owned(),
                 })
+            }
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("redis+sentinel") => {
+                Ok(Source::Redis(parse_sentinel_url(rest)?))
+            }
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("rediss+sentinel") => {
+                let tls = Tls::new(TlsOptions::default())?;
+                Ok(Source::Redis(parse_sentinel_url(rest)?.encrypted(tls)))
             }
             _ => Ok(Source::Redis(RedisSource::parse_url(text)?)),
         }
@@ -63,6 +71,22 @@ mod tests {
             refusal.contains("'memory://name' must be 1 to 200"),
             "{refusal}"
         );
+    }
+
+    #[test]
+    fn a_sentinel_url_encrypts_the_sentinels_and_the_master_or_neither() {
+        let encrypted = |url: &str| match Source::parse_url(url) {
+            Ok(Source::Redis(source)) => {
+                let sentinel = source.sentinel.map(|sentinel| sentinel.tls.is_some());
+                (source.tls.is_some(), sentinel)
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            encrypted("redis+sentinel://host/main"),
+            (false, Some(false))
+        );
+        assert_eq!(encrypted("REDISS+Sentinel://host/main"), (true, Some(true)));
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl Tls {
         let versions = versions(options.min_version, options.max_version)?;
         let config = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&versions)
-            .map_err(|_| refuse("redis: tls", "of a version that there is", "none"))?;
+            .map_err(|_| refuse("redis: tls", "of a version that is supported", "another"))?;
         let verifier: Arc<dyn ServerCertVerifier> = match options.verify {
             true => {
                 let algorithms = provider.signature_verification_algorithms;

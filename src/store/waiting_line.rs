@@ -160,12 +160,21 @@ impl<A: Waits> WaitingLine<A> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::oneshot;
+    use std::sync::Arc;
 
     use super::*;
-    use crate::store::ask::Asker;
-    use crate::store::keys::{Place, RunKeys};
-    use crate::store::run;
+    use crate::election::run::{RunOutcome, RunRequest};
+    use crate::election::{Failure, Time};
+    use crate::store::RunAnswers;
+    use crate::store::ask::{Asked, AskedRun};
+
+    struct Nobody;
+
+    impl RunAnswers for Nobody {
+        fn answer(&self, _: u64, _: RunRequest, _: Result<RunOutcome, Failure>) {}
+
+        fn sent(&self, _: u64, _: u64) {}
+    }
 
     /// About the run of that number, with so many milliseconds left.
     fn ask(start: Instant, number: u128, new: bool, millis: u64) -> Ask {
@@ -182,24 +191,25 @@ mod tests {
                 tick: None,
             },
         };
-        let place = Place {
-            key_prefix: "",
-            db: 0,
-        };
         let bound = Duration::from_millis(millis);
+        let request = RunRequest {
+            id: 1,
+            sent_at: Time::ZERO,
+            bound,
+            patience: bound,
+            command,
+            tell_sent: false,
+        };
+        let nobody: Arc<dyn RunAnswers> = Arc::new(Nobody);
+        let asked = AskedRun::new(Arc::default(), "mail".into(), 1, request, nobody);
         Ask {
-            invocation: run::invocation(RunKeys::new(place, "mail"), &command),
+            what: Asked::Run(asked),
             ttl,
             to_be_sent: bound,
             bound,
             asked_at: start,
             deadline: start + bound,
             end: start + bound,
-            asker: Asker::Run {
-                command,
-                waited: Duration::ZERO,
-                sender: oneshot::channel().0,
-            },
         }
     }
 

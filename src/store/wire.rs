@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use redis::{PushKind, RedisError, ServerErrorKind, Value};
 use tokio::io::{AsyncWriteExt, WriteHalf, split};
 use tokio::time::Instant;
 
-use super::ask::Ask;
+use super::ask::{Ask, SentNote};
 use super::connection::{Push, message};
 use super::error::{refuses_evalsha, server_words};
 use super::outgoing::Outgoing;
@@ -27,7 +27,11 @@ pub(super) struct Wire {
     writing: WriteHalf<Socket>,
     writable: bool,
     outgoing: Outgoing,
+    /// Memory to write a command in.
+    spare: Vec<u8>,
     unanswered: Unanswered<Ask, Channels>,
+    /// Who is told when so many bytes were written.
+    unwritten: VecDeque<(u64, SentNote)>,
     /// The scripts that were sent in full over this connection, by their SHA1.
     known: HashSet<&'static str>,
     /// The server refuses EVALSHA.
@@ -75,7 +79,9 @@ impl Wire {
             writing,
             writable: true,
             outgoing: Outgoing::default(),
+            spare: Vec::new(),
             unanswered: Unanswered::new(now),
+            unwritten: VecDeque::new(),
             known: HashSet::new(),
             by_text_only: false,
         }
@@ -89,12 +95,24 @@ impl Wire {
                 biased;
                 taken = self.writing.write(self.outgoing.next()),
                     if self.writable && !self.outgoing.is_empty() => match taken {
-                        Ok(bytes) if bytes > 0 => self.outgoing.take(bytes),
+                        Ok(bytes) if bytes > 0 => {
+                            self.outgoing.take(bytes);
+                            self.tell_sent();
+                        }
                         // What was answered before is still to be read.
                         _ => self.writable = false,
                     },
                 Some(said) = self.replies.next() => return said,
             }
+        }
+    }
+
+    fn tell_sent(&mut self) {
+        while let Some((until, _)) = self.unwritten.front()
+            && *until <= self.outgoing.written
+            && let Some((_, note)) = self.unwritten.pop_front()
+        {
+            note.tell();
         }
     }
 
@@ -117,13 +135,16 @@ impl Wire {
     /// Sends a script. The first call of each over a connection sends its text: one round trip whether
     /// the server knows it or not, and nothing that is sent behind it overtakes it.
     pub fn ask(&mut self, ask: Ask, now: Instant) {
-        let script = ask.invocation.script;
+        let Some(script) = ask.script() else {
+            return;
+        };
         let by_hash = !self.by_text_only && self.known.contains(script.sha1());
-        if by_hash {
-            ask.invocation.put_by_hash(&mut self.outgoing);
-        } else {
+        if !by_hash {
             self.known.insert(script.sha1());
-            ask.invocation.put_by_text(&mut self.outgoing);
+        }
+        ask.put(by_hash, &mut self.outgoing, &mut self.spare);
+        if let Some(note) = ask.told_when_sent() {
+            self.unwritten.push_back((self.outgoing.put, note));
         }
         self.unanswered.push_script(ask, by_hash, now);
     }
@@ -213,10 +234,9 @@ impl Wire {
 
     /// Sends a script by its text, unless that would reorder it with others for the same key.
     fn send_again(&mut self, ask: Ask, error: &RedisError, now: Instant) -> Heard {
-        let key = ask.invocation.key();
         let follows = self.unanswered.iter().any(|sent| match sent {
-            SentKind::Script { ask, .. } => {
-                ask.as_ref().is_none_or(|ask| ask.invocation.key() == key)
+            SentKind::Script { ask: other, .. } => {
+                other.as_ref().is_none_or(|other| other.shares_key(&ask))
             }
             SentKind::Other(_) => false,
         });

@@ -49,10 +49,8 @@ pub(super) fn with_cause(failure: &Failure, cause: Arc<str>) -> Failure {
 
 fn tell(cause: &str, source: &RedisSource) -> Arc<str> {
     let address = source.address();
-    let cause = match &source.password {
-        Some(password) => Cow::from(cause.replace(password.as_str(), "***")),
-        None => cause.into(),
-    };
+    let hide = |cause: String, secret: &str| cause.replace(secret, "***");
+    let cause = source.secrets().fold(cause.to_owned(), hide);
     let mut shown = escaped(&cause).into_owned();
     if let Some((end, _)) = shown.char_indices().nth(LONGEST) {
         shown.truncate(end);

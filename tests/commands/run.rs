@@ -14,6 +14,7 @@ pub fn request(command: RunCommand) -> RunRequest {
         bound: PATIENCE,
         patience: PATIENCE,
         command,
+        tell_sent: false,
     }
 }
 
@@ -43,7 +44,6 @@ pub fn renew(identity: Identity, token: Token) -> RunCommand {
         identity,
         token,
         ttl: TTL * 2,
-        begun: true,
     }
 }
 

@@ -33,6 +33,9 @@ impl Heard {
 pub enum Said {
     /// Sent as it is.
     Raw(&'static [u8]),
+    Bytes(Vec<u8>),
+    /// The first once, and then the second again and again.
+    Flood(Vec<u8>, Vec<u8>),
     Error(String),
     /// The connection is closed without a word.
     HangUp,
@@ -91,6 +94,14 @@ async fn serve(
             heard.lock().unwrap().push(command.clone());
             match answer(&command) {
                 Said::Raw(bytes) => stream.write_all(bytes).await?,
+                Said::Bytes(bytes) => stream.write_all(&bytes).await?,
+                Said::Flood(first, again) => {
+                    stream.write_all(&first).await?;
+                    loop {
+                        stream.write_all(&again).await?;
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                }
                 Said::Error(words) => stream.write_all(format!("-{words}\r\n").as_bytes()).await?,
                 Said::Last(bytes) => {
                     stream.write_all(&bytes).await?;

@@ -1,16 +1,16 @@
 import {type PrimaryLeaseError, withLease} from 'primary-lease'
 import {RedisInstance} from './RedisInstance'
 
-type Resolver<Result> = () => Promise<Result>
+const redis = new RedisInstance('sequential')
 
 /** Lets one server at a time into a resolver; the others are told so. */
-export function checkSequential<Result>(name: string, resolver: Resolver<Result>) {
-  const redis = new RedisInstance('sequential')
-  return async (): Promise<Result | {error: string}> => {
+export function checkSequential<Result>(name: string, resolve: () => Promise<Result>) {
+  return async (): Promise<Result | {error: {message: string}}> => {
     try {
-      return await withLease(redis, `sequential:${name}`, {ttl: 10_000}, resolver)
+      return await withLease(redis, `sequential:${name}`, {ttl: 10_000}, resolve)
     } catch (error) {
-      if ((error as PrimaryLeaseError).code === 'ERR_LEASE_HELD') return {error: 'already running'}
+      const {code} = error as PrimaryLeaseError
+      if (code === 'ERR_LEASE_HELD') return {error: {message: 'Already running'}}
       throw error
     }
   }

@@ -1,17 +1,20 @@
-import {establishPrimaryServer} from 'primary-lease'
-import {RedisInstance} from './RedisInstance'
-import {tell} from './tell'
+import {establishPrimaryServer, setLogger} from 'primary-lease'
+import {runEmbedder as runOnce} from './embedderOnce'
+import {runEmbedder as runWhilePrimary} from './embedderWhilePrimary'
+import {__APP_VERSION__} from './environment'
+import {Logger} from './Logger'
+import {tellWhatIsHeld} from './observer'
+import {establishPrimaryServer as takeTodaysLock} from './todaysLock'
 
-/** What one server of all does at its start, and the interval that it keeps. */
-export async function startEmbedder() {
-  const redis = new RedisInstance('embedder')
-  const [primaryLock] = await Promise.all([establishPrimaryServer(redis, 'embedder'), redis.ping()])
-  if (primaryLock) {
-    tell('embedder is primary')
-    setInterval(() => redis.incr('stalled jobs were reset'), 100)
-  } else tell('embedder is not primary')
-
-  return () => {
-    primaryLock?.release().catch(() => {})
-  }
+/** The ways to become primary that docs/migrating-from-parabol.md compares. */
+const ways: Record<string, () => Promise<void>> = {
+  today: () => runOnce(takeTodaysLock),
+  import: () => runOnce(establishPrimaryServer),
+  scope: () =>
+    runOnce((redis, prefix) => establishPrimaryServer(redis, prefix, {scope: __APP_VERSION__})),
+  whilePrimary: runWhilePrimary,
 }
+
+setLogger(Logger)
+tellWhatIsHeld(['embedder', 'embedder-tables'])
+ways[process.env.WAY ?? 'whilePrimary']?.()

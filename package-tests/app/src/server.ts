@@ -1,38 +1,40 @@
 import {createServer} from 'node:http'
+import {setLogger} from 'primary-lease'
 import {checkSequential} from './checkSequential'
-import {startChronos} from './chronos'
-import {startEmbedder} from './embedder'
+import {stopChronos} from './chronos'
+import {Logger} from './Logger'
+import {tellWhatIsRun} from './observer'
 import {RedisInstance} from './RedisInstance'
 import {tell} from './tell'
 
+setLogger(Logger)
+tellWhatIsRun()
 const redis = new RedisInstance('server')
 
-/** Waits until it is told to end, which a real one knows itself. */
+/** Waits until it is told how to end, which a real one knows itself. */
 const mutation = checkSequential('import', async () => {
   tell('the mutation runs')
-  await new RedisInstance('mutation').blpop('the mutation may end', 0)
+  const told = await new RedisInstance('mutation').blpop('the mutation may end', 0)
+  if (told?.[1] === 'badly') throw new Error('nothing to import')
   return {imported: 3}
 })
 
-async function main() {
-  const releaseEmbedder = await startEmbedder()
-  const stopChronos = startChronos()
-  const server = createServer(async (_, response) => {
-    response.end(JSON.stringify(await mutation().catch((error) => ({error: String(error)}))))
-  })
+const server = createServer(async (_, response) => {
+  response.end(JSON.stringify(await mutation().catch((error) => ({error: String(error)}))))
+})
 
-  const disconnectAllSockets = async () => {
-    server.closeAllConnections()
-    await redis.quit()
-  }
-  process.on('SIGTERM', async () => {
-    releaseEmbedder()
-    await stopChronos()
-    await disconnectAllSockets()
-    process.exit()
-  })
-
-  server.listen(0, '127.0.0.1', () => tell('listens', {address: server.address()}))
+const disconnectAllSockets = async () => {
+  server.closeAllConnections()
+  await redis.quit()
 }
 
-main()
+const leave = async () => {
+  await stopChronos?.()
+  tell('chronos has stopped')
+  await disconnectAllSockets()
+  process.exit()
+}
+process.on('SIGTERM', leave)
+process.on('SIGINT', leave)
+
+server.listen(0, '127.0.0.1', () => tell('listens', {address: server.address()}))

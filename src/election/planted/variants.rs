@@ -86,8 +86,6 @@ pub enum Planted {
     ReleaseAwaitsReply,
     /// A tick is refused as run though its holder has not begun.
     PendingCountsAsRun,
-    /// A renewal says that the run has begun, whether it has or not.
-    RenewalBegins,
     /// A grant is taken back though its run has begun.
     WithdrawnAfterItBegan,
     /// One question may take all of the time that its caller has.
@@ -96,6 +94,10 @@ pub enum Planted {
     EveryMessageAsks,
     /// A time that the store keeps is believed however far away it is.
     StoredTimeBelieved,
+    /// A release that was lost is sent again after its pause, though this process asks for the lease before that.
+    LostReleaseWaits,
+    /// A grant is renewed though nobody has taken it.
+    KeptForNobody,
 
     // Of the connection's engine.
     /// A connection is in doubt when one command is late, whatever else is answered on it.
@@ -145,7 +147,7 @@ impl Planted {
     ];
 
     /// What the simulation of run leases has to find, some of it mistakes in both.
-    pub const OF_RUNS: [Planted; 22] = [
+    pub const OF_RUNS: [Planted; 23] = [
         Planted::WindowFromReply,
         Planted::NoDriftMargins,
         Planted::NoStepDownMargin,
@@ -163,11 +165,12 @@ impl Planted {
         Planted::TokenForgotten,
         Planted::ReleaseAwaitsReply,
         Planted::PendingCountsAsRun,
-        Planted::RenewalBegins,
         Planted::WithdrawnAfterItBegan,
         Planted::OneQuestionTakesAll,
         Planted::EveryMessageAsks,
         Planted::StoredTimeBelieved,
+        Planted::LostReleaseWaits,
+        Planted::KeptForNobody,
     ];
 
     /// What the simulation of overload has to find.

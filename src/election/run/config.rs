@@ -19,6 +19,8 @@ pub struct RunConfig {
     pub acquire_timeout: Duration,
     /// The run ends by itself, or is told to: nobody has to be warned of a long one.
     pub bounded: bool,
+    /// Whoever ends the run waits for the answer to its release. Else only until that was sent.
+    pub await_release: bool,
 }
 
 pub const MIN_RUN_TTL: Duration = Duration::from_millis(100);
@@ -41,6 +43,7 @@ impl RunConfig {
             wait: Duration::ZERO,
             acquire_timeout: (ttl / 2).min(LONGEST_DEFAULT_ACQUIRE_TIMEOUT),
             bounded: false,
+            await_release: true,
         }
     }
 

@@ -15,12 +15,11 @@ pub enum RunCommand {
     },
     /// The run has begun: whoever asks for its tick need not wait any more to learn that.
     Begin { identity: Identity, token: Token },
+    /// Of a run that has begun, should [`RunCommand::Begin`] not have come.
     Renew {
         identity: Identity,
         token: Token,
         ttl: Duration,
-        /// The run has begun, should [`RunCommand::Begin`] not have come.
-        begun: bool,
     },
     Release {
         identity: Identity,
@@ -37,7 +36,7 @@ pub enum RunCommand {
 }
 
 impl RunCommand {
-    /// Of the run that it is about.
+    /// Whose command it is.
     pub fn identity(&self) -> Identity {
         match self {
             RunCommand::Acquire { identity, .. }
@@ -60,6 +59,8 @@ pub struct RunRequest {
     /// How long its answer is worth waiting for, where it cannot be sent at once; no less than the bound.
     pub patience: Duration,
     pub command: RunCommand,
+    /// The lease wants to hear when it was written to the socket.
+    pub tell_sent: bool,
 }
 
 impl RunRequest {

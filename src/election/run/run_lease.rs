@@ -16,7 +16,8 @@ use crate::election::{Failure, Identity, Random, Reason, Time, Token, planted};
 /// First comes `Granted` or `Refused`. After `Granted`, `Lost` at most once; `Released` once, when
 /// [`RunLease::release`] or [`RunLease::abandon`] was called. `Ended` is the last of all, and
 /// comes after a grant only when one of the two was called. With [`RunLease::miss`] all begins anew.
-/// [`RunLease::begin`] says that the run begins: from there on nothing is taken back.
+/// [`RunLease::begin`] says that the run begins: from there on nothing is taken back, and before that nothing is
+/// renewed.
 #[derive(Clone, Debug)]
 pub struct RunLease {
     pub(super) config: RunConfig,
@@ -118,8 +119,12 @@ impl RunLease {
 
     /// Asks for the lease. [`RunOutput::Granted`] or [`RunOutput::Refused`] follows.
     pub fn acquire(&mut self, now: Time) {
+        self.acquire_until(now, now + self.config.wait);
+    }
+
+    /// The same, where some of the time to wait is over already.
+    pub fn acquire_until(&mut self, now: Time, wait_until: Time) {
         if self.state == RunState::Idle {
-            let wait_until = now + self.config.wait;
             self.ask(now, wait_until);
         }
     }
@@ -131,9 +136,13 @@ impl RunLease {
             return;
         }
         self.run = RunStage::Begun;
-        if let RunState::Holding(hold) = self.state
-            && self.config.tick.is_some()
-        {
+        let RunState::Holding(hold) = self.state else {
+            return;
+        };
+        if self.timers.renew.is_none() && self.in_flight.is_none() {
+            // It was due before.
+            self.go_on(now);
+        } else if self.config.tick.is_some() {
             // Nobody waits for the answer: the next renewal or the release says the same.
             let command = RunCommand::Begin {
                 identity: self.identity,
@@ -141,6 +150,29 @@ impl RunLease {
             };
             let bound = self.config.command_bound();
             self.post(now, command, bound, bound);
+        }
+    }
+
+    /// A request that asks for it was written to the socket.
+    pub fn handle_sent(&mut self, now: Time, id: u64) {
+        self.handle_timeout(now);
+        if let RunState::Leaving {
+            command: RunCommand::Release { .. },
+        } = self.state
+            && self.in_flight == Some(id)
+            && !self.config.await_release
+        {
+            self.tell_released();
+        }
+    }
+
+    /// Another run of this process is about to ask for the same lease, or its question is not sent yet: a release
+    /// that may have been lost is sent before that.
+    pub fn hasten(&mut self, now: Time) {
+        self.handle_timeout(now);
+        if self.has_to_repeat() && !planted!(LostReleaseWaits) {
+            self.timers.again = None;
+            self.go_on(now);
         }
     }
 
@@ -164,6 +196,16 @@ impl RunLease {
                 self.refuse(now, Refusal::Unavailable { cause });
             }
         }
+    }
+
+    /// It has failed to give the lease back, and waits before it tries again.
+    pub fn has_to_repeat(&self) -> bool {
+        matches!(self.state, RunState::Leaving { .. }) && self.in_flight.is_none()
+    }
+
+    /// It has asked for the lease, and hears no answer yet.
+    pub fn is_asking(&self) -> bool {
+        matches!(self.state, RunState::Asking { .. }) && self.in_flight.is_some()
     }
 
     /// The run has had its time: renews no more, so that the lease runs out unless the run ends
@@ -248,12 +290,13 @@ impl RunLease {
             RunState::Asking { wait_until }
             | RunState::Waiting { wait_until }
             | RunState::Pending { wait_until } => self.ask(now, wait_until),
+            // Nobody took it: it runs out, and is asked for again by who notices it then.
+            RunState::Holding(_) if self.run == RunStage::Granted && !planted!(KeptForNobody) => {}
             RunState::Holding(hold) => {
                 let command = RunCommand::Renew {
                     identity: self.identity,
                     token: hold.token,
                     ttl: self.config.ttl,
-                    begun: self.run == RunStage::Begun || planted!(RenewalBegins),
                 };
                 self.send(now, command, self.timers.step_down);
             }
@@ -346,12 +389,14 @@ impl RunLease {
     /// Sends a command that no state waits for.
     fn post(&mut self, now: Time, command: RunCommand, bound: Duration, patience: Duration) {
         self.last_id += 1;
+        let is_release = matches!(command, RunCommand::Release { .. });
         self.outputs.push_back(RunOutput::Send(RunRequest {
             id: self.last_id,
             sent_at: now,
             bound,
             patience,
             command,
+            tell_sent: is_release && !self.config.await_release,
         }));
     }
 }

@@ -80,11 +80,9 @@ impl RunRegister {
                 identity,
                 token,
                 ttl,
-                begun,
             } => only(match lease {
-                Some(held) if is_mine(identity, token) => {
-                    let stage = if begun { Stage::Held } else { held.stage };
-                    self.put(now, token, identity, stage, ttl);
+                Some(_) if is_mine(identity, token) => {
+                    self.put(now, token, identity, Stage::Held, ttl);
                     RunOutcome::Renewed
                 }
                 Some(_) => RunOutcome::Superseded,

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -9,7 +9,8 @@ use super::names::Names;
 use crate::election::run::{RunCommand, RunOutcome, RunRequest};
 use crate::election::{Command, Failure, Message, Reply, Request, Token};
 use crate::store::{
-    Answering, CommandReply, FenceOutcome, FenceRequest, FenceStore, RunStore, Store, Target,
+    Answering, CommandReply, FenceOutcome, FenceRequest, FenceStore, RunAnswers, RunStore, Store,
+    Target,
 };
 
 /// `memory://name`: elections within one process, for tests.
@@ -109,9 +110,15 @@ impl Store for MemoryStore {
 }
 
 impl RunStore for MemoryStore {
-    fn send_run(&self, resource: &str, request: &RunRequest) -> Answering<RunOutcome> {
+    fn send_run(
+        &self,
+        resource: &Arc<str>,
+        run: u64,
+        request: RunRequest,
+        answers: &Arc<dyn RunAnswers>,
+    ) {
         let outcome = self.apply_run(resource, &request.command);
-        Box::pin(std::future::ready(Ok(outcome)))
+        answers.answer(run, request, Ok(outcome));
     }
 
     fn subscribe_releases(&self, resource: &str) -> mpsc::UnboundedReceiver<Duration> {

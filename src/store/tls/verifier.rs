@@ -135,10 +135,9 @@ impl Verifier {
 
 /// Whether a certificate that is believed by itself may be this server's now.
 fn check_itself(certificate: &Certificate<'_>, now: UnixTime) -> Result<(), Error> {
-    let time = |duration: Duration| UnixTime::since_unix_epoch(duration);
     let seconds = Duration::from_secs(now.as_secs());
     if seconds < certificate.not_before {
-        let not_before = time(certificate.not_before);
+        let not_before = UnixTime::since_unix_epoch(certificate.not_before);
         return Err(CertificateError::NotValidYetContext {
             time: now,
             not_before,
@@ -146,7 +145,7 @@ fn check_itself(certificate: &Certificate<'_>, now: UnixTime) -> Result<(), Erro
         .into());
     }
     if seconds > certificate.not_after {
-        let not_after = time(certificate.not_after);
+        let not_after = UnixTime::since_unix_epoch(certificate.not_after);
         return Err(CertificateError::ExpiredContext {
             time: now,
             not_after,
@@ -162,11 +161,11 @@ fn check_itself(certificate: &Certificate<'_>, now: UnixTime) -> Result<(), Erro
 /// Whether a name stands for a host: in full, or with a star in the place of its first part.
 fn is_name_of(pattern: &str, host: &str) -> bool {
     let host = host.trim_end_matches('.');
-    let rest_of = |name: &'_ str| name.split_once('.').map(|(_, rest)| rest.to_owned());
     match pattern.strip_prefix("*.") {
         // No star for all names of a whole top-level domain.
         Some(rest) if rest.contains('.') => {
-            rest_of(host).is_some_and(|host| host.eq_ignore_ascii_case(rest))
+            let behind = host.split_once('.').map(|(_, behind)| behind);
+            behind.is_some_and(|behind| behind.eq_ignore_ascii_case(rest))
         }
         Some(_) => false,
         None => pattern.eq_ignore_ascii_case(host),

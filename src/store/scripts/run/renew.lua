@@ -1,14 +1,13 @@
--- Renews the lease of a resource.
+-- Renews the lease of a resource, of a run that has begun, which begin.lua may not have told.
 --
 -- KEYS  1 lease  as in acquire.lua
 -- ARGV  1 mine   how its value begins while it is mine: '<token> <identity> '
 --       2 ttl    in ms
---       3 begun  1 if the run of the tick has begun, which begin.lua may not have told
 -- Reply: 1 renewed | 0 nobody holds it | -1 another does, or did after me
 --
 -- Atomic, because the lease of somebody else must not be extended.
 
-local mine, ttl, begun = unpack(ARGV)
+local mine, ttl = unpack(ARGV)
 local value = redis.call('GET', KEYS[1])
 if not value then
   return 0
@@ -21,6 +20,5 @@ end
 if string.sub(value, 1, #mine) ~= mine or string.find(value, '^%d+ %d+$', #mine + 1) then
   return -1
 end
-local pending = begun == '0' and string.find(value, ' pending$')
-redis.call('SET', KEYS[1], pending and held .. ' pending' or held, 'PX', ttl)
+redis.call('SET', KEYS[1], held, 'PX', ttl)
 return 1

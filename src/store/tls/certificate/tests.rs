@@ -83,6 +83,15 @@ fn a_common_name_counts_alone_and_in_ascii() {
             ),
             None,
         ),
+        // A tag that goes on in the next byte.
+        (
+            {
+                let pair = [der(0x06, &[0x55, 4, 10]), der(0x1f, b"Ours")].concat();
+                let sets = [der(0x31, &der(0x30, &pair)), names(&["a"])[2..].to_vec()].concat();
+                der(0x30, &sets)
+            },
+            None,
+        ),
         // An organisation before it.
         (
             {

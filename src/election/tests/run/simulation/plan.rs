@@ -70,6 +70,8 @@ pub struct LeasePlan {
     pub deaf: bool,
     /// The caller gives up, so long after it asked.
     pub gives_up_after: Option<u64>,
+    /// It asks in the process of this one, as soon as that one's caller is told that it is released.
+    pub after: Option<usize>,
     /// A lost run stops so long after it was told; none that goes on to its own end.
     pub heeds_after: Option<u64>,
 }
@@ -102,7 +104,15 @@ impl Plan {
         if family == Family::Deaf {
             return deaf(seed, draw, ttl, calm_at, faults);
         }
-        let leases: Vec<_> = (0..count).map(|_| lease(&mut draw, ttl, calm_at)).collect();
+        let mut leases: Vec<_> = (0..count).map(|_| lease(&mut draw, ttl, calm_at)).collect();
+        for who in 1..count {
+            if leases[who - 1].ending == Ending::Release && draw.one_in(3) {
+                leases[who - 1].config.await_release = false;
+                leases[who].clock = leases[who - 1].clock;
+                leases[who].after = Some(who - 1);
+                leases[who].gives_up_after = None;
+            }
+        }
         let mut events: Vec<_> = (0..draw.below(6))
             .filter_map(|_| event(&mut draw, family, ttl, calm_at, count))
             .collect();
@@ -154,6 +164,7 @@ fn deaf(seed: u64, mut draw: Random, ttl: u64, calm_at: u64, faults: Faults) -> 
                 notices_after: 0,
                 deaf: who == 0 || draw.one_in(4) && who == 1,
                 gives_up_after: None,
+                after: None,
                 heeds_after: None,
             });
         }
@@ -210,6 +221,7 @@ fn lease(draw: &mut Random, ttl: u64, calm_at: u64) -> LeasePlan {
     if draw.one_in(3) {
         config.acquire_timeout = micros(draw.between(10_000, ttl * 2));
     }
+    config.await_release = !draw.one_in(4);
     config.check("ttl").unwrap();
     // Some come when all is calm.
     let latest = calm_at + ttl * 2;
@@ -237,6 +249,7 @@ fn lease(draw: &mut Random, ttl: u64, calm_at: u64) -> LeasePlan {
         },
         deaf: false,
         gives_up_after: draw.one_in(6).then(|| draw.below(ttl)),
+        after: None,
         heeds_after: draw.one_in(2).then(|| draw.below(ttl / 10)),
     }
 }

@@ -7,7 +7,7 @@ use crate::election::planted::Planted;
 use crate::election::tests::simulation::planted::line;
 
 /// A mistake, where to look for it, the one rule that is heard, and how many seeds it gets.
-const MISTAKES: [(Planted, Family, Rule, u64); 25] = [
+const MISTAKES: [(Planted, Family, Rule, u64); 26] = [
     (Planted::PendingCountsAsRun, Family::Deaf, Rule::Willing, 50),
     (
         Planted::PendingCountsAsRun,
@@ -33,10 +33,11 @@ const MISTAKES: [(Planted, Family, Rule, u64); 25] = [
         Rule::Liveness,
         10_000,
     ),
+    (Planted::KeptForNobody, Family::Network, Rule::Willing, 100),
     (
-        Planted::RenewalBegins,
+        Planted::LostReleaseWaits,
         Family::Network,
-        Rule::Willing,
+        Rule::OwnRelease,
         1_000,
     ),
     (Planted::StoredTimeBelieved, Family::Steps, Rule::Kept, 500),

@@ -24,6 +24,8 @@ pub enum Rule {
     Kept,
     /// A tick is not given up to one that was granted it and may not run it.
     Willing,
+    /// No run is held up by a release of its own process.
+    OwnRelease,
     /// What nobody heard of does not keep the lease or the tick.
     Withdraw,
     /// Everybody is answered in time, everything ends.
@@ -31,7 +33,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub const ALL: [Rule; 12] = [
+    pub const ALL: [Rule; 13] = [
         Rule::R1,
         Rule::R2,
         Rule::R4,
@@ -42,6 +44,7 @@ impl Rule {
         Rule::MinHold,
         Rule::Kept,
         Rule::Willing,
+        Rule::OwnRelease,
         Rule::Withdraw,
         Rule::Liveness,
     ];

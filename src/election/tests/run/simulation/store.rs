@@ -98,7 +98,7 @@ impl Store {
         self.mark = self.mark.filter(|mark| mark.expires_at > now);
         self.overtaken = self.overtaken.filter(|(_, until)| *until > now);
         let applied = run_mistaken::apply(&mut self.register, now, command);
-        let caller = identity(command);
+        let caller = command.identity();
         if let (RunCommand::Acquire { .. }, RunOutcome::Held(_) | RunOutcome::Pending(_)) =
             (command, applied.outcome)
         {
@@ -275,6 +275,12 @@ impl Store {
         }
     }
 
+    /// Whoever holds the lease and has not released it.
+    pub fn unreleased_holder(&self) -> Option<(Identity, Token)> {
+        let holder = self.holder.map(|holder| (holder.identity, holder.token));
+        holder.filter(|(identity, _)| !self.gone.contains(identity))
+    }
+
     /// Whoever holds the lease, if it took this tick.
     pub fn holder_of(&self, tick: TickName) -> Option<Identity> {
         let holder = self.holder.map(|holder| holder.identity);
@@ -287,7 +293,6 @@ impl Store {
             identity: holder.identity,
             token: holder.token,
             ttl: LEFT_BEHIND,
-            begun: false,
         };
         let mut copy = self.register.clone();
         run_mistaken::apply(&mut copy, holder.expires_at - 1, &renewal).outcome
@@ -310,16 +315,6 @@ impl Store {
 
     fn count(&mut self, what: &'static str) {
         *self.counts.entry(what).or_default() += 1;
-    }
-}
-
-pub fn identity(command: &RunCommand) -> Identity {
-    match command {
-        RunCommand::Acquire { identity, .. }
-        | RunCommand::Begin { identity, .. }
-        | RunCommand::Renew { identity, .. }
-        | RunCommand::Release { identity, .. }
-        | RunCommand::Withdraw { identity, .. } => *identity,
     }
 }
 

@@ -1,11 +1,10 @@
 //! One run of a job: the loop around its lease, and whoever asked for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::plan::{Ending, LeasePlan};
 use super::rules::Rule;
-use super::store::identity;
 use super::stream;
 use super::told::Told;
 use super::world::{Delivery, Happening, World, local};
@@ -19,8 +18,11 @@ pub struct User {
     pub identity: Identity,
     pub plan: LeasePlan,
     pub told: Told,
+    /// Of the first of those that share one.
     pub connection: u32,
     pub last_arrival: u64,
+    /// Nothing that is sent over these connections arrives any more.
+    pub broken: HashSet<u32>,
     /// Sent over the present connection and not answered.
     pending: HashMap<u64, RunRequest>,
     pub frozen_until: u64,
@@ -35,7 +37,10 @@ pub struct User {
     looks: u64,
     /// Who held the lease for its tick when the store gave the answer that it heard last.
     holder_then: Option<Identity>,
+    pub asked: bool,
     asked_at: Time,
+    /// The store has refused its release, for a reason of the store's.
+    pub release_refused: bool,
     wakes_at: Option<Time>,
     sent: u64,
 }
@@ -50,6 +55,7 @@ impl User {
             told: Told::default(),
             connection: 0,
             last_arrival: 0,
+            broken: HashSet::new(),
             pending: HashMap::new(),
             frozen_until: 0,
             was_frozen: false,
@@ -60,7 +66,9 @@ impl User {
             pending_since: None,
             looks: 0,
             holder_then: None,
+            asked: false,
             asked_at: Time::ZERO,
+            release_refused: false,
             wakes_at: None,
             sent: 0,
         }
@@ -72,7 +80,7 @@ fn identity_of(config: RunConfig, random: Random) -> Identity {
     let mut lease = RunLease::new(config, random);
     lease.acquire(Time::ZERO);
     match lease.poll_output() {
-        Some(RunOutput::Send(request)) => identity(&request.command),
+        Some(RunOutput::Send(request)) => request.command.identity(),
         other => panic!("nothing was asked: {other:?}"),
     }
 }
@@ -86,11 +94,14 @@ impl World<'_> {
             user.lease.handle_timeout(now);
             self.drain(who, None);
         }
+        let present = self.users[self.process_of(who)].connection;
         let user = &mut self.users[who];
         let mut heard = None;
         match happening {
             Happening::Ask(_) => {
+                user.asked = true;
                 user.asked_at = now;
+                user.plan.at = self.now;
                 user.lease.acquire(now);
             }
             // Nobody gives up what has been granted before its run has begun.
@@ -113,6 +124,9 @@ impl World<'_> {
                 }
             }
             Happening::Befall(_) => return self.befall_run(who, now),
+            Happening::Sent(_, connection, id) if connection == present => {
+                user.lease.handle_sent(now, id);
+            }
             // Perhaps for nothing: its timer has been moved since.
             Happening::Wake(_) => user.lease.handle_timeout(now),
             Happening::To(_, Delivery::Message(delay)) => user.lease.handle_message(now, delay),
@@ -127,7 +141,7 @@ impl World<'_> {
             ) => {
                 user.holder_then = holder;
                 // What comes over a connection that was dropped reaches nobody.
-                if connection != user.connection || user.pending.remove(&request.id).is_none() {
+                if connection != present || user.pending.remove(&request.id).is_none() {
                     return;
                 }
                 if let Err(Failure::Unknown { .. }) = &answer {
@@ -158,17 +172,20 @@ impl World<'_> {
 
     /// All that was under way over the connection has an unknown outcome.
     fn drop_connection(&mut self, who: usize, now: Time, first: Option<RunRequest>) {
-        let user = &mut self.users[who];
-        user.connection += 1;
-        user.last_arrival = self.now;
-        let mut lost: Vec<_> = user.pending.drain().map(|(_, request)| request).collect();
-        lost.extend(first);
-        lost.sort_by_key(|request| request.id);
-        for request in lost {
+        let process = self.process_of(who);
+        self.users[process].connection += 1;
+        self.users[process].last_arrival = self.now;
+        let mut lost: Vec<_> = first.into_iter().map(|request| (who, request)).collect();
+        for one in self.in_process(process) {
+            let pending = self.users[one].pending.drain();
+            lost.extend(pending.map(|(_, request)| (one, request)));
+        }
+        lost.sort_by_key(|(one, request)| (request.sent_at, *one, request.id));
+        for (one, request) in lost {
             let cause = "timed out".into();
             let answer = Err(Failure::Unknown { cause });
-            self.users[who].lease.handle_reply(now, request, answer);
-            self.drain(who, None);
+            self.users[one].lease.handle_reply(now, request, answer);
+            self.drain(one, None);
         }
     }
 
@@ -244,7 +261,13 @@ impl World<'_> {
                 if withdraws && begun {
                     self.hear(Rule::Willing, format!("{who} takes back what it runs"));
                 }
+                if matches!(request.command, RunCommand::Renew { .. }) && !begun {
+                    self.hear(Rule::Willing, format!("{who} renews what nobody has taken"));
+                }
                 let asks = matches!(request.command, RunCommand::Acquire { .. });
+                if asks {
+                    self.hasten_others(who, now);
+                }
                 if asks && request.bound > most {
                     let bound = request.bound;
                     self.hear(Rule::Liveness, format!("{who} asks for {bound:?} at once"));
@@ -299,7 +322,27 @@ impl World<'_> {
                     self.at(at, Happening::Over(who));
                 }
             }
-            RunOutput::LongRun { .. } | RunOutput::Released | RunOutput::Ended => {}
+            RunOutput::Released => {
+                let next = self
+                    .users
+                    .iter()
+                    .position(|user| user.plan.after == Some(who));
+                if let Some(next) = next {
+                    self.count("asked behind a release of its own process");
+                    self.at(self.now, Happening::Ask(next));
+                }
+            }
+            RunOutput::LongRun { .. } | RunOutput::Ended => {}
+        }
+    }
+
+    /// What was not confirmed of others in its process goes before its question.
+    fn hasten_others(&mut self, who: usize, now: Time) {
+        for other in self.in_process(self.process_of(who)) {
+            if other != who && self.users[other].told.released {
+                self.users[other].lease.hasten(now);
+                self.drain(other, None);
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use super::store::Store;
 use super::stream;
 use super::user::User;
 use crate::election::Random;
-use crate::election::run::{RunOutcome, RunRequest, TickName};
+use crate::election::run::{RunCommand, RunOutcome, RunRequest, TickName};
 use crate::election::tests::simulation::draw::Draw;
 use crate::election::{Failure, Identity, Time};
 
@@ -54,6 +54,8 @@ pub enum Happening {
     },
     To(usize, Delivery),
     Wake(usize),
+    /// A request was written to the socket, over this connection.
+    Sent(usize, u32, u64),
     Thaw(usize),
     Event(usize),
 }
@@ -116,7 +118,9 @@ pub fn run(plan: &Plan, heard: &[Rule], traced: bool) -> Run {
 impl World<'_> {
     fn go(&mut self) {
         for (who, lease) in self.plan.leases.iter().enumerate() {
-            self.at(lease.at, Happening::Ask(who));
+            if lease.after.is_none() {
+                self.at(lease.at, Happening::Ask(who));
+            }
             if let Some(after) = lease.gives_up_after {
                 self.at(lease.at + after, Happening::GiveUp(who));
             }
@@ -169,6 +173,7 @@ impl World<'_> {
             | Happening::Over(who)
             | Happening::Befall(who)
             | Happening::Wake(who)
+            | Happening::Sent(who, ..)
             | Happening::To(who, _) => {
                 let user = &mut self.users[who];
                 if self.now < user.frozen_until {
@@ -194,9 +199,11 @@ impl World<'_> {
             Event::Lose => self.store.lose_data(),
             Event::Step { by } => self.store.step(by),
             Event::Freeze { who, until } => {
-                self.users[who].frozen_until = until;
-                self.users[who].was_frozen = true;
-                self.at(until, Happening::Thaw(who));
+                for one in self.in_process(self.process_of(who)) {
+                    self.users[one].frozen_until = until;
+                    self.users[one].was_frozen = true;
+                    self.at(until, Happening::Thaw(one));
+                }
             }
         }
     }
@@ -239,10 +246,33 @@ impl World<'_> {
         self.network.below(if far { ttl * 2 } else { ttl / 4 })
     }
 
+    /// The first of those in one process, which share a connection.
+    pub fn process_of(&self, who: usize) -> usize {
+        let mut first = who;
+        while let Some(before) = self.users[first].plan.after {
+            first = before;
+        }
+        first
+    }
+
+    pub fn in_process(&self, process: usize) -> Vec<usize> {
+        let all = 0..self.users.len();
+        all.filter(|who| self.process_of(*who) == process).collect()
+    }
+
+    /// What follows over one connection comes no more than what was lost of it.
+    fn break_connection(&mut self, who: usize, connection: u32) {
+        let process = self.process_of(who);
+        if self.in_process(process).len() > 1 {
+            self.users[process].broken.insert(connection);
+        }
+    }
+
     pub fn send(&mut self, who: usize, request: RunRequest) {
         let faults = self.plan.faults;
+        let process = self.process_of(who);
         let user = &self.users[who];
-        let connection = user.connection;
+        let connection = self.users[process].connection;
         // A little late, as every timer.
         let overdue = user.plan.clock.when(request.sent_at + request.bound);
         let overdue = overdue + self.network.below(2_000);
@@ -250,7 +280,12 @@ impl World<'_> {
             request: request.clone(),
         };
         self.at(overdue, Happening::To(who, what));
+        if request.tell_sent {
+            let written = self.now + self.network.below(300);
+            self.at(written, Happening::Sent(who, connection, request.id));
+        }
         if self.strikes(faults.lose) {
+            self.break_connection(who, connection);
             return self.count("fault: a request lost");
         }
         let mut at = self.now + self.travel();
@@ -258,7 +293,7 @@ impl World<'_> {
             self.count("fault: a request delayed");
             at += self.delay(who);
         }
-        let user = &mut self.users[who];
+        let user = &mut self.users[process];
         // One connection keeps the order.
         at = at.max(user.last_arrival + 1);
         user.last_arrival = at;
@@ -278,18 +313,32 @@ impl World<'_> {
     }
 
     fn arrive(&mut self, who: usize, connection: u32, request: RunRequest, copy: bool) {
-        if !self.calm() && self.now < self.silent_until {
+        if self.users[self.process_of(who)]
+            .broken
+            .contains(&connection)
+        {
             return;
         }
+        if !self.calm() && self.now < self.silent_until {
+            return self.break_connection(who, connection);
+        }
         let answer = if !self.calm() && self.now < self.reset_until {
+            self.break_connection(who, connection);
             let cause = "reset".into();
             Err(Failure::Unknown { cause })
         } else if self.strikes(self.plan.faults.err) {
             self.count("fault: an error of the store");
+            let releases = matches!(request.command, RunCommand::Release { .. });
+            self.users[who].release_refused |= releases;
             let cause = "LOADING".into();
             Err(Failure::Refused { cause })
         } else {
             let applied = self.store.apply(self.now, &request.command, copy);
+            if let RunOutcome::Held(_) | RunOutcome::Pending(_) = applied.outcome
+                && !copy
+            {
+                self.check_own_release(who);
+            }
             self.say(|| format!("    the store: {:?}", applied.outcome));
             if let Some(delay) = applied.released {
                 self.publish(delay);
@@ -317,6 +366,20 @@ impl World<'_> {
             holder,
         };
         self.at(at, Happening::To(who, reply));
+    }
+
+    /// Nobody is refused because of what a run of its own process has not released yet.
+    fn check_own_release(&mut self, who: usize) {
+        let holder = self.store.unreleased_holder();
+        for other in self.in_process(self.process_of(who)) {
+            let user = &self.users[other];
+            let owes = user.told.released && !user.told.ended && !user.release_refused;
+            // A late copy of its acquire may have been granted anew, for nobody.
+            let held = user.told.granted.map(|token| (user.identity, token));
+            if other < who && owes && held.is_some() && held == holder {
+                self.hear(Rule::OwnRelease, format!("{who} is held up by {other}"));
+            }
+        }
     }
 
     fn publish(&mut self, delay: Duration) {
@@ -360,7 +423,7 @@ impl World<'_> {
         }
         for who in 0..self.users.len() {
             let user = &self.users[who];
-            if user.crashed {
+            if user.crashed || !user.asked {
                 continue;
             }
             if !user.told.ended {

@@ -88,3 +88,22 @@ fn a_run_that_is_bounded_is_not_warned_of() {
         scene.reply(now, id, Ok(RunOutcome::Renewed));
     }
 }
+
+#[test]
+fn a_grant_that_nobody_takes_is_not_renewed_and_ends_by_itself() {
+    let mut scene = Scene::asking();
+    scene.reply(10, 1, granted(7));
+    assert_eq!(scene.run_until(9000), ["4660: lost 7: expired"]);
+    // Whoever notices then has it asked for again.
+    assert_eq!(scene.miss(9000), ["acquire #2 within 1000"]);
+}
+
+#[test]
+fn a_grant_that_is_taken_late_is_renewed_at_once() {
+    let mut scene = Scene::asking();
+    scene.reply(10, 1, granted(7));
+    assert_eq!(scene.timeout(2000), NOTHING);
+    assert_eq!(scene.begin(3000), ["renew 7 #2 within 1000"]);
+    let renewed = Ok(RunOutcome::Renewed);
+    assert_eq!(scene.reply(3010, 2, renewed), ["extended until 7660"]);
+}

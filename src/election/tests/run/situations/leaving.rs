@@ -191,3 +191,55 @@ fn a_stalled_lease_whose_release_is_never_answered_is_waited_for_as_well() {
     assert_eq!(scene.run_until(60_000), NOTHING);
     assert_eq!(scene.release(60_000), ["released", "ended"]);
 }
+
+/// Nobody waits for the release to be confirmed.
+fn unawaited() -> Scene {
+    let mut scene = Scene::asking_with(RunConfig {
+        await_release: false,
+        ..config()
+    });
+    scene.reply(10, 1, granted(7));
+    scene.begin(10);
+    assert_eq!(scene.release(500), ["release 7 #2 within 1000"]);
+    scene
+}
+
+#[test]
+fn a_release_that_nobody_waits_for_is_told_when_it_was_sent_and_ends_when_it_is_confirmed() {
+    let mut scene = unawaited();
+    assert_eq!(scene.sent(500, 2), ["released"]);
+    assert_eq!(scene.reply(510, 2, RELEASED), ["ended"]);
+    // It may be confirmed before anybody looks.
+    let mut scene = unawaited();
+    assert_eq!(scene.reply(510, 2, RELEASED), ["released", "ended"]);
+    assert_eq!(scene.sent(510, 2), NOTHING);
+}
+
+#[test]
+fn a_release_that_cannot_be_sent_is_waited_for_until_the_window_has_ended() {
+    let mut scene = unawaited();
+    scene.reply(1500, 2, unknown());
+    let mut scene = unawaited();
+    assert_eq!(scene.run_until(5860).first().unwrap(), "5860: released");
+}
+
+#[test]
+fn where_a_release_is_waited_for_its_sending_says_nothing() {
+    let mut scene = Scene::holding();
+    scene.release(500);
+    assert_eq!(scene.sent(500, 2), NOTHING);
+}
+
+#[test]
+fn a_release_that_may_be_lost_is_sent_again_before_its_pause_where_its_process_asks_for_the_lease()
+{
+    for failure in [unknown(), refused()] {
+        let mut scene = unawaited();
+        scene.sent(500, 2);
+        assert_eq!(scene.hasten(505), NOTHING, "it is on its way");
+        assert_eq!(scene.reply(510, 2, failure), NOTHING);
+        assert_eq!(scene.hasten(511), ["release 7 #3 within 1000"]);
+        assert_eq!(scene.hasten(512), NOTHING);
+        assert_eq!(scene.reply(520, 3, RELEASED), ["ended"]);
+    }
+}

@@ -12,7 +12,6 @@ pub struct Scene {
     pub lease: RunLease,
     identity: Option<Identity>,
     sent: Vec<RunRequest>,
-    of_tick: bool,
 }
 
 type Answer = Result<RunOutcome, Failure>;
@@ -69,7 +68,6 @@ impl Scene {
     pub fn with(config: RunConfig) -> Self {
         config.check("ttl").unwrap();
         Scene {
-            of_tick: config.tick.is_some(),
             lease: RunLease::new(config, Random::from_seed(1)),
             identity: None,
             sent: Vec::new(),
@@ -136,6 +134,14 @@ impl Scene {
 
     pub fn release(&mut self, now: u64) -> Vec<String> {
         self.act(|l| l.release(at(now)))
+    }
+
+    pub fn sent(&mut self, now: u64, id: u64) -> Vec<String> {
+        self.act(|l| l.handle_sent(at(now), id))
+    }
+
+    pub fn hasten(&mut self, now: u64) -> Vec<String> {
+        self.act(|l| l.hasten(at(now)))
     }
 
     pub fn begin(&mut self, now: u64) -> Vec<String> {
@@ -232,14 +238,8 @@ impl Scene {
             }
             RunCommand::Begin { identity, token } => (format!("begin {token}"), identity),
             RunCommand::Renew {
-                identity,
-                token,
-                begun,
-                ..
-            } => {
-                let begun = if *begun && self.of_tick { " begun" } else { "" };
-                (format!("renew {token}{begun}"), identity)
-            }
+                identity, token, ..
+            } => (format!("renew {token}"), identity),
             RunCommand::Release {
                 identity,
                 token,

@@ -1,22 +1,21 @@
 import {type ChildProcess, spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {createInterface} from 'node:readline'
-import {until} from '../../support/until'
-import {app} from './installed'
+import {until} from './until'
 
-type Told = {event: string; [field: string]: unknown}
+export type Told = {at: number; event: string; [field: string]: unknown}
 
-/** A process of the app's server, and what it tells. */
+/** A process of the app in this directory, and what it tells. */
 export class AppServer {
   static readonly #running = new Set<AppServer>()
   readonly told: Told[] = []
   readonly #child: ChildProcess
   stderr = ''
 
-  /** @param file the compiled server */
-  constructor(file: string, redisUrl: string, cwd = app) {
-    const env = {...process.env, REDIS_URL: redisUrl}
-    this.#child = spawn(process.execPath, [file], {cwd, env, stdio: ['ignore', 'pipe', 'pipe']})
+  /** @param file the compiled entry */
+  constructor(file: string, cwd: string, env: Record<string, string>) {
+    const options = {cwd, env: {...process.env, NODE_ENV: 'production', ...env}}
+    this.#child = spawn(process.execPath, [file], {...options, stdio: ['ignore', 'pipe', 'pipe']})
     this.#child.stderr?.setEncoding('utf8').on('data', (text) => {
       this.stderr += text
     })
@@ -32,22 +31,28 @@ export class AppServer {
     AppServer.#running.clear()
   }
 
+  get runs() {
+    return this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
+  all(event: string) {
+    return this.told.filter((told) => told.event === event)
+  }
+
   count(event: string) {
-    return this.told.filter((told) => told.event === event).length
+    return this.all(event).length
+  }
+
+  last(event: string) {
+    return this.told.findLast((told) => told.event === event)
   }
 
   /** Waits until it has told of this event. */
   tells(event: string) {
     return until(`a server tells: ${event}`, () => {
-      if (this.#child.exitCode !== null) throw new Error(`it has ended: ${this.stderr}`)
+      if (!this.runs) throw new Error(`it has ended: ${this.stderr}`)
       return this.told.find((told) => told.event === event)
     })
-  }
-
-  /** Whether its embedder is primary. */
-  async isPrimary() {
-    await this.tells('listens')
-    return this.count('embedder is primary') === 1
   }
 
   /** Asks it for the mutation that runs once at a time. */
@@ -57,10 +62,11 @@ export class AppServer {
     return (await fetch(`http://127.0.0.1:${port}`)).json()
   }
 
-  /** Sends SIGTERM, which it handles, and resolves with its exit code. */
-  async terminate(): Promise<number | null> {
-    this.#child.kill('SIGTERM')
-    if (this.#child.exitCode === null) await once(this.#child, 'exit')
+  /** Sends a signal, and resolves with its exit code when it has ended. */
+  async end(signal: NodeJS.Signals): Promise<number | null> {
+    const closed = once(this.#child, 'close')
+    this.#child.kill(signal)
+    await closed
     AppServer.#running.delete(this)
     return this.#child.exitCode
   }

@@ -1,0 +1,49 @@
+import {explain, step} from '../support/run.mjs'
+
+/** Steps that are all taken, whatever the others come to, and what they add up to. */
+export class Proof {
+  passed = 0
+  failed = 0
+  /** @type {string[]} */
+  #broken = []
+  /** @type {string[]} */
+  #skipped = []
+
+  /**
+   * Takes one step, and explains its failure.
+   *
+   * @param {string} title
+   * @param {() => Promise<unknown>} work
+   * @param {{needs?: string[]}} [options] the titles of steps without whose success this one says nothing
+   */
+  async step(title, work, {needs = []} = {}) {
+    const missing = needs.filter((need) => [...this.#broken, ...this.#skipped].includes(need))
+    if (missing.length) {
+      console.log(`skip  ${title.padEnd(46)}for want of: ${missing.join(', ')}`)
+      this.#skipped.push(title)
+      return
+    }
+    const before = this.failed
+    try {
+      await step(title, work)
+    } catch (error) {
+      explain(error)
+      this.#broken.push(title)
+      // What failed need not have been a test: a lint, a hang.
+      if (this.failed === before) this.failed++
+    }
+  }
+
+  /** Whether every step succeeded. */
+  get holds() {
+    return this.#broken.length === 0
+  }
+
+  /** In a line or two. */
+  get summary() {
+    const lines = [`${this.passed} passed, ${this.failed} failed`]
+    if (this.#broken.length) lines.push(`failed: ${this.#broken.join(', ')}`)
+    if (this.#skipped.length) lines.push(`skipped: ${this.#skipped.join(', ')}`)
+    return lines.join('\n')
+  }
+}
