@@ -37,6 +37,7 @@ export function check(lines) {
     ['a lost lease stays lost, also on waking', revivals],
     ['every vacancy is filled in time', lateHandOvers],
     ['nobody loses the lease without a cause', losses],
+    ['a burst of runs is served, or refused in its time', bursts],
     ['events come in order', disorder],
     ['every loss is told', silences],
     ['nobody crashes, and everybody ends as told', deaths],
@@ -188,6 +189,25 @@ function losses(history, lines, since) {
       met.some(({effect}) => effect === 'service') ||
       mild + slept + lagWithin(history, span) > spare(begin.ttl)
     return excused ? [] : [said]
+  })
+}
+
+/** @type {Rule} */
+function bursts(history, lines, since) {
+  return lines.flatMap((line) => {
+    if (line.type !== 'burst') return []
+    const {at, server, other, longest} = line
+    const said = (/** @type {string} */ what) => ({
+      at,
+      text: `of the burst of ${server} that was over at ${since(at)} ${what}`,
+    })
+    const limit = history.begin.ttl + SLACK + lagWithin(history, {from: at - longest, to: at})
+    return [
+      ...(other ? [said(`${other} runs failed`)] : []),
+      ...(longest > limit
+        ? [said(`the last run was answered after ${longest.toFixed(0)} ms`)]
+        : []),
+    ]
   })
 }
 

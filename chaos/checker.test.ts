@@ -2,7 +2,7 @@
 
 import {check} from './checker.mjs'
 import {figuresOf} from './figures.mjs'
-import {goodRecord, hungRecord, term} from './good-record'
+import {burstRecord, goodRecord, hungRecord, term} from './good-record'
 import type {Line} from './record.mjs'
 
 const inOrder = (lines: Line[]) => [...lines].sort((a, b) => a.at - b.at)
@@ -29,6 +29,7 @@ const of = (server: string, token: number) => (line: Line) =>
 test.each([
   ['calm and trouble', goodRecord],
   ['an event loop that hangs', hungRecord],
+  ['a burst of runs', burstRecord],
 ])('an honest record of %s is accepted', (_, record) => {
   expect(broken(record())).toEqual([])
 })
@@ -183,6 +184,24 @@ test.each<[string, Line[], string]>([
     'a process that is kept from ending',
     withChanged('died', 9500, {at: 10_900}),
     "no process is kept from ending: C took 1899 ms to end after 'exit' at 9.001 s; the limit is 1500 ms",
+  ],
+  [
+    'a run of a burst that is answered too late',
+    burstRecord().map((line) => (line.type === 'burst' ? {...line, longest: 2001} : line)),
+    'a burst of runs is served, or refused in its time: of the burst of A that was over at 4.000 s the last run was answered after 2001 ms',
+  ],
+  [
+    'a run of a burst that fails in another way',
+    burstRecord().map((line) => (line.type === 'burst' ? {...line, other: 2} : line)),
+    'a burst of runs is served, or refused in its time: of the burst of A that was over at 4.000 s 2 runs failed',
+  ],
+  [
+    'a lease that is lost to the runs beside it',
+    [
+      ...burstRecord(),
+      {at: 4000, server: 'A', type: 'ended', token: 100, reason: 'store-lost', held: false},
+    ],
+    "nobody loses the lease without a cause: at 4.000 s A lost the lease (token 100, 'store-lost') and nothing had happened that explains it",
   ],
 ])('%s is found', (_, lines, expected) => {
   expect(broken(lines)).toContainEqual(expect.stringContaining(expected))

@@ -2,6 +2,7 @@
 
 import {mkdtemp, rm} from 'node:fs/promises'
 import {join} from 'node:path'
+import {BURST} from '../support/kinds.mjs'
 import {now} from '../support/record.mjs'
 import {sleep} from '../support/time.mjs'
 
@@ -40,6 +41,21 @@ const blocks = async ({fleet, journal}, {names, ms}) => {
       return woke
     }),
   )
+}
+
+/** @type {Act} */
+const bursts = async ({fleet, journal}, {names, ms, ttl}) => {
+  await Promise.all(
+    names.map((name) => {
+      const over = journal.next(
+        (line) => line.type === 'burst' && line.server === name,
+        3 * ttl + 10_000,
+      )
+      fleet.tell(name, 'burst', BURST)
+      return over
+    }),
+  )
+  await sleep(ms)
 }
 
 /** @type {(mode: import('./detour.mjs').Mode) => Act} */
@@ -135,6 +151,8 @@ export const ACTS = {
   },
   block: blocks,
   hang: blocks,
+  burst: bursts,
+  'burst-all': bursts,
 
   restart: restarts(true),
   wipe: restarts(false),

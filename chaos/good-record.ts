@@ -86,3 +86,18 @@ export const hungRecord = (): Line[] => [
   {at: 9003, type: 'over', id: 1},
   {at: 12_000, type: 'finish'},
 ]
+
+/** Another: A is primary, and asks for the leases of many runs, of which some are refused. */
+export const burstRecord = (): Line[] => [
+  ...opening(),
+  ...term('A', 100, 1100, 5000),
+  {at: 1200, type: 'write', order: 0, server: 'A', token: 100, accepted: true, woken: false},
+  {at: 3000, type: 'fault', id: 1, kind: 'burst', scope: ['A'], lasts: 500},
+  {at: 4000, server: 'A', type: 'burst', ran: 1499, refused: 500, lost: 1, other: 0, longest: 990},
+  {at: 4500, type: 'over', id: 1},
+  {at: 5000, type: 'fault', id: 2, kind: 'kill', scope: ['A'], lasts: 500},
+  {at: 5001, server: 'A', type: 'ending', how: 'kill'},
+  {at: 5005, server: 'A', type: 'died', code: null, signal: 'SIGKILL', stderr: ''},
+  ...term('B', 200, 6050, 7000),
+  {at: 7000, type: 'finish'},
+]

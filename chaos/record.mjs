@@ -26,6 +26,8 @@ import {readFileSync} from 'node:fs'
  * @typedef {At & {type: 'thawed'}} Thawed
  * @typedef {At & {type: 'ending', how: 'kill' | 'term' | 'exit' | 'throw'}} Ending on our order
  * @typedef {At & {type: 'died', code: number | null, signal: string | null, stderr: string}} Died
+ * @typedef {At & {type: 'burst', ran: number, refused: number, lost: number, other: number,
+ *   longest: number}} Burst how its runs were answered, the last of them after so long
  * @typedef {At & {type: 'log', level: string, message: string}} Log
  *
  * @typedef {{type: 'fault', at: number, id: number, kind: string, scope: string[], lasts: number}}
@@ -36,7 +38,7 @@ import {readFileSync} from 'node:fs'
  * @typedef {import('../support/resource.mjs').Write} Write at the fenced resource
  *
  * @typedef {Begin | Finish | Started | Standing | Elected | Sample | Ended | Woke | Resigning
- *   | Frozen | Thawed | Ending | Died | Log | Fault | Over | Lag | Write} Line
+ *   | Frozen | Thawed | Ending | Died | Burst | Log | Fault | Over | Lag | Write} Line
  */
 
 /**

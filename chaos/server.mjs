@@ -5,7 +5,13 @@
 import {openSync, writeSync} from 'node:fs'
 import {createInterface} from 'node:readline'
 import {Redis} from 'ioredis'
-import {establishPrimaryServer, onPrimaryChange, resignPrimaryServer, setLogger} from '../index.mjs'
+import {
+  establishPrimaryServer,
+  onPrimaryChange,
+  resignPrimaryServer,
+  setLogger,
+  withLease,
+} from '../index.mjs'
 import {ENDS, PLANTED} from '../support/kinds.mjs'
 import {now} from '../support/record.mjs'
 import {write} from '../support/resource.mjs'
@@ -107,6 +113,36 @@ async function resign() {
   await resignPrimaryServer(prefix)
 }
 
+/**
+ * Asks for the leases of so many runs at once, and says how they were answered.
+ *
+ * @param {number} count
+ */
+async function burst(count) {
+  const {ttl} = timeouts
+  const begun = now()
+  const answers = {ran: 0, refused: 0, lost: 0, other: 0}
+  let longest = 0
+  const note = () => {
+    longest = Math.max(longest, now() - begun)
+  }
+  const one = async (/** @type {number} */ number) => {
+    try {
+      const options = {ttl, acquireTimeout: ttl, awaitRelease: false}
+      await withLease(url, `burst-${name}-${number}`, options, note)
+      answers.ran++
+    } catch (error) {
+      const {code} = /** @type {{code?: string}} */ (error)
+      // It ran.
+      if (code === 'ERR_LEASE_LOST') return answers.lost++
+      note()
+      answers[code === 'ERR_STORE_UNAVAILABLE' ? 'refused' : 'other']++
+    }
+  }
+  await Promise.all(Array.from({length: count}, (_, number) => one(number)))
+  say('burst', {...answers, longest})
+}
+
 process.on('SIGTERM', async () => {
   await resign()
   process.exit(ENDS.term.code)
@@ -118,6 +154,7 @@ const commands = {
     const end = now() + ms
     while (now() < end);
   },
+  burst,
   resign: async (pause) => {
     await resign()
     setTimeout(stand, pause)

@@ -21,6 +21,9 @@
  */
 export const STALL = 4
 
+/** How many runs a burst asks for. */
+export const BURST = 2000
+
 /** @satisfies {Record<string, KindOfFault>} */
 export const KINDS = {
   kill: server('☠', 'SIGKILL', [0.1, 1]),
@@ -36,6 +39,11 @@ export const KINDS = {
   },
   block: server('■', 'the event loop is blocked, for less than stallTimeout', [0.5, 3.2]),
   hang: server('▣', 'the event loop hangs, for longer than stallTimeout', [5, 7]),
+  burst: {
+    ...server('⁂', 'asks for the leases of thousands of runs at once', [0.2, 1]),
+    whom: 'primary',
+  },
+  'burst-all': {...server('⁂', 'every server does', [0.2, 1]), whom: 'all'},
   'kill-all': {...server('☠', 'every server is killed', [0.1, 1]), whom: 'all'},
 
   restart: redis('R', 'killed, and restarted with its data', 'service', [0.05, 2]),

@@ -80,6 +80,7 @@ async fn pairs_of_commands(store: &dyn RunStore, names: &[Arc<str>]) {
                 id: 1,
                 sent_at: Time::ZERO,
                 bound: TTL,
+                patience: TTL,
                 command,
                 tell_sent: false,
             };
@@ -95,7 +96,7 @@ async fn pairs_of_commands(store: &dyn RunStore, names: &[Arc<str>]) {
                     tick,
                 },
             );
-            let Some(RunOutcome::Granted(token)) = answers.recv().await else {
+            let Some(RunOutcome::Granted { token, .. }) = answers.recv().await else {
                 panic!("not granted");
             };
             let min_hold = Duration::ZERO;

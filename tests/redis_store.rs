@@ -70,6 +70,7 @@ async fn ask_hastily(store: &RedisStore, bound: Duration) -> Result<RunOutcome, 
         id: 1,
         sent_at: Time::ZERO,
         bound,
+        patience: bound,
         command: RunCommand::Acquire {
             identity: Identity::new(1),
             ttl: Duration::from_millis(100),

@@ -135,7 +135,7 @@ impl World {
     /// The outcome and the message in words that are the same in both worlds.
     fn show(&mut self, step: Step, outcome: RunOutcome, told: Option<Duration>) -> String {
         let shown = match outcome {
-            RunOutcome::Granted(token) => {
+            RunOutcome::Granted { token, .. } => {
                 let known = self.known.iter().position(|known| *known == token);
                 let place = known.unwrap_or_else(|| {
                     assert!(self.known.last() < Some(&token), "{token} does not rise");

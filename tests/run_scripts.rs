@@ -105,7 +105,7 @@ fn taken(identity: Identity) -> String {
 
 fn granted(outcome: RunOutcome) -> Token {
     match outcome {
-        RunOutcome::Granted(token) => token,
+        RunOutcome::Granted { token, .. } => token,
         other => panic!("not granted: {other:?}"),
     }
 }
@@ -789,7 +789,7 @@ async fn lead_through(store: &RedisStore) -> Result<(), Failure> {
     let ask = |command| async move { store.ask_run("mail", &request(command)).await };
     let token = granted(ask(acquire_with(MINE, TTL, tick(5))).await?);
     assert!(matches!(ask(acquire(OTHER)).await?, RunOutcome::Held(_)));
-    assert_eq!(ask(acquire(MINE)).await?, RunOutcome::Granted(token));
+    assert_eq!(granted(ask(acquire(MINE)).await?), token);
     assert_eq!(ask(begin(MINE, token)).await?, RunOutcome::Begun);
     assert_eq!(ask(renew(MINE, token)).await?, RunOutcome::Renewed);
     assert_eq!(ask(renew(MINE, token)).await?, RunOutcome::Renewed);

@@ -66,7 +66,7 @@ impl Bench {
 
 fn granted(outcome: RunOutcome) -> Token {
     match outcome {
-        RunOutcome::Granted(token) => token,
+        RunOutcome::Granted { token, .. } => token,
         other => panic!("not granted: {other:?}"),
     }
 }
@@ -215,7 +215,7 @@ async fn every_release_is_told_to_all_who_wait(bench: Bench) {
         while ours.is_empty() || theirs.is_empty() {
             // A token above the last one's grant, hence an identity each.
             let passing = Identity::new(u128::from(now()));
-            if let RunOutcome::Granted(token) = bench.ask(acquire(passing)).await {
+            if let RunOutcome::Granted { token, .. } = bench.ask(acquire(passing)).await {
                 bench.ask(release(passing, token, NONE)).await;
             }
             bench

@@ -64,6 +64,7 @@ async fn run(store: &RedisStore, bound: Duration, ttl: Duration) -> Result<RunOu
         id: 1,
         sent_at: Time::ZERO,
         bound,
+        patience: bound,
         command: RunCommand::Acquire {
             identity: Identity::new(1),
             ttl,

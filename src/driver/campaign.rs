@@ -1,12 +1,15 @@
 use std::collections::VecDeque;
 use std::future::pending;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::sleep;
+use tokio::time::{Instant, Sleep, sleep};
+use tracing::Span;
 
 use super::change::{CampaignChange, reason_word};
 use super::shared::{CampaignInput, Shared};
@@ -38,6 +41,10 @@ pub(super) struct CampaignLoop {
     shared: Arc<Shared>,
     sink: Arc<dyn Fn(CampaignChange) + Send + Sync>,
     clock: fn() -> Time,
+    /// When the alarm rings, if it is set.
+    alarm_at: Option<Time>,
+    /// Every log line is within it.
+    span: Span,
 }
 
 enum CampaignHappening {
@@ -73,17 +80,24 @@ impl CampaignLoop {
             shared,
             sink,
             clock,
+            alarm_at: None,
+            span: Span::none(),
         }
     }
 
+    pub fn within(self, span: Span) -> Self {
+        CampaignLoop { span, ..self }
+    }
+
     pub async fn run(mut self) {
+        let mut alarm = pin!(sleep(Duration::ZERO));
         loop {
             self.carry_out();
             let idle = self.replies.is_empty() && self.election.poll_timeout().is_none();
             if self.abandoned && idle {
                 return;
             }
-            let happening = self.wait().await;
+            let happening = self.wait(alarm.as_mut()).await;
             let now = (self.clock)();
             // A wait can be late. The time goes first: no reply that comes after the step-down
             // deadline revives a term.
@@ -97,16 +111,18 @@ impl CampaignLoop {
         }
     }
 
-    async fn wait(&mut self) -> CampaignHappening {
-        let now = (self.clock)();
+    async fn wait(&mut self, mut alarm: Pin<&mut Sleep>) -> CampaignHappening {
         let timeouts = [self.election.poll_timeout(), self.drain_until];
         let wake_at = timeouts.into_iter().flatten().min();
-        let timeout = async {
-            match wake_at {
-                Some(at) => sleep(at.since(now)).await,
-                None => pending().await,
-            }
-        };
+        // One that rings too early is cheaper than one that is set anew each time.
+        if let Some(at) = wake_at
+            && self.alarm_at.is_none_or(|set| at < set)
+        {
+            let now = (self.clock)();
+            alarm.as_mut().reset(Instant::now() + at.since(now));
+            self.alarm_at = Some(at);
+        }
+        let alarm_is_set = self.alarm_at.is_some();
         let messages = async {
             match &mut self.messages {
                 Some(messages) => messages.recv().await,
@@ -118,7 +134,10 @@ impl CampaignLoop {
         tokio::select! {
             biased;
             input = self.inputs.recv(), if !self.abandoned => CampaignHappening::CampaignInput(input),
-            () = timeout => CampaignHappening::Timeout,
+            () = alarm, if alarm_is_set => {
+                self.alarm_at = None;
+                CampaignHappening::Timeout
+            }
             Some((request, reply)) = self.replies.next() => CampaignHappening::Reply(request, reply),
             message = messages => CampaignHappening::Message(message),
         }
@@ -152,10 +171,12 @@ impl CampaignLoop {
                 self.resign(now, reason);
             }
             CampaignHappening::CampaignInput(Some(CampaignInput::Suspend)) => {
+                let _within = self.span.enter();
                 tracing::debug!("the event loop hangs: standing no more until it turns");
                 self.election.suspend(now);
             }
             CampaignHappening::CampaignInput(Some(CampaignInput::Resume)) => {
+                let _within = self.span.enter();
                 tracing::debug!("the event loop turns again");
                 self.election.resume(now);
             }
@@ -198,6 +219,7 @@ impl CampaignLoop {
                 }
                 Output::Event(event) => self.tell(event),
                 Output::Answer(answer) => {
+                    let _within = self.span.clone().entered();
                     match &answer {
                         Answer::Unavailable { cause } => tracing::warn!(
                             %cause,
@@ -220,12 +242,15 @@ impl CampaignLoop {
                         self.election.handle_expired(now);
                     }
                 }
-                Output::Notice(Notice::NobodyListens) => tracing::warn!(
-                    "this server only looked at the answer, and stands no more: when the primary goes, \
-                     no server takes over, unless another one stands. There are two ways out: do the work \
-                     in whilePrimary(prefix, run), or listen with onPrimaryChange(prefix, listener)"
-                ),
+                Output::Notice(Notice::NobodyListens) => self.span.in_scope(|| {
+                    tracing::warn!(
+                        "this server only looked at the answer, and stands no more: when the primary goes, \
+                         no server takes over, unless another one stands. There are two ways out: do the work \
+                         in whilePrimary(prefix, run), or listen with onPrimaryChange(prefix, listener)"
+                    );
+                }),
                 Output::Unconfirmed => {
+                    let _within = self.span.clone().entered();
                     tracing::warn!("no answer from redis to a resign, still releasing");
                     if let Some(resign) = self.leaving.pop_front() {
                         (self.sink)(CampaignChange::Unconfirmed { resign });
@@ -246,6 +271,7 @@ impl CampaignLoop {
     }
 
     fn tell(&mut self, event: Event) {
+        let _within = self.span.clone().entered();
         let change = match event {
             Event::Elected(grant) => {
                 tracing::info!(token = grant.token.get(), "elected");

@@ -56,8 +56,10 @@ impl Handle {
             shared.clone(),
             sink.clone(),
             now,
-        );
-        let task = runtime.spawn(campaign.run().instrument(start.span.clone()));
+        )
+        .within(start.span.clone());
+        // Within its span only where it has something to say: to enter one costs as much as a renewal's rules.
+        let task = runtime.spawn(campaign.run());
         let supervised = shared.clone();
         let supervisor = async move {
             if let Err(error) = task.await {

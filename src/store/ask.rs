@@ -11,6 +11,7 @@ use super::keys::RunKeys;
 use super::outgoing::Outgoing;
 use super::reply::decode_reply;
 use super::script::{Invocation, Script};
+use super::waiting_line::{Rank, Waits};
 use super::words::told;
 use super::{RedisSource, RunAnswers, run};
 use crate::election::run::{RunCommand, RunOutcome, RunRequest};
@@ -21,10 +22,15 @@ pub(super) struct Ask {
     pub what: Asked,
     /// Of the lease that it is about: what bounds connecting while it waits.
     pub ttl: Duration,
+    /// How long it may wait to be sent.
+    pub to_be_sent: Duration,
+    /// How long its answer may take once it was sent.
     pub bound: Duration,
     pub asked_at: Instant,
-    /// When it is answered at the latest.
+    /// When it is answered at the latest: until it is sent, as long as it may wait for that.
     pub deadline: Instant,
+    /// When it is answered at the very latest.
+    pub end: Instant,
 }
 
 /// What an answer tells of the server.
@@ -54,6 +60,8 @@ pub(super) struct AskedRun {
     pub answers: Arc<dyn RunAnswers>,
     /// `None` once it is answered.
     request: Option<RunRequest>,
+    /// How long it was not sent.
+    waited: Duration,
 }
 
 impl AskedRun {
@@ -70,6 +78,7 @@ impl AskedRun {
             run,
             answers,
             request: Some(request),
+            waited: Duration::ZERO,
         }
     }
 
@@ -110,23 +119,50 @@ impl SentNote {
     }
 }
 
-impl Ask {
-    /// The run that it is about.
-    pub fn identity(&self) -> Option<Identity> {
+impl Waits for Ask {
+    fn identity(&self) -> Option<Identity> {
         match &self.what {
             Asked::Election { .. } => None,
             Asked::Run(asked) => asked.command().map(RunCommand::identity),
         }
     }
 
-    /// It asks for the lease of a run that has none yet.
-    pub fn is_new_run(&self) -> bool {
+    fn rank(&self) -> Rank {
         match &self.what {
-            Asked::Election { .. } => false,
-            Asked::Run(asked) => matches!(asked.command(), Some(RunCommand::Acquire { .. })),
+            Asked::Election { .. } => Rank::Pressing,
+            Asked::Run(asked) => asked.command().map_or(Rank::New, Rank::of_run),
         }
     }
 
+    fn bound(&self) -> Duration {
+        self.bound
+    }
+
+    fn patience(&self) -> Duration {
+        patience(self.bound)
+    }
+
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn note_sent(&mut self, now: Instant) {
+        self.deadline = self.end.min(now + self.patience());
+        if let Asked::Run(asked) = &mut self.what {
+            asked.waited = now.saturating_duration_since(self.asked_at);
+        }
+    }
+}
+
+/// How long the connection's task waits where its caller waits for so long: the answer is to be there before
+/// the caller's time is over.
+pub(super) fn patience(wait: Duration) -> Duration {
+    wait - MARGIN.min(wait / 10)
+}
+
+const MARGIN: Duration = Duration::from_millis(5);
+
+impl Ask {
     /// Who is to be told when it was written to the socket.
     pub fn told_when_sent(&self) -> Option<SentNote> {
         let Asked::Run(asked) = &self.what else {
@@ -199,7 +235,8 @@ impl Ask {
                         untold: false,
                     };
                 };
-                let answer = run::decode_outcome(asked.keys().lease(), command, value);
+                let answer =
+                    run::decode_outcome(asked.keys().lease(), command, asked.waited, value);
                 let odd = odd(&answer);
                 asked.answer(answer);
                 Answered { odd, untold: false }

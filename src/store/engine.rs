@@ -241,23 +241,15 @@ impl Engine {
                 now,
             );
         }
-        while wire.admits_held() {
-            let Some(ask) = self.line.pop_held() else {
-                if wire.pushing {
-                    wire.change(
-                        ChannelChange::Subscribe,
-                        &self.subscriptions.take_again(),
-                        now,
-                    );
-                }
-                break;
-            };
+        while let Some(ask) = wire.admit(&mut self.line, now) {
             send_in_time(wire, ask, now, &self.source);
         }
-        while wire.admits_new(now)
-            && let Some(ask) = self.line.pop_new()
-        {
-            send_in_time(wire, ask, now, &self.source);
+        if wire.pushing && !self.line.has_pressing() {
+            wire.change(
+                ChannelChange::Subscribe,
+                &self.subscriptions.take_again(),
+                now,
+            );
         }
     }
 
@@ -332,6 +324,10 @@ impl Engine {
             ConnectionEvent::Said(said) => {
                 self.hear(said, Instant::now());
                 self.hear_all();
+                // Only here: at other times answers may lie unread, and it is not the server that is late.
+                if let ConnectionState::Open(wire) = &mut self.state {
+                    wire.settle(Instant::now());
+                }
             }
         }
     }
@@ -480,11 +476,13 @@ impl Engine {
         while let Some(ask) = self.line.pop_late(now) {
             let failure = match self.trouble().cause() {
                 Some(cause) => Failure::Unknown { cause },
-                None if is_open => not_sent(ask.bound, &address),
+                None if is_open => not_sent(ask.to_be_sent, &address),
                 None => Failure::Unknown {
                     cause: match &self.state {
-                        ConnectionState::Opening(opening) => opening.cause(ask.bound, &address),
-                        _ => no_connection(ask.bound, &address),
+                        ConnectionState::Opening(opening) => {
+                            opening.cause(ask.to_be_sent, &address)
+                        }
+                        _ => no_connection(ask.to_be_sent, &address),
                     },
                 },
             };
@@ -585,7 +583,7 @@ impl Engine {
 /// Sends it, unless nobody waits for it any more by now.
 fn send_in_time(wire: &mut Wire, ask: Ask, now: Instant, source: &RedisSource) {
     if ask.deadline <= now {
-        let failure = not_sent(ask.bound, &source.address());
+        let failure = not_sent(ask.to_be_sent, &source.address());
         ask.fail(failure);
     } else {
         wire.ask(ask, now);

@@ -18,6 +18,8 @@ mod leaving;
 mod memory;
 mod opening;
 mod outgoing;
+#[cfg(test)]
+mod overload;
 mod pace;
 mod patience;
 mod redis_source;
@@ -36,6 +38,7 @@ mod source;
 mod subscriptions;
 mod tls;
 mod trouble;
+mod unanswered;
 mod waiting_line;
 mod wire;
 mod words;

@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::ask::{Ask, Asked, AskedRun};
+use super::ask::{Ask, Asked, AskedRun, patience};
 use super::commands::Commands;
 use super::credentials::PresentSource;
 use super::engine::{Engine, Order};
@@ -69,21 +69,48 @@ impl RedisStore {
     }
 }
 
+/// How long is waited for an answer.
+#[derive(Clone, Copy)]
+struct Wait {
+    /// As long as it was not sent.
+    to_be_sent: Duration,
+    /// From when it was.
+    bound: Duration,
+    /// In all.
+    longest: Duration,
+}
+
+impl Wait {
+    fn of(bound: Duration) -> Self {
+        Wait {
+            to_be_sent: bound,
+            bound,
+            longest: bound,
+        }
+    }
+}
+
 impl RedisStore {
-    /// Asks within `bound`. The ttl of what it is about bounds connecting. Says when its time is over.
-    fn ask(&self, what: Asked, ttl: Option<Duration>, bound: Duration) -> Instant {
+    /// Asks, and says when its time is over. The ttl of what it is about bounds connecting.
+    fn ask(&self, what: Asked, ttl: Option<Duration>, wait: Wait) -> Instant {
         let asked_at = Instant::now();
-        let deadline = asked_at + bound;
+        let Wait {
+            to_be_sent,
+            bound,
+            longest,
+        } = wait;
         let order = Order::Ask(Ask {
             what,
             ttl: ttl.unwrap_or_else(|| ttl_of_bound(bound)),
+            to_be_sent,
             bound,
             asked_at,
-            deadline: deadline - MARGIN.min(bound / 10),
+            deadline: asked_at + patience(to_be_sent),
+            end: asked_at + patience(longest),
         });
         // Refused only when the runtime of the task has ended; then nobody answers either.
         let _ = self.orders.send(order);
-        deadline
+        asked_at + longest
     }
 
     fn listen(&self, channel: Arc<str>, receiver: Receiver) {
@@ -110,7 +137,7 @@ impl Store for RedisStore {
             channel: keys.changes,
             sender,
         };
-        let deadline = self.ask(what, ttl, bound);
+        let deadline = self.ask(what, ttl, Wait::of(bound));
         let (source, trouble) = (self.source.clone(), self.trouble.clone());
         Box::pin(async move {
             // The task is a little earlier and says why; but it may be gone or busy.
@@ -154,10 +181,14 @@ impl RunStore for RedisStore {
                 None
             }
         };
-        let bound = request.bound;
+        let wait = Wait {
+            to_be_sent: request.to_be_sent(),
+            bound: request.bound,
+            longest: request.patience,
+        };
         let (source, resource, answers) = (self.source.clone(), resource.clone(), answers.clone());
         let asked = AskedRun::new(source, resource, run, request, answers);
-        self.ask(Asked::Run(asked), ttl, bound);
+        self.ask(Asked::Run(asked), ttl, wait);
     }
 
     fn subscribe_releases(&self, resource: &str) -> mpsc::UnboundedReceiver<Duration> {
@@ -193,6 +224,3 @@ impl fmt::Debug for RedisStore {
             .finish_non_exhaustive()
     }
 }
-
-/// How much earlier than the caller the connection's task gives up: it knows the cause.
-const MARGIN: Duration = Duration::from_millis(5);

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,8 +70,8 @@ fn parse_reply(value: &Value, subscribed: bool) -> Option<Result<Reply, Failure>
     let Value::Array(values) = value else {
         return None;
     };
-    let fields: Vec<String> = values.iter().map(text).collect::<Option<_>>()?;
-    let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+    let fields: Vec<Cow<str>> = values.iter().map(text).collect::<Option<_>>()?;
+    let fields: Vec<&str> = fields.iter().map(AsRef::as_ref).collect();
     let (outcome, heard, rest) = match fields[..] {
         ["denied", why] => return Some(Err(Failure::Denied { cause: why.into() })),
         [outcome, heard, ref rest @ ..] => (outcome, heard, rest),
@@ -152,10 +153,10 @@ fn integer(text: &str) -> Option<u64> {
     number.filter(|number| *number <= Token::MAX.get())
 }
 
-fn text(value: &Value) -> Option<String> {
+fn text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
-        Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-        Value::SimpleString(text) => Some(text.clone()),
+        Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes)),
+        Value::SimpleString(text) => Some(text.into()),
         _ => None,
     }
 }

@@ -78,10 +78,11 @@ impl Display for Mine {
     }
 }
 
-/// Reads the answer of the script that a command calls.
+/// Reads the answer of the script that a command calls, which was not sent for so long.
 pub(super) fn decode_outcome(
     key: impl Display,
     command: &RunCommand,
+    waited: Duration,
     value: &Value,
 ) -> Result<RunOutcome, Failure> {
     let unknown = || Failure::Unknown {
@@ -97,7 +98,7 @@ pub(super) fn decode_outcome(
                         .into(),
                 });
             }
-            Ok(RunOutcome::Granted(token))
+            Ok(RunOutcome::Granted { token, waited })
         }
         (RunCommand::Acquire { .. }, Value::Array(fields)) => {
             let fields: Vec<_> = fields.iter().filter_map(text).collect();
@@ -165,14 +166,20 @@ mod tests {
         tick: None,
     };
 
+    const WAITED: Duration = Duration::from_millis(7);
+
     fn granted(token: i64) -> Result<RunOutcome, Failure> {
-        decode_outcome("lease:{mail}", &ACQUIRE, &Value::Int(token))
+        decode_outcome("lease:{mail}", &ACQUIRE, WAITED, &Value::Int(token))
     }
 
     #[test]
     fn a_token_above_the_largest_safe_integer_is_none() {
         let largest = Token::MAX.get() as i64;
-        assert_eq!(granted(largest), Ok(RunOutcome::Granted(Token::MAX)));
+        let outcome = RunOutcome::Granted {
+            token: Token::MAX,
+            waited: WAITED,
+        };
+        assert_eq!(granted(largest), Ok(outcome));
         for beyond in [largest + 1, i64::MAX] {
             let cause =
                 format!("lease:{{mail}} was granted with the token {beyond}, above 2^53 - 1");

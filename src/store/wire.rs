@@ -1,7 +1,6 @@
 use std::collections::{HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::stream::{Stream, StreamExt};
@@ -13,9 +12,10 @@ use super::ask::{Ask, SentNote};
 use super::connection::{Push, message};
 use super::error::{refuses_evalsha, server_words};
 use super::outgoing::Outgoing;
-use super::pace::Pace;
 use super::replies::replies;
 use super::socket::Socket;
+use super::unanswered::{Doubt, SentKind, Unanswered};
+use super::waiting_line::WaitingLine;
 use crate::election::Failure;
 
 /// An open connection: what was sent over it, and is answered in the same order.
@@ -29,47 +29,23 @@ pub(super) struct Wire {
     outgoing: Outgoing,
     /// Memory to write a command in.
     spare: Vec<u8>,
-    sent: VecDeque<SentCommand>,
+    unanswered: Unanswered<Ask, Channels>,
     /// Who is told when so many bytes were written.
     unwritten: VecDeque<(u64, SentNote)>,
     /// The scripts that were sent in full over this connection, by their SHA1.
     known: HashSet<&'static str>,
     /// The server refuses EVALSHA.
     by_text_only: bool,
-    /// When the server has last answered something. A message is no answer.
-    answered_at: Instant,
-    /// When the connection is in doubt, unless something is answered before.
-    doubtful: Option<Doubt>,
-    pace: Pace,
 }
 
 pub(super) type Said = Result<Value, RedisError>;
 
-/// From when on nothing that follows can be trusted to arrive, because nothing was answered for so long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Doubt {
-    pub at: Instant,
-    pub bound: Duration,
-}
-
-struct SentCommand {
-    what: SentKind,
-    at: Instant,
-}
-
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are scripts, for which a box would cost more"
-)]
-enum SentKind {
-    /// `None` once nobody waits for it any more.
-    Script { ask: Option<Ask>, by_hash: bool },
-    Channels {
-        change: ChannelChange,
-        channels: Vec<Arc<str>>,
-        /// How many of them the server has confirmed.
-        confirmed: usize,
-    },
+/// A change of what is subscribed to, on its way.
+struct Channels {
+    change: ChannelChange,
+    channels: Vec<Arc<str>>,
+    /// How many of them the server has confirmed.
+    confirmed: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,13 +80,10 @@ impl Wire {
             writable: true,
             outgoing: Outgoing::default(),
             spare: Vec::new(),
-            sent: VecDeque::new(),
+            unanswered: Unanswered::new(now),
             unwritten: VecDeque::new(),
             known: HashSet::new(),
             by_text_only: false,
-            answered_at: now,
-            doubtful: None,
-            pace: Pace::new(),
         }
     }
 
@@ -148,14 +121,15 @@ impl Wire {
         self.replies.next().now_or_never().flatten()
     }
 
-    pub fn admits_held(&self) -> bool {
-        self.outgoing.waiting() < AHEAD && self.pace.admits_held(self.sent.len())
+    /// The next of those that wait, as far as the socket and the server keep up.
+    pub fn admit(&self, line: &mut WaitingLine, now: Instant) -> Option<Ask> {
+        let has_room = self.outgoing.waiting() < AHEAD;
+        has_room.then(|| self.unanswered.admit(line, now))?
     }
 
-    pub fn admits_new(&self, now: Instant) -> bool {
-        let oldest = self.sent.front();
-        let oldest = oldest.map_or(Duration::ZERO, |sent| now.duration_since(sent.at));
-        self.outgoing.waiting() < AHEAD && self.pace.admits_new(self.sent.len(), oldest)
+    /// All that the server has said by now was heard.
+    pub fn settle(&mut self, now: Instant) {
+        self.unanswered.settle(now);
     }
 
     /// Sends a script. The first call of each over a connection sends its text: one round trip whether
@@ -172,11 +146,7 @@ impl Wire {
         if let Some(note) = ask.told_when_sent() {
             self.unwritten.push_back((self.outgoing.put, note));
         }
-        let what = SentKind::Script {
-            ask: Some(ask),
-            by_hash,
-        };
-        self.sent.push_back(SentCommand { what, at: now });
+        self.unanswered.push_script(ask, by_hash, now);
     }
 
     /// Subscribes to channels, or ends that, in one command as far as that is of bearable length.
@@ -190,12 +160,12 @@ impl Wire {
             for channel in channels {
                 self.outgoing.argument(channel.as_bytes());
             }
-            let what = SentKind::Channels {
+            let channels = Channels {
                 change,
                 channels: channels.to_vec(),
                 confirmed: 0,
             };
-            self.sent.push_back(SentCommand { what, at: now });
+            self.unanswered.push_other(channels, now);
         }
     }
 
@@ -212,62 +182,41 @@ impl Wire {
 
     /// The server confirms each channel by itself, in the order of the command.
     fn hear_confirmation(&mut self, now: Instant) -> Heard {
-        let Some(SentCommand {
-            what:
-                SentKind::Channels {
-                    change,
-                    channels,
-                    confirmed,
-                },
-            at,
-        }) = self.sent.front_mut()
-        else {
+        let Some(SentKind::Other(sent)) = self.unanswered.front_mut() else {
             return Heard::Nothing;
         };
-        let (change, at) = (*change, *at);
-        let Some(channel) = channels.get(*confirmed).cloned() else {
+        let Some(channel) = sent.channels.get(sent.confirmed).cloned() else {
             return Heard::Nothing;
         };
-        *confirmed += 1;
-        if *confirmed == channels.len() {
-            self.sent.pop_front();
+        sent.confirmed += 1;
+        let change = sent.change;
+        match sent.confirmed == sent.channels.len() {
+            true => drop(self.unanswered.pop(now)),
+            false => self.unanswered.note_answer(now),
         }
-        self.note_answer(at, now);
         Heard::Confirmed(change, vec![channel])
     }
 
     fn hear_answer(&mut self, answer: Said, now: Instant) -> Heard {
-        let asked = self.sent.front().map(|sent| &sent.what);
-        if let (Ok(Value::Array(_)), Some(SentKind::Channels { .. })) = (&answer, asked) {
+        let asked = self.unanswered.front_mut();
+        if let (Ok(Value::Array(_)), Some(SentKind::Other(_))) = (&answer, asked) {
             // As in the older protocol.
             return self.hear_confirmation(now);
         }
-        let Some(SentCommand { what, at }) = self.sent.pop_front() else {
-            return Heard::Nothing;
-        };
-        self.note_answer(at, now);
-        match (what, answer) {
-            (SentKind::Script { ask: None, .. }, _) => Heard::Nothing,
+        match (self.unanswered.pop(now), answer) {
+            (None | Some(SentKind::Script { ask: None, .. }), _) => Heard::Nothing,
             (
-                SentKind::Script {
+                Some(SentKind::Script {
                     ask: Some(ask),
                     by_hash: true,
-                },
+                }),
                 Err(error),
             ) if self.is_not_run(&error) => self.send_again(ask, &error, now),
-            (SentKind::Script { ask: Some(ask), .. }, answer) => Heard::Answered(ask, answer),
-            (
-                SentKind::Channels {
-                    change, channels, ..
-                },
-                Err(error),
-            ) => Heard::Refused(change, channels, error),
-            (
-                SentKind::Channels {
-                    change, channels, ..
-                },
-                Ok(_),
-            ) => Heard::Confirmed(change, channels),
+            (Some(SentKind::Script { ask: Some(ask), .. }), answer) => Heard::Answered(ask, answer),
+            (Some(SentKind::Other(sent)), Err(error)) => {
+                Heard::Refused(sent.change, sent.channels, error)
+            }
+            (Some(SentKind::Other(sent)), Ok(_)) => Heard::Confirmed(sent.change, sent.channels),
         }
     }
 
@@ -285,11 +234,11 @@ impl Wire {
 
     /// Sends a script by its text, unless that would reorder it with others for the same key.
     fn send_again(&mut self, ask: Ask, error: &RedisError, now: Instant) -> Heard {
-        let follows = self.sent.iter().any(|sent| match &sent.what {
+        let follows = self.unanswered.iter().any(|sent| match sent {
             SentKind::Script { ask: other, .. } => {
                 other.as_ref().is_none_or(|other| other.shares_key(&ask))
             }
-            SentKind::Channels { .. } => false,
+            SentKind::Other(_) => false,
         });
         if follows {
             let cause = server_words(error).into();
@@ -299,65 +248,27 @@ impl Wire {
         Heard::Nothing
     }
 
-    fn note_answer(&mut self, sent_at: Instant, now: Instant) {
-        self.answered_at = now;
-        self.doubtful = None;
-        self.pace.answered(now.duration_since(sent_at));
-    }
-
-    /// Those whose time is over. The connection is in doubt when nothing is answered for as long as one
-    /// of them could wait.
     pub fn take_late(&mut self, now: Instant) -> Vec<Ask> {
-        let mut late = Vec::new();
-        for sent in &mut self.sent {
-            let SentKind::Script { ask, .. } = &mut sent.what else {
-                continue;
-            };
-            let Some(ask) = ask.take_if(|ask| ask.deadline <= now) else {
-                continue;
-            };
-            let patience = ask.deadline.duration_since(ask.asked_at);
-            let doubt = Doubt {
-                at: self.answered_at.max(sent.at) + patience.max(QUICKEST_DOUBT),
-                bound: ask.bound,
-            };
-            if self.doubtful.is_none_or(|known| doubt.at < known.at) {
-                self.doubtful = Some(doubt);
-            }
-            late.push(ask);
-        }
-        late
+        self.unanswered.take_late(now)
     }
 
     pub fn doubt(&self) -> Option<Doubt> {
-        self.doubtful
+        self.unanswered.doubt()
     }
 
-    /// When somebody's time is over, or that of the connection.
     pub fn next_due(&self) -> Option<Instant> {
-        let deadlines = self.asks().map(|ask| ask.deadline);
-        deadlines.chain(self.doubtful.map(|doubt| doubt.at)).min()
+        self.unanswered.next_due()
     }
 
-    /// What is on its way and waited for.
     pub fn asks(&self) -> impl Iterator<Item = &Ask> {
-        self.sent.iter().filter_map(|sent| match &sent.what {
-            SentKind::Script { ask, .. } => ask.as_ref(),
-            SentKind::Channels { .. } => None,
-        })
+        self.unanswered.asks()
     }
 
-    /// What was on its way as the connection ends.
     pub fn into_asks(self) -> impl Iterator<Item = Ask> {
-        self.sent.into_iter().filter_map(|sent| match sent.what {
-            SentKind::Script { ask, .. } => ask,
-            SentKind::Channels { .. } => None,
-        })
+        self.unanswered.into_asks()
     }
 }
 
 /// How many bytes wait for the socket; the rest waits where it can still be overtaken, and dropped.
 const AHEAD: u64 = 64 * 1024;
 const MOST_CHANNELS: usize = 1_000;
-/// One caller in a hurry does not cost the others their connection.
-const QUICKEST_DOUBT: Duration = Duration::from_millis(50);

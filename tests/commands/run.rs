@@ -12,6 +12,7 @@ pub fn request(command: RunCommand) -> RunRequest {
         id: 1,
         sent_at: Time::ZERO,
         bound: PATIENCE,
+        patience: PATIENCE,
         command,
         tell_sent: false,
     }

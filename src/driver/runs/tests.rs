@@ -113,8 +113,14 @@ impl Bench {
 
     fn grant(&self, run: u64, request: RunRequest) {
         let token = Token::new(7);
-        self.inbox
-            .answer(run, request, Ok(RunOutcome::Granted(token)));
+        self.inbox.answer(
+            run,
+            request,
+            Ok(RunOutcome::Granted {
+                token,
+                waited: Duration::ZERO,
+            }),
+        );
     }
 
     fn told(&self) -> Vec<String> {

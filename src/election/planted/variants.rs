@@ -104,6 +104,14 @@ pub enum Planted {
     LostReleaseWaits,
     /// A grant is renewed though nobody has taken it.
     KeptForNobody,
+
+    // Of the connection's engine.
+    /// A connection is in doubt when one command is late, whatever else is answered on it.
+    LateIsInDoubt,
+    /// What is held waits behind the runs that came before it.
+    FirstComeFirstSent,
+    /// However far behind the server is, all that waits is sent.
+    AllSentAtOnce,
 }
 
 thread_local! {
@@ -172,6 +180,13 @@ impl Planted {
         Planted::StoredTimeBelieved,
         Planted::LostReleaseWaits,
         Planted::KeptForNobody,
+    ];
+
+    /// What the simulation of overload has to find.
+    pub const OF_OVERLOAD: [Planted; 3] = [
+        Planted::LateIsInDoubt,
+        Planted::FirstComeFirstSent,
+        Planted::AllSentAtOnce,
     ];
 
     pub fn is_on(self) -> bool {

@@ -54,17 +54,30 @@ pub struct RunRequest {
     /// Rises with every request of one lease.
     pub id: u64,
     pub sent_at: Time,
-    /// Unanswered after this, the outcome is unknown.
+    /// Unanswered for this long once it was sent, the outcome is unknown.
     pub bound: Duration,
+    /// How long its answer is worth waiting for, where it cannot be sent at once; no less than the bound.
+    pub patience: Duration,
     pub command: RunCommand,
     /// The lease wants to hear when it was written to the socket.
     pub tell_sent: bool,
 }
 
+impl RunRequest {
+    /// Not sent for so long, it is refused: there must be time left for the answer.
+    pub fn to_be_sent(&self) -> Duration {
+        self.patience - self.patience / 16
+    }
+}
+
 /// What the store answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunOutcome {
-    Granted(Token),
+    Granted {
+        token: Token,
+        /// How long after the request it was sent: the store was behind.
+        waited: Duration,
+    },
     /// Another holds it, or has just held it: for so long yet, if nothing is renewed or released.
     Held(Duration),
     /// To one that asks for a tick: another was granted it, or the lease, and has not begun to run. It may

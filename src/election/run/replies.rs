@@ -55,6 +55,13 @@ impl RunLease {
             false => request.sent_at,
         };
         match self.state {
+            RunState::Asking { .. }
+                if matches!(reply, Err(Failure::Refused { .. }))
+                    && now >= request.sent_at + request.to_be_sent() =>
+            {
+                // The store was behind for all of its time: to ask once more would only add to that.
+                self.give_up(now);
+            }
             RunState::Asking { wait_until } => self.hear_asked(now, wait_until, sent_at, reply),
             RunState::Holding(hold) => self.hear_renewed(now, hold, sent_at, reply),
             RunState::Leaving { .. } => self.hear_left(now, sent_at, reply),
@@ -75,7 +82,8 @@ impl RunLease {
         reply: Result<RunOutcome, Failure>,
     ) {
         match reply {
-            Ok(RunOutcome::Granted(token)) => {
+            Ok(RunOutcome::Granted { token, waited }) => {
+                let sent_at = sent_at + waited;
                 if now >= sent_at + self.config.term() && !planted!(LateGrantBelieved) {
                     // Too late to be believed. Asked for once more, the same grant is confirmed anew.
                     self.doubtful = true;

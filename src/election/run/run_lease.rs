@@ -148,7 +148,8 @@ impl RunLease {
                 identity: self.identity,
                 token: hold.token,
             };
-            self.post(now, command, self.config.command_bound());
+            let bound = self.config.command_bound();
+            self.post(now, command, bound, bound);
         }
     }
 
@@ -246,7 +247,7 @@ impl RunLease {
         }
         let give_up = self.timers.give_up;
         if take_due(&mut self.timers.give_up, now) {
-            self.give_up(now, give_up.unwrap_or(now));
+            self.end_asking(now, give_up.unwrap_or(now));
         }
         if take_due(&mut self.timers.window_end, now) {
             self.tell_released();
@@ -344,7 +345,7 @@ impl RunLease {
     }
 
     /// The store has had its time, since `due`, and did not answer.
-    fn give_up(&mut self, now: Time, due: Time) {
+    fn end_asking(&mut self, now: Time, due: Time) {
         if let RunState::Asking { wait_until } = self.state
             && now >= due + STANDSTILL
         {
@@ -353,6 +354,10 @@ impl RunLease {
             self.doubtful |= self.in_flight.is_some();
             return self.ask(now, wait_until);
         }
+        self.give_up(now);
+    }
+
+    pub(super) fn give_up(&mut self, now: Time) {
         let cause = self.cause.clone();
         let cause = cause.unwrap_or_else(|| "no answer from the store".into());
         self.refuse(now, Refusal::Unavailable { cause });
@@ -371,22 +376,25 @@ impl RunLease {
         if remaining.is_zero() {
             return;
         }
-        let bound = match command {
-            RunCommand::Acquire { .. } => self.config.question_bound(),
-            _ => self.config.command_bound(),
+        let command_bound = self.config.command_bound();
+        let (bound, patience) = match command {
+            // Whoever is at the end of a long line would lose its place by asking anew.
+            RunCommand::Acquire { .. } => (self.config.question_bound(), remaining),
+            _ => (command_bound, command_bound.min(remaining)),
         };
-        self.post(now, command, bound.min(remaining));
+        self.post(now, command, bound.min(remaining), patience);
         self.in_flight = Some(self.last_id);
     }
 
     /// Sends a command that no state waits for.
-    fn post(&mut self, now: Time, command: RunCommand, bound: Duration) {
+    fn post(&mut self, now: Time, command: RunCommand, bound: Duration, patience: Duration) {
         self.last_id += 1;
         let is_release = matches!(command, RunCommand::Release { .. });
         self.outputs.push_back(RunOutput::Send(RunRequest {
             id: self.last_id,
             sent_at: now,
             bound,
+            patience,
             command,
             tell_sent: is_release && !self.config.await_release,
         }));

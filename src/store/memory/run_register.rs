@@ -177,7 +177,7 @@ impl RunRegister {
             match held.stage {
                 Stage::Pending | Stage::Held if mine => {
                     self.put(now, held.token, identity, held.stage, ttl);
-                    return RunOutcome::Granted(held.token);
+                    return granted(held.token);
                 }
                 Stage::Pending | Stage::Held => {
                     lease.cut(now);
@@ -208,7 +208,7 @@ impl RunRegister {
             let taken = Expiring::new(now, identity, tick.memory);
             self.ticks.insert(tick.name, taken);
         }
-        RunOutcome::Granted(token)
+        granted(token)
     }
 
     fn free(&mut self, now: u64, token: Token, identity: Identity, left: Duration) -> RunApplied {
@@ -265,6 +265,13 @@ impl<T> Expiring<T> {
 
 /// How long the token of a released lease is kept.
 const LEFT_BEHIND: Duration = Duration::from_secs(1);
+
+fn granted(token: Token) -> RunOutcome {
+    RunOutcome::Granted {
+        token,
+        waited: Duration::ZERO,
+    }
+}
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX / 4)

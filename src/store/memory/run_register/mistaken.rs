@@ -25,7 +25,7 @@ pub fn apply(register: &mut RunRegister, now: u64, command: &RunCommand) -> RunA
         RunCommand::Acquire {
             tick: Some(tick), ..
         } if Planted::TickNotStored.is_on()
-            && matches!(applied.outcome, RunOutcome::Granted(_))
+            && matches!(applied.outcome, RunOutcome::Granted { .. })
             && !before.ticks.contains_key(&tick.name) =>
         {
             register.ticks.remove(&tick.name);

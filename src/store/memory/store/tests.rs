@@ -83,7 +83,7 @@ impl MemoryStore {
                 tick,
             },
         );
-        if let RunOutcome::Granted(token) = granted {
+        if let RunOutcome::Granted { token, .. } = granted {
             let min_hold = Duration::ZERO;
             let release = RunCommand::Release {
                 identity,
@@ -184,7 +184,10 @@ fn tokens_rise_over_what_was_forgotten() {
 fn resources_are_forgotten_when_their_leases_have_run_out() {
     let store = store();
     for number in 0..NAMES {
-        assert!(matches!(store.run(number, None), RunOutcome::Granted(_)));
+        assert!(matches!(
+            store.run(number, None),
+            RunOutcome::Granted { .. }
+        ));
         pass(Duration::from_millis(10));
         assert!(store.kept() <= 2 * FEW, "{}", store.kept());
     }
@@ -195,7 +198,7 @@ fn a_tick_is_remembered_for_as_long_as_it_was_asked_for() {
     let store = store();
     let memory = Duration::from_secs(60);
     let tick = Some(Tick::at(5000, memory));
-    assert!(matches!(store.run(0, tick), RunOutcome::Granted(_)));
+    assert!(matches!(store.run(0, tick), RunOutcome::Granted { .. }));
     pass(Duration::from_secs(50));
     store.names().forget(clock());
     let other = RunCommand::Acquire {

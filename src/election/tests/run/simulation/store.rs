@@ -114,7 +114,7 @@ impl Store {
             );
         }
         match (command, applied.outcome) {
-            (RunCommand::Acquire { ttl, tick, .. }, RunOutcome::Granted(token)) => {
+            (RunCommand::Acquire { ttl, tick, .. }, RunOutcome::Granted { token, .. }) => {
                 self.note_grant(now, caller, token, *ttl);
                 if !copy {
                     self.granted.insert(caller, self.executed);

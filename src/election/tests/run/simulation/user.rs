@@ -153,7 +153,7 @@ impl World<'_> {
                     user.pending_since.get_or_insert(now);
                     user.looks += 1;
                 }
-                let granted = matches!(answer, Ok(RunOutcome::Granted(_)));
+                let granted = matches!(answer, Ok(RunOutcome::Granted { .. }));
                 let late = granted && own <= now && !user.told.answered();
                 user.lease.handle_reply(now, request, answer);
                 if late {

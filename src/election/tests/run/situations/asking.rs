@@ -214,3 +214,26 @@ fn a_store_that_does_not_answer_after_a_standstill_either_is_given_up() {
         ]
     );
 }
+
+#[test]
+fn the_window_runs_from_when_the_question_was_sent_where_the_store_was_behind() {
+    let mut scene = Scene::asking();
+    assert_eq!(
+        scene.reply(2000, 1, granted_after(1500, 7)),
+        ["granted 7 until 6160"],
+        "4660 from 1500"
+    );
+    assert_eq!(scene.wakes_at(), Some(3500));
+}
+
+/// A crowd that is refused must not add to what the store has to do.
+#[test]
+fn a_question_that_could_not_be_sent_in_its_time_is_neither_asked_again_nor_taken_back() {
+    let mut scene = Scene::asking();
+    assert_eq!(
+        scene.reply(2900, 1, refused()),
+        ["refused: unavailable: LOADING", "ended"],
+        "3000 less a sixteenth"
+    );
+    assert_eq!(scene.wakes_at(), None);
+}

@@ -31,7 +31,15 @@ pub fn config() -> RunConfig {
 }
 
 pub fn granted(token: u64) -> Answer {
-    Ok(RunOutcome::Granted(Token::new(token)))
+    granted_after(0, token)
+}
+
+/// Granted when the question had not been sent for so many milliseconds.
+pub fn granted_after(waited: u64, token: u64) -> Answer {
+    Ok(RunOutcome::Granted {
+        token: Token::new(token),
+        waited: millis(waited),
+    })
 }
 
 pub fn held_for(remaining: u64) -> Answer {

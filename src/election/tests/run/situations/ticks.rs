@@ -194,7 +194,7 @@ fn played(ticks: &[u64], period: u64, late: u64) -> Vec<usize> {
             ttl: millis(6000),
             tick: Some(Tick::every(Duration::from_secs(period))),
         };
-        if let RunOutcome::Granted(token) = register.apply(now, &acquire).outcome {
+        if let RunOutcome::Granted { token, .. } = register.apply(now, &acquire).outcome {
             runs[tick] += 1;
             let release = RunCommand::Release {
                 identity,

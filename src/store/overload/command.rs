@@ -1,0 +1,78 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::election::run::RunRequest;
+use crate::election::{Identity, Request};
+use crate::store::ask::patience;
+use crate::store::waiting_line::{Rank, Waits};
+
+/// A command of an election or a run, by their number.
+#[derive(Clone)]
+pub struct Played {
+    pub owner: usize,
+    pub what: Asked,
+    asked_at: Instant,
+    bound: Duration,
+    deadline: Instant,
+    end: Instant,
+    /// How long it was not sent.
+    pub waited: Duration,
+}
+
+#[derive(Clone)]
+pub enum Asked {
+    Election(Request),
+    Run(RunRequest),
+}
+
+impl Played {
+    pub fn new(owner: usize, what: Asked, now: Instant) -> Self {
+        let (to_be_sent, bound, longest) = match &what {
+            Asked::Election(request) => (request.bound, request.bound, request.bound),
+            Asked::Run(request) => (request.to_be_sent(), request.bound, request.patience),
+        };
+        Played {
+            owner,
+            what,
+            asked_at: now,
+            bound,
+            deadline: now + patience(to_be_sent),
+            end: now + patience(longest),
+            waited: Duration::ZERO,
+        }
+    }
+}
+
+impl Waits for Played {
+    fn identity(&self) -> Option<Identity> {
+        match &self.what {
+            Asked::Election(_) => None,
+            Asked::Run(request) => Some(request.command.identity()),
+        }
+    }
+
+    fn rank(&self) -> Rank {
+        match &self.what {
+            Asked::Election(_) => Rank::Pressing,
+            Asked::Run(request) => Rank::of_run(&request.command),
+        }
+    }
+
+    fn bound(&self) -> Duration {
+        self.bound
+    }
+
+    fn patience(&self) -> Duration {
+        patience(self.bound)
+    }
+
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn note_sent(&mut self, now: Instant) {
+        self.deadline = self.end.min(now + self.patience());
+        self.waited = now - self.asked_at;
+    }
+}
