@@ -210,6 +210,7 @@ async fn runs_and_fences_need_no_option() {
             sent_at: Time::ZERO,
             tell_sent: false,
             bound: commands::PATIENCE,
+            patience: commands::PATIENCE,
             command,
         };
         let command = RunCommand::Acquire {
