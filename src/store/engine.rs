@@ -92,7 +92,7 @@ pub(super) struct Engine {
     closed: bool,
     state: ConnectionState,
     /// What was not sent.
-    line: WaitingLine,
+    line: WaitingLine<Ask>,
     /// No ask comes to its deadline before this, and the connection is not at rest before.
     due: Option<Instant>,
     /// When it is looked at whether anybody has used the connection since the last time.

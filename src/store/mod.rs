@@ -18,8 +18,6 @@ mod leaving;
 mod memory;
 mod opening;
 mod outgoing;
-#[cfg(test)]
-mod overload;
 mod pace;
 mod patience;
 mod redis_source;
@@ -36,6 +34,8 @@ mod slots;
 mod socket;
 mod source;
 mod subscriptions;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod trouble;
 mod unanswered;

@@ -122,7 +122,7 @@ impl Wire {
     }
 
     /// The next of those that wait, as far as the socket and the server keep up.
-    pub fn admit(&self, line: &mut WaitingLine, now: Instant) -> Option<Ask> {
+    pub fn admit(&self, line: &mut WaitingLine<Ask>, now: Instant) -> Option<Ask> {
         let has_room = self.outgoing.waiting() < AHEAD;
         has_room.then(|| self.unanswered.admit(line, now))?
     }
