@@ -41,9 +41,9 @@ async function establishPrimaryServer(redis, prefix, options) {
   const isLeftOver = !election.isOurs && addon.campaigns(name).length > 0
   election.isOurs = true
   try {
-    const asked = addon.establishPrimaryServer(source, name, read)
+    // First: what throws while a promise is in hand leaves that one rejected and unheard.
     watchCredentials(redis)
-    const granted = await asked
+    const granted = await addon.establishPrimaryServer(source, name, read)
     return granted ? election.leaseOf(granted) : undefined
   } catch (error) {
     const thrown = ofBinary(error)
