@@ -42,8 +42,9 @@ async function establishPrimaryServer(redis, prefix, options) {
   election.isOurs = true
   try {
     const asked = addon.establishPrimaryServer(source, name, read)
-    watchCredentials(redis)
-    const granted = await asked
+    // A source that cannot be used fails both, and neither may be left without a handler.
+    const watching = async () => watchCredentials(redis)
+    const [granted] = await Promise.all([asked, watching()])
     return granted ? election.leaseOf(granted) : undefined
   } catch (error) {
     const thrown = ofBinary(error)
