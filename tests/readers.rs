@@ -8,7 +8,9 @@ mod readers;
 
 /// Whatever the fuzzer has found, and each of it cut off, and with single characters changed.
 fn of_corpus(name: &str, read: impl Fn(&str), changes: usize) {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(name);
     let mut files = 0;
     for file in fs::read_dir(corpus).unwrap() {
         let text = String::from_utf8(fs::read(file.unwrap().path()).unwrap()).unwrap();

@@ -180,8 +180,12 @@ impl fmt::Debug for RedisSource {
 
 /// `rest` is what follows the scheme's slashes.
 fn parse_tcp(rest: &str) -> Result<RedisSource, ConfigError> {
-    let url = Url::parse(&format!("redis://{rest}"))
-        .or_else(|error| refuse(error.to_string(), "a valid URL"))?;
+    let url = Url::parse(&format!("redis://{rest}")).or_else(|error| {
+        refuse(
+            error.to_string(),
+            "a valid URL (an IPv6 address in brackets)",
+        )
+    })?;
     refuse_fragment(url.fragment().is_some())?;
     let mut source = RedisSource::default();
     if let Some(query) = url.query() {
