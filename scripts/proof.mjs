@@ -18,11 +18,7 @@ export class Proof {
    */
   async step(title, work, {needs = []} = {}) {
     const missing = needs.filter((need) => [...this.#broken, ...this.#skipped].includes(need))
-    if (missing.length) {
-      console.log(`skip  ${title.padEnd(46)}for want of: ${missing.join(', ')}`)
-      this.#skipped.push(title)
-      return
-    }
+    if (missing.length) return this.skip(title, `for want of: ${missing.join(', ')}`)
     const before = this.failed
     try {
       await step(title, work)
@@ -32,6 +28,17 @@ export class Proof {
       // What failed need not have been a test: a lint, a hang.
       if (this.failed === before) this.failed++
     }
+  }
+
+  /**
+   * Does without a step.
+   *
+   * @param {string} title
+   * @param {string} why
+   */
+  skip(title, why) {
+    console.log(`skip  ${title.padEnd(46)}${why}`)
+    this.#skipped.push(title)
   }
 
   /** Whether every step succeeded. */

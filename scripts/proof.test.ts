@@ -44,6 +44,14 @@ test('a step without what it needs is skipped, and says so', async () => {
   expect(proof.summary).toBe('0 passed, 1 failed\nfailed: addon\nskipped: tests, faults')
 })
 
+test('a step that is done without says why, and is named at the end', () => {
+  const proof = new Proof()
+  proof.skip('stores on Redis 0', 'no such server')
+  expect(said).toContainEqual(expect.stringMatching(/^skip {2}stores on Redis 0 +no such server$/))
+  expect(proof.holds).toBe(true)
+  expect(proof.summary).toBe('0 passed, 0 failed\nskipped: stores on Redis 0')
+})
+
 test('one that succeeds holds', async () => {
   const proof = new Proof()
   await proof.step('lint', async () => {})

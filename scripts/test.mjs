@@ -10,6 +10,7 @@ import {parseArgs} from 'node:util'
 import {jest} from '../support/jest.mjs'
 import {TYPES} from '../support/packed.mjs'
 import {explain, Refusal, root, run} from '../support/run.mjs'
+import {bringOtherServer, findOtherServer, OTHER_SERVERS} from '../support/servers.mjs'
 import {setup} from '../support/setup.mjs'
 import {Proof} from './proof.mjs'
 
@@ -35,6 +36,11 @@ const QUICK = [
   'shown',
   'with-lease',
 ].map((name) => `__test__/${name}.test.ts`)
+/** What has to hold on every server: the scripts, and the suites that each store passes. */
+const STORES = ['scripts', 'run_scripts', 'stores', 'run_stores'].flatMap((name) => [
+  '--test',
+  name,
+])
 /** A seed whose minute has nearly every kind of fault in it. */
 const CHAOS = ['--minutes', '1', '--seed', '7652']
 /** It says every few seconds how far it is. */
@@ -65,6 +71,8 @@ async function prove(quick) {
   await proof.step('cargo test', () =>
     cargoTest(quick ? ['--lib', '--test', 'rooms', '--test', 'references'] : []),
   )
+  // Jest holds an election on those that were brought.
+  if (!quick) await otherServers()
   await addon()
   const needs = ['addon']
   await proof.step('index.mjs and addon.d.ts are up to date', checkGenerated, {needs})
@@ -120,15 +128,29 @@ async function tsc() {
   await run('npx', ['tsc', '--noEmit', '--project', 'bench/page'])
 }
 
-/** @param {string[]} which */
-async function cargoTest(which) {
+/** On servers of other versions, where they can be had. */
+async function otherServers() {
+  const brought = OTHER_SERVERS.map((server) => bringOtherServer(server).catch((error) => error))
+  for (const [index, failure] of (await Promise.all(brought)).entries()) {
+    const server = OTHER_SERVERS[index]
+    const title = `the stores on ${server?.name}`
+    const program = server && findOtherServer(server)
+    if (program) await proof.step(title, () => cargoTest(STORES, {REDIS_SERVER: program}))
+    else proof.skip(title, failure.message)
+  }
+}
+
+/**
+ * @param {string[]} which
+ * @param {Record<string, string>} [env]
+ */
+async function cargoTest(which, env) {
   // One that fails keeps no other from being run.
-  const output = await run('cargo', ['test', '--locked', '--no-fail-fast', ...which]).catch(
-    (error) => {
-      countRust(error.output ?? '')
-      throw error
-    },
-  )
+  const args = ['test', '--locked', '--no-fail-fast', ...which]
+  const output = await run('cargo', args, {env}).catch((error) => {
+    countRust(error.output ?? '')
+    throw error
+  })
   countRust(output)
 }
 

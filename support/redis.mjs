@@ -78,9 +78,10 @@ export class RedisServer {
    * of its data.
    *
    * @param {string[]} [args] further options of the server
+   * @param {string} [program] instead of that on the PATH
    */
-  static async start(args = []) {
-    const server = await RedisServer.reserve(args)
+  static async start(args = [], program) {
+    const server = await RedisServer.reserve(args, program)
     await server.start()
     return server
   }
@@ -89,18 +90,20 @@ export class RedisServer {
    * One that is not running yet, but has its port and its directory.
    *
    * @param {string[]} [args]
+   * @param {string} [program]
    */
-  static async reserve(args = []) {
-    return new RedisServer(...(await RedisServer.place()), args)
+  static async reserve(args = [], program) {
+    return new RedisServer(...(await RedisServer.place(program)), args)
   }
 
   /**
    * What a new one needs: the program, a directory and a port.
    *
+   * @param {string} [given] the program
    * @returns {Promise<[string, string, number]>}
    */
-  static async place() {
-    const program = await findRedisServer()
+  static async place(given) {
+    const program = given ?? (await findRedisServer())
     if (!program) throw new Error('no redis-server or valkey-server on the PATH: npm run setup')
     const dir = await mkdtemp(join(tmpdir(), 'primary-lease-redis-'))
     return [program, dir, await freePort()]

@@ -4,6 +4,8 @@
 mod ask_run;
 mod commands;
 mod redis_server;
+#[macro_use]
+mod suite;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,7 +46,14 @@ impl Bench {
     }
 
     fn on_redis(_case: &str) -> Self {
-        let server = RedisServer::start();
+        Self::on(RedisServer::start())
+    }
+
+    fn on_redis_without_resp3(_case: &str) -> Self {
+        Self::on(RedisServer::start_with(&["--rename-command", "HELLO", ""]))
+    }
+
+    fn on(server: RedisServer) -> Self {
         let source = RedisSource::parse_url(&server.url()).unwrap();
         let open = || Arc::new(RedisStore::open(source.clone(), &Handle::current()));
         Bench {
@@ -245,23 +254,6 @@ async fn every_release_is_told_to_all_who_wait(bench: Bench) {
 
 const NONE: Duration = Duration::ZERO;
 
-macro_rules! every_store_passes {
-    ($($case:ident,)*) => {
-        mod in_memory {
-            $(#[tokio::test]
-            async fn $case() {
-                super::$case(super::Bench::in_memory(stringify!($case))).await;
-            })*
-        }
-        mod on_redis {
-            $(#[tokio::test]
-            async fn $case() {
-                super::$case(super::Bench::on_redis(stringify!($case))).await;
-            })*
-        }
-    };
-}
-
 every_store_passes! {
     a_free_lease_is_granted_and_refused_to_others_for_its_ttl,
     a_grant_whose_reply_was_lost_is_granted_again_with_its_token,
@@ -276,5 +268,6 @@ every_store_passes! {
     a_tick_is_not_taken_where_the_lease_is_refused,
     the_leases_of_two_resources_know_nothing_of_each_other,
     what_is_sent_later_arrives_later,
+    ; where messages come:
     every_release_is_told_to_all_who_wait,
 }

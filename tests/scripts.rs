@@ -1018,7 +1018,9 @@ async fn a_full_server_refuses_and_nothing_is_written() {
     let Err(Failure::Refused { cause }) = answer else {
         panic!("{answer:?}");
     };
-    assert!(cause.starts_with("OOM"), "{cause}");
+    // Redis 6.2 has words of its own before it.
+    let said = "OOM command not allowed when used memory > 'maxmemory'";
+    assert!(cause.contains(said), "{cause}");
     bench.run(&["CONFIG", "SET", "maxmemory", "0"]);
     assert_eq!(bench.inspect().await, Some(record));
 }

@@ -3,6 +3,8 @@
 
 mod commands;
 mod redis_server;
+#[macro_use]
+mod suite;
 
 use std::sync::Arc;
 
@@ -36,7 +38,14 @@ impl Bench {
     }
 
     fn on_redis(_case: &str) -> Self {
-        let server = RedisServer::start();
+        Self::on(RedisServer::start())
+    }
+
+    fn on_redis_without_resp3(_case: &str) -> Self {
+        Self::on(RedisServer::start_with(&["--rename-command", "HELLO", ""]))
+    }
+
+    fn on(server: RedisServer) -> Self {
         let source = RedisSource::parse_url(&server.url()).unwrap();
         let open = || Arc::new(RedisStore::open(source.clone(), &Handle::current()));
         Bench {
@@ -234,23 +243,6 @@ async fn a_resource_refuses_what_is_below_the_highest_token_of_the_same_lease(be
     }
 }
 
-macro_rules! every_store_passes {
-    ($($case:ident,)*) => {
-        mod in_memory {
-            $(#[tokio::test]
-            async fn $case() {
-                super::$case(super::Bench::in_memory(stringify!($case))).await;
-            })*
-        }
-        mod on_redis {
-            $(#[tokio::test]
-            async fn $case() {
-                super::$case(super::Bench::on_redis(stringify!($case))).await;
-            })*
-        }
-    };
-}
-
 every_store_passes! {
     a_missing_record_is_seen_as_none_and_has_nothing_to_release,
     a_grant_shows_its_holder_and_is_what_others_see,
@@ -263,6 +255,7 @@ every_store_passes! {
     a_holder_of_a_newer_grant_writes_it_again_over_what_it_was_shown,
     a_released_record_is_anybodys_but_its_last_holders,
     what_is_sent_later_arrives_later,
-    every_write_is_told_to_all_who_listen,
     a_resource_refuses_what_is_below_the_highest_token_of_the_same_lease,
+    ; where messages come:
+    every_write_is_told_to_all_who_listen,
 }

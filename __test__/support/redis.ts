@@ -28,8 +28,10 @@ export async function vacate(url: string, prefix: string, options: ElectionOptio
 /**
  * A Redis server of this test file's own, and a client to look into it. Whatever servers a test
  * started are killed after it.
+ *
+ * @param program instead of the server on the PATH
  */
-export function useRedis(args: string[] = []) {
+export function useRedis(args: string[] = [], program?: string) {
   let server: RedisServer | undefined
   let client: Redis | undefined
   const clients: Redis[] = []
@@ -45,7 +47,7 @@ export function useRedis(args: string[] = []) {
   }
 
   beforeAll(async () => {
-    server = await RedisServer.start(args)
+    server = await RedisServer.start(args, program)
     client = connect()
   })
   afterEach(async () => {
