@@ -79,11 +79,7 @@ impl RedisSource {
         };
         let tail = rest.find(['/', '?', '#']).map_or("", |at| &rest[at..]);
         match read {
-            // It may be the second half of a password, of which nothing is repeated.
-            Err(_) if tail.contains('@') => refuse(
-                "one with an @ behind the host".into(),
-                "a URL in which / ? # and @ of user and password are written as %2F %3F %23 %40",
-            ),
+            Err(_) if tail.contains('@') => refuse_at_sign(),
             read => read,
         }
     }
@@ -184,8 +180,12 @@ impl fmt::Debug for RedisSource {
 
 /// `rest` is what follows the scheme's slashes.
 fn parse_tcp(rest: &str) -> Result<RedisSource, ConfigError> {
-    let url = Url::parse(&format!("redis://{rest}"))
-        .or_else(|error| refuse(error.to_string(), "a valid URL"))?;
+    let url = Url::parse(&format!("redis://{rest}")).or_else(|error| {
+        refuse(
+            error.to_string(),
+            "a valid URL (an IPv6 address in brackets)",
+        )
+    })?;
     refuse_fragment(url.fragment().is_some())?;
     let mut source = RedisSource::default();
     if let Some(query) = url.query() {
@@ -360,6 +360,15 @@ pub(super) fn decode(what: &str, encoded: &str) -> Result<String, ConfigError> {
         Ok(decoded) => Ok(decoded.into_owned()),
         Err(_) => refuse(format!("a {what} that is not UTF-8"), "a URL in UTF-8"),
     }
+}
+
+/// What has an `@` behind the host: what stands there may be the second half of a password, of which
+/// nothing is repeated.
+pub(super) fn refuse_at_sign<T>() -> Result<T, ConfigError> {
+    refuse(
+        "one with an @ behind the host".into(),
+        "a URL in which / ? # and @ of user and password are written as %2F %3F %23 %40",
+    )
 }
 
 pub(super) fn refuse<T>(value: String, rule: &str) -> Result<T, ConfigError> {

@@ -2,7 +2,7 @@
 
 use url::form_urlencoded;
 
-use super::redis_source::{credential, decode, refuse};
+use super::redis_source::{credential, decode, refuse, refuse_at_sign};
 use super::{Endpoint, RedisSource, SentinelSource};
 use crate::election::ConfigError;
 
@@ -17,6 +17,9 @@ pub(super) fn parse_sentinel_url(rest: &str) -> Result<RedisSource, ConfigError>
     }
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if path.contains('@') {
+        return refuse_at_sign();
+    }
     let (credentials, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
     let (username, password) = credentials.split_once(':').unwrap_or((credentials, ""));
     let (name, db) = path.split_once('/').unwrap_or((path, "0"));
@@ -161,6 +164,9 @@ mod tests {
             (":secret@host/main/4/", "4/"),
             (":secret@host/main#x", "fragment"),
             (":secret%ff@host/main", "password"),
+            ("bob:1/secret@host/main", "%2F"),
+            ("bob:1/x/secret@host/main", "%2F"),
+            ("bob:1/secret@host/4", "%2F"),
             ("host/main?role=secret", "query parameter"),
             ("host/main?secret", "query parameter"),
         ] {
