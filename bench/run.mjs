@@ -16,7 +16,7 @@ const HELP = `Usage: npm run bench [-- OPTIONS]
 Measures every row of the table and says what is to be reached. On a busy machine only the ratios say
 anything.
 
-  --quick       fewer and shorter slices: about two minutes, without what takes longer
+  --quick       fewer and shorter slices: under three minutes, without what takes longer
   --row NAME    this row alone; may be given several times
   --out DIR     where the page goes (default target/bench)
   --no-build    with the addon that is there; else a release is built first
