@@ -1,0 +1,85 @@
+// Builds the release binaries: of this machine, and with zig of others. What zig cannot link is type-checked.
+
+import {mkdir, rm} from 'node:fs/promises'
+import {BINARIES, GLIBC, platforms} from '../support/packed.mjs'
+import {run, step} from '../support/run.mjs'
+import {requireTarget} from '../support/setup.mjs'
+import {zigEnvironment, zigForWindows} from './zig.mjs'
+
+/** What zig links for Windows is for the other C library there: it shows that it links, and is not packed. */
+const WINDOWS = ['x86_64-pc-windows-gnu', 'aarch64-pc-windows-gnullvm']
+
+/** The platforms of Linux. */
+export const linux = () => targets().filter((target) => target.includes('-linux-'))
+
+/** All platforms, those of Windows as far as zig can link them. */
+export const linkable = () => [
+  ...targets().filter((target) => !target.includes('-windows-')),
+  ...WINDOWS,
+]
+
+export const targets = () => platforms().map(({target}) => target)
+
+/** This machine's platform. */
+export async function hostTarget() {
+  return /^host: (.*)$/m.exec(await run('rustc', ['-vV']))?.[1] ?? ''
+}
+
+/**
+ * Leaves the binaries of these platforms, and no others, in their directory. What cargo has compiled before
+ * it does not compile again.
+ *
+ * @param {string[]} wanted
+ */
+export async function buildRelease(wanted) {
+  await rm(BINARIES, {recursive: true, force: true})
+  await mkdir(BINARIES, {recursive: true})
+  for (const target of wanted) {
+    await requireTarget(target)
+    await step(`release build for ${target}`, () => build(target))
+  }
+}
+
+/** @param {string} target */
+async function build(target) {
+  if (WINDOWS.includes(target)) return buildForWindows(target)
+  const napi = ['napi', 'build', '--platform', '--release', '--no-js', '--no-const-enum']
+  const where = ['--output-dir', BINARIES, '--', '--locked']
+  // The machine's own linker, where it makes what the package promises anyway.
+  const own = target === (await hostTarget()) && !target.endsWith('-linux-gnu')
+  if (own) return run('npx', [...napi, '--target', target, ...where])
+  const versioned = target.endsWith('-linux-gnu') ? `${target}.${GLIBC}` : target
+  await run('npx', [...napi, '--cross-compile', '--target', versioned, ...where], {
+    env: await zigEnvironment(),
+  })
+}
+
+/**
+ * napi builds for Microsoft's C library alone.
+ *
+ * @param {string} target
+ */
+async function buildForWindows(target) {
+  const args = ['zigbuild', '--release', '--locked', '--lib', '--target', target]
+  await run('cargo', args, {env: await zigEnvironment()})
+}
+
+/**
+ * Has the compiler look at the code for these platforms, which takes a part of a build's time.
+ *
+ * @param {string[]} wanted
+ */
+export async function check(wanted) {
+  for (const target of wanted) {
+    await requireTarget(target)
+    await step(`cargo check for ${target}`, () => checkOne(target))
+  }
+}
+
+/** @param {string} target */
+async function checkOne(target) {
+  const args = ['check', '--locked', '--lib', '--target', target]
+  if (target === (await hostTarget())) return run('cargo', args)
+  if (target.endsWith('-msvc')) return run('cargo', args, {env: await zigForWindows(target)})
+  await run('cargo-zigbuild', args, {env: await zigEnvironment()})
+}
