@@ -65,20 +65,20 @@ async function buildForWindows(target) {
 }
 
 /**
- * Has the compiler look at the code for these platforms, which takes a part of a build's time.
+ * Has the compiler and clippy look at the code for these platforms, which takes a part of a build's time.
  *
  * @param {string[]} wanted
  */
 export async function check(wanted) {
   for (const target of wanted) {
     await requireTarget(target)
-    await step(`cargo check for ${target}`, () => checkOne(target))
+    await step(`cargo clippy for ${target}`, () => checkOne(target))
   }
 }
 
 /** @param {string} target */
 async function checkOne(target) {
-  const args = ['check', '--locked', '--lib', '--target', target]
+  const args = ['clippy', '--locked', '--lib', '--target', target, '--', '-D', 'warnings']
   if (target === (await hostTarget())) return run('cargo', args)
   if (target.endsWith('-msvc')) return run('cargo', args, {env: await zigForWindows(target)})
   await run('cargo-zigbuild', args, {env: await zigEnvironment()})

@@ -18,7 +18,7 @@ Builds the release binary of this machine, and packs all packages; those of othe
   --all-linux     those of Linux: glibc and musl, x64 and arm64
   --all           these, and all else that zig can link: macOS, and Windows in the form of MinGW, which
                   is not packed
-  --check         builds and packs nothing: has Rust check the code for every platform, or each --target
+  --check         builds and packs nothing: has clippy check the code for every platform, or each --target
   --built         builds nothing: packs what is in target/package/binary
 
 Zig, which links for others, comes from PyPI, and Rust's libraries for them by rustup. Each build takes some
@@ -92,7 +92,7 @@ try {
   })
   if (values.help) console.log(HELP)
   else {
-    if (!values.built) await setup({redis: false})
+    if (!values.built) await setup({redis: false, rust: values.check ? ['clippy'] : []})
     if (values.check) await check(await wanted(values))
     else {
       if (!values.built) await buildRelease(await wanted(values))

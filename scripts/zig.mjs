@@ -28,7 +28,7 @@ export async function zigEnvironment() {
 }
 
 /**
- * The environment in which plain `cargo check` works for Windows with Microsoft's C library, whose headers
+ * The environment in which plain `cargo clippy` works for Windows with Microsoft's C library, whose headers
  * and linker are not to be had: crates that contain C are compiled with the other library's. Nothing is linked.
  *
  * @param {string} target
