@@ -1,7 +1,8 @@
 // Builds the release binaries: of this machine, and with zig of others. What zig cannot link is type-checked.
 
-import {mkdir, rm} from 'node:fs/promises'
-import {BINARIES, GLIBC, platforms} from '../support/packed.mjs'
+import {mkdir, rm, writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {BINARIES, GLIBC, OUT, platforms} from '../support/packed.mjs'
 import {run, step} from '../support/run.mjs'
 import {requireTarget} from '../support/setup.mjs'
 import {zigEnvironment, zigForWindows} from './zig.mjs'
@@ -55,13 +56,18 @@ async function build(target) {
 }
 
 /**
- * napi builds for Microsoft's C library alone.
+ * napi's command builds for Microsoft's C library alone. For the other one its build script wants a library of
+ * Node's; an empty one will do, since the addon looks up what Node has when it is loaded.
  *
  * @param {string} target
  */
 async function buildForWindows(target) {
+  const dir = join(OUT, 'libnode')
+  await mkdir(dir, {recursive: true})
+  await writeFile(join(dir, 'libnode.dll'), '')
+  await writeFile(join(dir, 'libnode.a'), '!<arch>\n')
   const args = ['zigbuild', '--release', '--locked', '--lib', '--target', target]
-  await run('cargo', args, {env: await zigEnvironment()})
+  await run('cargo', args, {env: {...(await zigEnvironment()), LIBNODE_PATH: dir}})
 }
 
 /**
