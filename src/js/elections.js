@@ -144,7 +144,7 @@ class Election {
 
   #tidy() {
     if (this.#users > 0 || this.#isPresent || elections.get(this.prefix) !== this) return
-    if (addon.campaigns(this.prefix).length > 0) return
+    if (calling(() => addon.primaryStatus(this.prefix))) return
     elections.delete(this.prefix)
     endElection(this.prefix)
     addon.offPrimaryChange(this.#listener)
