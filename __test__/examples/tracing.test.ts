@@ -1,34 +1,13 @@
-// The examples of docs/observability.md.
+// The second example of docs/observability.md.
 
 import {subscribe} from 'node:diagnostics_channel'
-import {createServer} from 'node:http'
-import type {AddressInfo} from 'node:net'
 import {SpanStatusCode, trace} from '@opentelemetry/api'
 import type {RunMessage} from 'primary-lease'
-import {LeaderRunner, registerMetrics} from 'primary-lease'
-import {Registry} from 'prom-client'
+import {LeaderRunner, setLogger} from 'primary-lease'
 import {until} from '../../support/until'
 import {newPrefix} from '../support/redis'
 
-test('a server is scraped', async () => {
-  const port = 0
-
-  const registry = new Registry()
-  registerMetrics(registry)
-
-  const server = createServer(async (_, response) => {
-    response.setHeader('content-type', registry.contentType)
-    response.end(await registry.metrics())
-  })
-  server.listen(port)
-
-  const {port: given} = server.address() as AddressInfo
-  const scraped = await fetch(`http://127.0.0.1:${given}`)
-  expect(scraped.headers.get('content-type')).toContain('version=0.0.4')
-  expect(await scraped.text()).toContain('# TYPE primary_lease_is_primary gauge')
-  server.closeAllConnections()
-  await new Promise((closed) => server.close(closed))
-})
+beforeAll(() => setLogger(null))
 
 test('a run is a span of OpenTelemetry', async () => {
   type Span = {name: string; startTime: number; endTime?: number; error?: Error; status?: number}
