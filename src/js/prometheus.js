@@ -299,9 +299,14 @@ function* changesOf({changes}) {
  * @param {string} text
  */
 function shown(text) {
+  // Nearly all are.
+  if (text.length <= MOST_SHOWN && !CONTROL.test(text)) return text
   const start = [...text].slice(0, MOST_SHOWN).join('')
-  return start.replace(/\p{Cc}/gu, (control) => `\\x${hex(control)}`)
+  return start.replaceAll(CONTROLS, (control) => `\\x${hex(control)}`)
 }
+
+const CONTROL = /\p{Cc}/u
+const CONTROLS = /\p{Cc}/gu
 
 /** In code points: as long as two names of ours with a colon between. */
 const MOST_SHOWN = 401
@@ -314,6 +319,7 @@ class Metric {
   #definition
   #snapshot
   #labels
+  #isLabelled
 
   /**
    * @param {Definition} definition
@@ -325,6 +331,7 @@ class Metric {
     this.#definition = definition
     this.#snapshot = snapshot
     this.#labels = labels
+    this.#isLabelled = Object.keys(labels).length > 0
     // A registry of OpenMetrics writes another here.
     this.name = prefix + definition.name
     this.help = definition.help
@@ -336,7 +343,9 @@ class Metric {
     const {name, help, type, aggregator} = this
     const read = this.#definition.read(this.#snapshot())
     const values = 'bounds' in read ? bucketsOf(name, read) : [...read].map(valueWith)
-    for (const value of values) value.labels = {...this.#labels, ...value.labels}
+    if (this.#isLabelled) {
+      for (const value of values) value.labels = {...this.#labels, ...value.labels}
+    }
     return {name, help, type, aggregator, values}
   }
 
