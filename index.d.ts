@@ -965,7 +965,7 @@ export declare function primaryStatus(prefix: string): PrimaryStatus | undefined
 export declare function resignPrimaryServer(prefix?: string, options?: {drain?: number}): Promise<void>
 
 /**
- * What was counted, as plain data. It costs the work that is counted nothing to speak of, and a call about 1 µs
+ * What was counted, as plain data. It costs the work that is counted nothing to speak of, and a call about 5 µs
  * for each election.
  *
  * Elections, runs and log lines are those of this thread (each worker is a candidate of its own); commands,

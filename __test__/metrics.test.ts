@@ -13,6 +13,7 @@ import {
   withLease,
 } from 'primary-lease'
 import {AggregatorRegistry, Gauge, Registry, type RegistryContentType} from 'prom-client'
+import {addon} from '../src/js/binary.js'
 import {until} from '../support/until'
 import {lock} from './support/lock'
 import {checkMetrics, hasPromtool, samples} from './support/prometheus'
@@ -260,10 +261,14 @@ describe('a registry of prom-client', () => {
     registerMetrics(registry, {prefix: 'mine_'})()
   })
 
-  test('is of one moment: the buckets of a histogram add up to its count', async () => {
+  test('is of one moment, taken once for each scrape: the buckets of a histogram add up to its count', async () => {
     const registry = new Registry()
     registerMetrics(registry)
+    const asked = jest.spyOn(addon, 'metrics')
     const scraped = samples(await registry.metrics())
+    await registry.metrics()
+    expect(asked).toHaveBeenCalledTimes(2)
+    asked.mockRestore()
     const of = (end: string) => scraped.get(`primary_lease_run_held_seconds${end}`)
     const {held} = metrics().runs
     expect(of('_bucket{le="+Inf"}')).toBe(of('_count'))
