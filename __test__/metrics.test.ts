@@ -14,7 +14,7 @@ import {
 } from 'primary-lease'
 import {AggregatorRegistry, Gauge, Registry, type RegistryContentType} from 'prom-client'
 import {addon} from '../src/js/binary.js'
-import {until} from '../support/until'
+import {sleep, until} from '../support/until'
 import {lock} from './support/lock'
 import {checkMetrics, hasPromtool, samples} from './support/prometheus'
 import {newPrefix, TTL, useRedis} from './support/redis'
@@ -77,6 +77,15 @@ test('an election is counted from its first change to its last', async () => {
   stop()
 })
 
+test('one that nobody has to do with any more goes on where it was', async () => {
+  const prefix = newPrefix()
+  for (const elected of [1, 2, 3]) {
+    const lease = await establishPrimaryServer(store, prefix)
+    expect(ofElection(prefix)?.changes).toMatchObject({elected, resigned: {resigned: elected - 1}})
+    await lease?.release()
+  }
+})
+
 test('a standby knows the primary, and whether it stands', async () => {
   const election = redis.election()
   const primary = await Server.stand(election)
@@ -136,9 +145,12 @@ describe('runs', () => {
     await runner.runLocked('c', () => {}, null, {tick})
     await runner.runLocked('c', () => {}, null, {tick})
     await withLease(store, newPrefix(), {}, () => 1)
-    await withLease(store, newPrefix(), {maxRun: 50}, ({signal}) => {
+    const long = newPrefix()
+    await withLease(store, long, {maxRun: 50}, ({signal}) => {
       return new Promise((resolve) => signal.addEventListener('abort', resolve))
     }).catch(() => {})
+    // By then that one has ended, which is told once.
+    await withLease(store, long, {wait: 30_000}, () => {})
     expect({
       ran: counted(before, ({ran}) => ran),
       held: counted(before, ({skipped}) => skipped.held),
@@ -148,7 +160,7 @@ describe('runs', () => {
       unavailable: counted(before, ({unavailable}) => unavailable.unanswered),
       active: counted(before, ({active}) => active),
     }).toEqual({
-      ran: 3,
+      ran: 4,
       held: 1,
       doneBefore: 1,
       failed: 1,
@@ -156,7 +168,7 @@ describe('runs', () => {
       unavailable: 0,
       active: 0,
     })
-    await until('the leases are released', () => counted(before, ({held}) => held.count) >= 5)
+    await until('the leases are released', () => counted(before, ({held}) => held.count) >= 6)
   })
 
   test('that Redis has no answer for are unavailable', async () => {
@@ -264,6 +276,9 @@ describe('a registry of prom-client', () => {
   test('is of one moment, taken once for each scrape: the buckets of a histogram add up to its count', async () => {
     const registry = new Registry()
     registerMetrics(registry)
+    // Of several sizes.
+    for (const ms of [0, 20, 120]) await withLease(store, newPrefix(), {}, () => sleep(ms))
+    await until('all are counted', () => metrics().runs.held.count >= 3)
     const asked = jest.spyOn(addon, 'metrics')
     const scraped = samples(await registry.metrics())
     await registry.metrics()
@@ -272,7 +287,12 @@ describe('a registry of prom-client', () => {
     const of = (end: string) => scraped.get(`primary_lease_run_held_seconds${end}`)
     const {held} = metrics().runs
     expect(of('_bucket{le="+Inf"}')).toBe(of('_count'))
-    expect(of('_bucket{le="3600"}')).toBe(held.count - Number(held.counts.at(-1)))
+    let upTo = 0
+    for (const [at, le] of held.bounds.entries()) {
+      upTo += Number(held.counts[at])
+      expect([le, of(`_bucket{le="${le}"}`)]).toEqual([le, upTo])
+    }
+    expect(upTo).toBe(held.count)
     expect(of('_sum')).toBeLessThanOrEqual(held.sum)
   })
 
