@@ -1,5 +1,7 @@
 // What metrics() counts, and what prom-client's registry makes of it.
 
+import {once} from 'node:events'
+import {Worker} from 'node:worker_threads'
 import {
   establishPrimaryServer,
   LeaderRunner,
@@ -200,6 +202,32 @@ test('a connection is counted as it is opened, lost and opened again', async () 
   await redis.client.client('KILL', 'TYPE', 'pubsub').catch(() => {})
   await until('it is opened again', () => connection()?.opened === 2)
   expect(connection()).toMatchObject({lost: 1, connected: true})
+  await lease?.release()
+})
+
+test('a worker thread counts its own elections and runs, and the connections of the process', async () => {
+  const [{prefix}, {prefix: own}] = [await redis.vacant(), await redis.vacant()]
+  const lease = await establishPrimaryServer(redis.url, prefix, {ttl: 2 * TTL})
+  const worker = new Worker(
+    `const {workerData: [addon, url, prefix], parentPort} = require('node:worker_threads')
+     const {establishPrimaryServer, metrics, withLease} = require(addon)
+     establishPrimaryServer(url, prefix, {ttl: 4000}).then(async (lease) => {
+       await withLease(url, prefix, {}, () => {})
+       parentPort.postMessage(metrics())
+       await lease.release()
+       parentPort.close()
+     })`,
+    {eval: true, workerData: [require.resolve('../index.js'), redis.url, own]},
+  )
+  const [theirs] = (await once(worker, 'message')) as [Metrics]
+  expect(theirs.elections.map((one) => one.prefix)).toEqual([own])
+  expect(theirs.runs).toMatchObject({ran: 1})
+  expect(ofElection(own)).toBeUndefined()
+  const opened = (all: Metrics) =>
+    all.connections.find((one) => one.redis === `127.0.0.1:${redis.server.port}/0`)?.opened
+  expect(opened(theirs)).toBe(opened(metrics()))
+  expect(opened(theirs)).toBeGreaterThan(0)
+  await worker.terminate()
   await lease?.release()
 })
 
