@@ -5,7 +5,7 @@ import {join} from 'node:path'
 import {establishPrimaryServer, metrics, registerMetrics, withLease} from 'primary-lease'
 import {Registry} from 'prom-client'
 import {until} from '../support/until'
-import {checkExpressions, hasPromtool, promtool} from './support/prometheus'
+import {checkExpressions, filledIn, hasPromtool, promtool} from './support/prometheus'
 import {newPrefix} from './support/redis'
 
 const folder = join(__dirname, '../docs/observability')
@@ -65,10 +65,6 @@ const labelsIn = (expression: string) => {
   const groups = grouped.flatMap(([, labels = '']) => labels.split(/, */))
   return [...selected, ...groups].filter((label) => label !== 'instance')
 }
-
-/** As Grafana fills it in. */
-const filledIn = (expression: string) =>
-  expression.replaceAll('$__rate_interval', '1m').replace(/\$(election|instance)/g, '.*')
 
 /** Each of an alert's lines, as they are written: two spaces further in than the group. */
 const rules = alerts.split('      - alert: ').slice(1)
