@@ -33,6 +33,9 @@ const dashboard: {
 const targets = dashboard.panels.flatMap(({targets = []}) => targets)
 const queries = dashboard.templating.list.flatMap(({definition}) => definition ?? [])
 
+/** How many series there are of an election, of a connection, and besides. */
+const series = {election: 0, redis: 0, besides: 0}
+
 /** What is exported, by its name, with the names of its labels. */
 const exported = new Map<string, {type: string; labels: Set<string>}>()
 
@@ -48,6 +51,8 @@ beforeAll(async () => {
   for (const {name, type, values} of await registry.getMetricsAsJSON()) {
     const labels = new Set(values.flatMap(({labels}) => Object.keys(labels)))
     exported.set(name, {type: String(type), labels})
+    const of = labels.has('election') ? 'election' : labels.has('redis') ? 'redis' : 'besides'
+    series[of] += values.length
   }
   await lease?.release()
 })
@@ -179,6 +184,17 @@ describe('the dashboard', () => {
     const said = await checkExpressions(targets.map(({expr}) => filledIn(expr)))
     expect(said).toContain(`${targets.length} rules found`)
     await expect(checkExpressions(['sum by (election (x)'])).rejects.toThrow('parse error')
+  })
+})
+
+test('the page says how many series there are', () => {
+  const [, ofElection, ofConnection, besides] =
+    /(\d+) for each election and .*?, (\d+) for each connection,\s+and (\d+) more\./s.exec(page) ??
+    []
+  expect(series).toEqual({
+    election: Number(ofElection),
+    redis: Number(ofConnection),
+    besides: Number(besides),
   })
 })
 
