@@ -8,11 +8,12 @@ import {until} from '../support/until'
 import {checkExpressions, filledIn, hasPromtool, promtool} from './support/prometheus'
 import {newPrefix} from './support/redis'
 
-const folder = join(__dirname, '../docs/observability')
+const root = join(__dirname, '..')
+const folder = join(root, 'docs/observability')
 const read = (name: string) => readFileSync(join(folder, name), 'utf8')
 const alerts = read('alerts.yml')
-const page = read('../observability.md')
-const runbook = read('../production.md')
+const page = readFileSync(join(root, 'docs/observability.md'), 'utf8')
+const runbook = readFileSync(join(root, 'docs/production.md'), 'utf8')
 
 type Target = {refId: string; expr: string; datasource: {type: string; uid: string}}
 type Panel = {
