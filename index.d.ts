@@ -971,8 +971,6 @@ export declare function resignPrimaryServer(prefix?: string, options?: {drain?: 
  * Elections, runs and log lines are those of this thread (each worker is a candidate of its own); commands,
  * renewals, polls, event loops, `runs.held` and connections those of the whole process, whose threads share
  * them.
- *
- * @throws {PrimaryLeaseError} `ERR_CLOSED` (the process is ending).
  */
 export declare function metrics(): Metrics
 
