@@ -6,7 +6,7 @@ import {establishPrimaryServer, metrics, registerMetrics, withLease} from 'prima
 import {Registry} from 'prom-client'
 import {until} from '../support/until'
 import {checkExpressions, filledIn, hasPromtool, promtool} from './support/prometheus'
-import {newPrefix} from './support/redis'
+import {newPrefix, TTL} from './support/redis'
 
 const root = join(__dirname, '..')
 const folder = join(root, 'docs/observability')
@@ -50,7 +50,7 @@ beforeAll(async () => {
   const source = {host: '127.0.0.1', port: 1}
   const asked = withLease(source, newPrefix(), {acquireTimeout: 20}, () => {})
   await expect(asked).rejects.toThrow('no answer')
-  const lease = await establishPrimaryServer('memory://observed', newPrefix(), {ttl: 500})
+  const lease = await establishPrimaryServer('memory://observed', newPrefix(), {ttl: TTL})
   await until('a renewal', () => metrics().elections[0]?.marginSeconds)
   for (const {name, type, values} of await registry.getMetricsAsJSON()) {
     const labels = new Set(values.flatMap(({labels}) => Object.keys(labels)))
