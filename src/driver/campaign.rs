@@ -7,6 +7,7 @@ use tracing::Span;
 
 use super::change::{CampaignChange, Sink, reason_word};
 use super::inbox::Inbox;
+use super::metrics::{ROUND_TRIPS, Trying};
 use super::shared::{CampaignInput, Shared};
 use crate::election::{
     Answer, Command, Election, Event, Failure, Message, Notice, Output, Reason, Reply, Request,
@@ -29,6 +30,7 @@ pub(super) struct CampaignSlot {
     unanswered: usize,
     /// While messages are of use.
     hearing: Option<MessageListener>,
+    trying: Trying,
     campaigning: bool,
     /// When the lease is let go, though there is work under it.
     drain_until: Option<Time>,
@@ -97,6 +99,7 @@ impl CampaignSlot {
             abandoned: false,
             unanswered: 0,
             hearing: None,
+            trying: Trying::default(),
             campaigning: false,
             drain_until: None,
             established: 0,
@@ -144,7 +147,7 @@ impl CampaignSlot {
     /// It broke.
     pub fn fail(&self) {
         let token = self.shared.fail();
-        self.span.in_scope(|| tracing::error!("the campaign broke"));
+        self.span.in_scope(|| tracing::error!("the campaign failed"));
         (self.sink)(CampaignChange::Failed { token });
     }
 
@@ -155,6 +158,10 @@ impl CampaignSlot {
             CampaignHappening::Asked(input) => self.hear_asked(now, input),
             CampaignHappening::Reply(request, reply) => {
                 self.unanswered -= 1;
+                self.trying.of_election(&request.command, &reply);
+                if reply.is_ok() && matches!(request.command, Command::Renew { .. }) {
+                    ROUND_TRIPS.observe(now.since(request.sent_at));
+                }
                 self.election.handle_reply(now, request, reply);
             }
             CampaignHappening::Message(message) => self.election.handle_message(now, message),
@@ -223,6 +230,7 @@ impl CampaignSlot {
             self.hearing = Some(MessageListener::start(self.number, messages, inbox));
         }
         self.unanswered += 1;
+        self.trying.sends(false);
         self.store
             .ask(&self.target, self.number, request, &background.answers);
     }

@@ -2,6 +2,7 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
+use std::time::Duration;
 
 use once_cell::sync::OnceCell;
 use tracing::Span;
@@ -100,7 +101,7 @@ impl Handle {
         let random = Random::from_seed(u128::from_ne_bytes(seed));
         let outside = Arc::new(Outside {
             number: LAST.fetch_add(1, Ordering::Relaxed) + 1,
-            shared: Arc::default(),
+            shared: Arc::new(Shared::new(start.config.ttl)),
         });
         if let Some(timeout) = start.config.stall_timeout {
             start.heartbeat.watch(timeout, Arc::downgrade(&outside));
@@ -159,5 +160,15 @@ impl Handle {
     /// Blocks until the resign with this number has ended; false if the time was up before.
     pub fn wait_ended(&self, resign: u64, until: Time) -> bool {
         self.0.shared.wait_ended(resign, until)
+    }
+
+    /// How long the last term lasted, or has by now.
+    pub fn term(&self) -> Duration {
+        self.0.shared.term()
+    }
+
+    /// What was left to the step-down deadline of the last term as its last renewal was confirmed; zero before that.
+    pub fn margin(&self) -> Duration {
+        self.0.shared.margin()
     }
 }

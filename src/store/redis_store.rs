@@ -12,6 +12,7 @@ use super::credentials::PresentSource;
 use super::engine::{Engine, Order};
 use super::jitter::random;
 use super::keys::{Keys, RunKeys};
+use super::metrics::ConnectionMetrics;
 use super::patience::ttl_of_bound;
 use super::route::Route;
 use super::subscriptions::Receiver;
@@ -33,6 +34,7 @@ pub struct RedisStore {
     source: Arc<RedisSource>,
     present: Arc<PresentSource>,
     commands: Commands,
+    metrics: Arc<ConnectionMetrics>,
     orders: mpsc::UnboundedSender<Order>,
 }
 
@@ -44,18 +46,28 @@ impl RedisStore {
         let trouble: Arc<Mutex<Trouble>> = Arc::default();
         let (orders, received) = mpsc::unbounded_channel();
         let route = Route::new(source.clone(), present.clone());
-        let engine = Engine::new(present.clone(), route.clone(), trouble, received, random());
+        let metrics = Arc::<ConnectionMetrics>::default();
+        let counted = metrics.clone();
+        let (known_source, way) = (present.clone(), route.clone());
+        let engine = Engine::new(known_source, way, trouble, counted, received, random());
         runtime.spawn(engine.run());
         RedisStore {
             commands: Commands::new(present.clone(), route),
             source,
             present,
+            metrics,
             orders,
         }
     }
 
     pub fn source(&self) -> &RedisSource {
         &self.source
+    }
+
+    /// What was counted of its connection: whether it is open, how often it was opened, lost and not opened, the
+    /// messages that came, how many commands wait to be sent, and how many came to their end unsent.
+    pub fn metrics(&self) -> [u64; 7] {
+        self.metrics.read()
     }
 }
 
