@@ -147,7 +147,8 @@ impl CampaignSlot {
     /// It broke.
     pub fn fail(&self) {
         let token = self.shared.fail();
-        self.span.in_scope(|| tracing::error!("the campaign failed"));
+        self.span
+            .in_scope(|| tracing::error!("the campaign failed"));
         (self.sink)(CampaignChange::Failed { token });
     }
 

@@ -1,28 +1,31 @@
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::ask::{Ask, Asked, AskedElection, AskedRun, patience};
 use super::commands::Commands;
 use super::credentials::PresentSource;
 use super::engine::{Engine, Order};
+use super::error::no_answer;
 use super::jitter::random;
 use super::keys::{Keys, RunKeys};
 use super::metrics::ConnectionMetrics;
+use super::one_answer::OneAnswer;
 use super::patience::ttl_of_bound;
 use super::route::Route;
 use super::subscriptions::Receiver;
 use super::trouble::Trouble;
+use super::words::told;
 use super::{
     Answering, Answers, CredentialStore, FenceOutcome, FenceRequest, FenceStore, ReadAgain, Reader,
     RedisSource, RunAnswers, RunStore, Store, Target,
 };
 use crate::election::run::{RunCommand, RunRequest};
-use crate::election::{Command, Message, Request};
+use crate::election::{Command, Failure, Message, Reply, Request};
 
 /// One Redis server, over one connection of its own, and another one for the commands of callers.
 ///
@@ -34,6 +37,7 @@ pub struct RedisStore {
     source: Arc<RedisSource>,
     present: Arc<PresentSource>,
     commands: Commands,
+    trouble: Arc<Mutex<Trouble>>,
     metrics: Arc<ConnectionMetrics>,
     orders: mpsc::UnboundedSender<Order>,
 }
@@ -49,12 +53,14 @@ impl RedisStore {
         let metrics = Arc::<ConnectionMetrics>::default();
         let counted = metrics.clone();
         let (known_source, way) = (present.clone(), route.clone());
-        let engine = Engine::new(known_source, way, trouble, counted, received, random());
+        let known = trouble.clone();
+        let engine = Engine::new(known_source, way, known, counted, received, random());
         runtime.spawn(engine.run());
         RedisStore {
             commands: Commands::new(present.clone(), route),
             source,
             present,
+            trouble,
             metrics,
             orders,
         }
@@ -122,6 +128,23 @@ impl Store for RedisStore {
         let (source, target, answers) = (self.source.clone(), target.clone(), answers.clone());
         let asked = AskedElection::new(source, target, campaign, request, answers);
         self.order(Asked::Election(asked), ttl, wait);
+    }
+
+    fn send(&self, target: &Target, request: &Request) -> Answering<Reply> {
+        let (answers, answering) = OneAnswer::awaited();
+        self.ask(target, 0, request.clone(), &answers);
+        let (bound, longest) = (request.bound, request.patience);
+        let deadline = Instant::now() + longest;
+        let (source, trouble) = (self.source.clone(), self.trouble.clone());
+        Box::pin(async move {
+            // The task is a little earlier and says why; but it may be gone or busy.
+            timeout_at(deadline, answering).await.unwrap_or_else(|_| {
+                let known = trouble.lock().unwrap_or_else(PoisonError::into_inner);
+                let cause = known.cause();
+                let cause = cause.unwrap_or_else(|| no_answer(bound, &source.address()).into());
+                Err(told(Failure::Unknown { cause }, &source))
+            })
+        })
     }
 
     fn subscribe(&self, target: &Target) -> mpsc::UnboundedReceiver<Message> {
