@@ -21,22 +21,47 @@ const node24 = tool('node-24/bin/node')
 /** For frameworks that do not run on the oldest Node that we run on. */
 export const newerNode = existsSync(node24) ? node24 : process.execPath
 
-export type Told = {event: string; pid: number; [field: string]: unknown}
+type Event = {event: string; pid: number; [field: string]: unknown}
 type Options = {node?: string; cwd?: string; env?: Record<string, string>}
+
+/** What servers tell in a file. */
+export class Told {
+  constructor(readonly file: string) {}
+
+  /** All that was told so far, or what was told of one event. */
+  told(event?: string): Event[] {
+    if (!existsSync(this.file)) return []
+    const lines = readFileSync(this.file, 'utf8').split('\n').slice(0, -1)
+    const all = lines.map((line) => JSON.parse(line) as Event)
+    return event === undefined ? all : all.filter((told) => told.event === event)
+  }
+
+  /** Waits until an event has been told this often, and resolves with the last of these. */
+  tells(event: string, times = 1) {
+    return until(`an app tells: ${event} (${times})`, () => {
+      const told = this.told(event)[times - 1]
+      if (!told) this.mustRun()
+      return told
+    })
+  }
+
+  /** Throws where nothing can be told any more. */
+  protected mustRun() {}
+}
 
 let started = 0
 
 /** A process with all that it starts, and what the servers among them tell. */
-export class App {
+export class App extends Told {
   static readonly #running = new Set<App>()
   readonly #child: ChildProcess
-  readonly #file = join(dir, `told-${process.pid}-${++started}`)
   output = ''
 
   constructor(command: string, args: string[], {cwd = apps, env}: Options = {}) {
+    super(join(dir, `told-${process.pid}-${++started}`))
     this.#child = spawn(command, args, {
       cwd,
-      env: {...process.env, TOLD: this.#file, ...env},
+      env: {...process.env, TOLD: this.file, ...env},
       stdio: ['ignore', 'pipe', 'pipe'],
       // A group of its own, so that none of it is left.
       detached: true,
@@ -68,28 +93,16 @@ export class App {
     return this.#child.exitCode !== null || this.#child.signalCode !== null
   }
 
-  /** All that was told so far, or what was told of one event. */
-  told(event?: string): Told[] {
-    if (!existsSync(this.#file)) return []
-    const lines = readFileSync(this.#file, 'utf8').split('\n').slice(0, -1)
-    const all = lines.map((line) => JSON.parse(line) as Told)
-    return event === undefined ? all : all.filter((told) => told.event === event)
-  }
-
-  /** Waits until an event has been told this often, and resolves with the last of these. */
-  tells(event: string, times = 1) {
-    return until(`an app tells: ${event} (${times})`, () => {
-      const told = this.told(event)[times - 1]
-      if (!told && this.#ended) throw new Error(`it has ended: ${this.output}`)
-      return told
-    })
+  protected override mustRun() {
+    if (this.#ended) throw new Error(`it has ended: ${this.output}`)
   }
 
   /** Waits until this is in its output. */
   prints(text: string) {
     return until(`an app prints: ${text}`, () => {
       if (this.output.includes(text)) return true
-      if (this.#ended) throw new Error(`it has ended: ${this.output}`)
+      this.mustRun()
+      return false
     })
   }
 
@@ -97,14 +110,16 @@ export class App {
     this.#child.kill(signal)
   }
 
-  /** Sends a signal, and resolves with its exit code or its signal when it has ended. */
-  async end(signal: NodeJS.Signals) {
-    if (!this.#ended) {
-      const closed = once(this.#child, 'exit')
-      this.kill(signal)
-      await closed
-    }
+  /** Resolves with its exit code or its signal when it has ended. */
+  async ended() {
+    if (!this.#ended) await once(this.#child, 'exit')
     return this.#child.exitCode ?? this.#child.signalCode
+  }
+
+  /** The same for one that is sent a signal. */
+  end(signal: NodeJS.Signals) {
+    this.kill(signal)
+    return this.ended()
   }
 }
 
@@ -136,6 +151,11 @@ export function useApps() {
     async released(prefix: string) {
       const {released, token} = await client.hgetall(keyOf(prefix))
       return Number(token) > 0 && released === '1'
+    },
+    /** Waits until its record has been written again. */
+    async renewed(prefix: string) {
+      const at = await client.hget(keyOf(prefix), 'at')
+      await until('a renewal', async () => (await client.hget(keyOf(prefix), 'at')) !== at)
     },
   }
 }
