@@ -36,7 +36,9 @@ function load() {
 
 /** @returns {any} the binary, or what a bundler has put in its place */
 function find() {
-  // By this name and in this form file tracers know it, and no bundler does.
+  // By this name and in this form file tracers know it, and no bundler does. That of Next.js does not: it follows
+  // the paths that are joined.
+  const {join} = require('node:path')
   const module = require('node:module')
   const requireUnseen = module.createRequire(here())
   if (process.platform === 'linux' && process.arch === 'x64') {
@@ -48,6 +50,7 @@ function find() {
       failed('primary-lease-linux-x64-gnu', error)
     }
     try {
+      join(__dirname, '../primary-lease-linux-x64-musl') // For tracers.
       return requireUnseen('primary-lease-linux-x64-musl')
     } catch (error) {
       failed('primary-lease-linux-x64-musl', error)
@@ -60,6 +63,7 @@ function find() {
       failed('primary-lease-linux-arm64-gnu', error)
     }
     try {
+      join(__dirname, '../primary-lease-linux-arm64-musl') // For tracers.
       return requireUnseen('primary-lease-linux-arm64-musl')
     } catch (error) {
       failed('primary-lease-linux-arm64-musl', error)

@@ -1,6 +1,6 @@
 // A server of Next.js that campaigns from its instrumentation.ts.
 
-import {cp, mkdtemp, readdir, readFile, writeFile} from 'node:fs/promises'
+import {cp, mkdir, mkdtemp, readdir, readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {freePort} from '../support/redis.mjs'
 import {until} from '../support/until'
@@ -9,6 +9,7 @@ import {dir, ended, platform} from './support/installed'
 
 const NEXT = program('next/dist/bin/next')
 const ENV = {NEXT_TELEMETRY_DISABLED: '1', HOSTNAME: '127.0.0.1'}
+const musl = `primary-lease-linux-${process.arch}-musl`
 const place = useApps()
 
 /** Its answer, as soon as it has one. */
@@ -24,6 +25,10 @@ describe('a standalone build', () => {
   let image: string
 
   beforeAll(async () => {
+    // As an installation for an image with musl has it.
+    await mkdir(program(musl), {recursive: true})
+    await writeFile(program(`${musl}/package.json`), JSON.stringify({name: musl, main: 'a.node'}))
+    await writeFile(program(`${musl}/a.node`), 'a binary')
     const env = {...ENV, TOLD: '/dev/null'}
     const {status, output} = await ended(process.execPath, [NEXT, 'build'], {
       cwd: join(apps, 'next'),
@@ -43,8 +48,11 @@ describe('a standalone build', () => {
     return {server, port}
   }
 
-  test('has the binary of this platform, with what loads it', async () => {
+  test('has the binary of this platform, and that of musl where it is installed', async () => {
     const modules = join(image, 'node_modules')
+    if (process.platform === 'linux') {
+      expect(await readdir(join(modules, musl))).toContain('a.node')
+    }
     expect(await readdir(join(modules, `primary-lease-${platform}`))).toContain(
       `primary-lease.${platform}.node`,
     )
