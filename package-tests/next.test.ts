@@ -116,14 +116,14 @@ test('`next dev` campaigns once, also where its files change', async () => {
 test('without serverExternalPackages the build says which file it cannot take, and `next dev` why', async () => {
   const cwd = join(apps, 'next-bundled')
   await cp(join(apps, 'next'), cwd, {recursive: true, filter: (path) => !/\.next/.test(path)})
-  const env = {...ENV, BUNDLED: 'yes'}
-  const build = await ended(process.execPath, [NEXT, 'build'], {cwd, env})
+  await writeFile(join(cwd, 'next.config.mjs'), 'export default {}\n')
+  const build = await ended(process.execPath, [NEXT, 'build'], {cwd, env: ENV})
   expect(build.status).toBe(1)
   expect(build.output).toContain(`primary-lease-${platform}/primary-lease.${platform}.node`)
   expect(build.output).toContain('primary.ts')
 
   const port = String(await freePort())
-  const server = place.start([NEXT, 'dev', '--port', port], {cwd, env})
+  const server = place.start([NEXT, 'dev', '--port', port], {cwd, env: ENV})
   await server.prints('primary-lease is in a bundle')
   expect(server.output).toContain("serverExternalPackages: ['primary-lease']")
 })

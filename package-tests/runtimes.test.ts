@@ -61,13 +61,6 @@ test('tsx runs it', async () => {
   expect(await output(node, [program('tsx/dist/cli.mjs'), 'load/typed.ts'])).toBe(LOADED)
 })
 
-test.each(['cjs', 'esm'])('esbuild leaves it outside of a bundle in %s', async (format) => {
-  const bundle = `bundled/esbuild.${format === 'cjs' ? 'cjs' : 'mjs'}`
-  const args = ['load/typed.ts', '--bundle', '--platform=node', '--external:primary-lease']
-  await output(program('.bin/esbuild'), [...args, `--format=${format}`, `--outfile=${bundle}`])
-  expect(await output(node, [bundle])).toBe(LOADED)
-})
-
 // docs/compatibility.md says what this one says.
 onLinuxX64('Bun loads it', async () => {
   const bun = tool('@oven/bun-linux-x64/bin/bun')

@@ -7,7 +7,7 @@ import {
 } from '@nestjs/common'
 import {NestFactory} from '@nestjs/core'
 import {establishPrimaryServer, resignPrimaryServer, whilePrimary} from 'primary-lease'
-import {tell, work} from '../work.mjs'
+import {tell, work} from './work'
 
 @Injectable()
 class Primary implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -31,6 +31,7 @@ async function bootstrap() {
   // Without this line Nest calls no hook at a signal.
   app.enableShutdownHooks()
   await app.listen(process.env.PORT ?? 3000)
+
   tell('listens')
 }
 void bootstrap()

@@ -1,5 +1,5 @@
 /** @type {import('next').NextConfig} */
 export default {
   output: 'standalone',
-  serverExternalPackages: process.env.BUNDLED ? [] : ['primary-lease'],
+  serverExternalPackages: ['primary-lease'],
 }

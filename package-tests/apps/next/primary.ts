@@ -1,5 +1,5 @@
 import {establishPrimaryServer, resignPrimaryServer, whilePrimary} from 'primary-lease'
-import {work} from '../work.mjs'
+import {work} from './work'
 
 const leave = () => resignPrimaryServer(undefined, {drain: 5000}).finally(() => process.exit())
 process.once('SIGTERM', leave)
