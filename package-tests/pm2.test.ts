@@ -3,6 +3,7 @@
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {guard} from '../support/guard.mjs'
 import {until} from '../support/until'
 import {apps, program, Told, useApps} from './support/apps'
 import {ended} from './support/installed'
@@ -10,13 +11,17 @@ import {ended} from './support/installed'
 const PM2 = program('pm2/bin/pm2')
 const place = useApps()
 let home: string
+let guarded: ReturnType<typeof guard>
 
 beforeAll(async () => {
   // Short: the path of a socket has a limit.
   home = await mkdtemp(join(tmpdir(), 'pm2-'))
+  // Its daemon outlives whoever has started it.
+  guarded = guard('PM2_HOME="$1" "$2" "$3" kill; rm -rf "$1"', home, process.execPath, PM2)
 })
 afterAll(async () => {
   await pm2(['kill'])
+  guarded.kill('SIGKILL')
   await rm(home, {recursive: true, force: true})
 })
 

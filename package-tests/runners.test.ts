@@ -16,7 +16,7 @@ test.concurrent.each(['threads', 'forks'])('Vitest, in %s', async (pool) => {
   const {status, output} = await run('vitest/vitest.mjs', ['run'], {POOL: pool, NO_COLOR: '1'})
   expect({status, output}).toEqual({
     status: 0,
-    output: expect.stringMatching(/^ *Tests +4 passed/m),
+    output: expect.stringMatching(/^ *Tests +5 passed/m),
   })
   expect(output).not.toMatch(/close timed out|hanging/i)
 })

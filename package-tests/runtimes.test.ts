@@ -61,6 +61,12 @@ test('tsx runs it', async () => {
   expect(await output(node, [program('tsx/dist/cli.mjs'), 'load/typed.ts'])).toBe(LOADED)
 })
 
+test('Node with the condition of browsers, as under jsdom in Jest, loads it; an edge runtime does not', async () => {
+  expect(await output(node, ['--conditions=browser', 'load/required.cjs'])).toBe(LOADED)
+  const edge = await ended(node, ['--conditions=edge-light', 'load/by-name.mjs'])
+  expect(edge.output).toContain('primary-lease runs in Node.js servers only')
+})
+
 // docs/compatibility.md says what this one says.
 onLinuxX64('Bun loads it', async () => {
   const bun = tool('@oven/bun-linux-x64/bin/bun')

@@ -6,6 +6,7 @@ import {once} from 'node:events'
 import {existsSync, readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import Redis from 'ioredis'
+import {guard} from '../../support/guard.mjs'
 import {keyOf} from '../../support/record.mjs'
 import {RedisServer} from '../../support/redis.mjs'
 import {until} from '../../support/until'
@@ -55,6 +56,7 @@ let started = 0
 export class App extends Told {
   static readonly #running = new Set<App>()
   readonly #child: ChildProcess
+  readonly #guard: ChildProcess
   output = ''
 
   constructor(command: string, args: string[], {cwd = apps, env}: Options = {}) {
@@ -71,15 +73,17 @@ export class App extends Told {
         this.output += text
       })
     }
+    this.#guard = guard('kill -9 -- "-$1"', String(this.pid))
     App.#running.add(this)
   }
 
   static killAll() {
-    for (const {pid} of App.#running) {
+    for (const app of App.#running) {
+      app.#guard.kill('SIGKILL')
       try {
-        process.kill(-pid, 'SIGKILL')
+        process.kill(-app.pid, 'SIGKILL')
       } catch {
-        // It has ended.
+        // All of it has ended.
       }
     }
     App.#running.clear()

@@ -1,5 +1,8 @@
 import {establishPrimaryServer, primaryStatus} from 'primary-lease'
 import {expect, test} from 'vitest'
+import {isolated} from './isolated.mjs'
+
+test('no other file has left a campaign here', isolated)
 
 test.each(['memory://vitest', process.env.REDIS_URL])('an election on %s', async (redis) => {
   const prefix = `${process.env.POOL} ${redis}`
