@@ -2,6 +2,7 @@
 // does it tells in a file (apps/work.mjs), whatever becomes of its output.
 
 import {type ChildProcess, spawn} from 'node:child_process'
+import {randomUUID} from 'node:crypto'
 import {once} from 'node:events'
 import {existsSync, readFileSync} from 'node:fs'
 import {join} from 'node:path'
@@ -50,8 +51,6 @@ export class Told {
   protected mustRun() {}
 }
 
-let started = 0
-
 /** A process with all that it starts, and what the servers among them tell. */
 export class App extends Told {
   static readonly #running = new Set<App>()
@@ -60,7 +59,7 @@ export class App extends Told {
   output = ''
 
   constructor(command: string, args: string[], {cwd = apps, env}: Options = {}) {
-    super(join(dir, `told-${process.pid}-${++started}`))
+    super(join(dir, `told-${randomUUID()}`))
     this.#child = spawn(command, args, {
       cwd,
       env: {...process.env, TOLD: this.file, ...env},
