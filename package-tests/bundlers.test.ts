@@ -180,6 +180,9 @@ test.each<[string, Build]>([
   const {out, status, output} = await bundle(build)
   expect({status, output}).toMatchObject({status: 0})
   const page = await ended(process.execPath, [out], {cwd: apps})
-  expect(page.output).toContain('primary-lease runs in Node.js servers only')
-  expect(page.output).toContain('establishPrimaryServer')
+  for (const name of ['establishPrimaryServer', 'LeaderRunner']) {
+    expect(page.output).toContain(
+      `primary-lease runs in Node.js servers only, and ${name} was called`,
+    )
+  }
 })

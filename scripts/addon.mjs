@@ -23,14 +23,17 @@ async function addon(args) {
 
 /** A call throws, and not the import: code for servers may be imported by a page that never calls it. */
 const REFUSE = `
-const refuse = (name) =>
-  function () {
+const refuse = (name) => {
+  // A class is called with \`new\`, which no arrow function can be.
+  function refused() {
     throw new Error(
       \`primary-lease runs in Node.js servers only, and \${name} was called in a bundle for browsers or an edge \` +
         "runtime. For a server: esbuild --platform=node; webpack target: 'node'; Vite build --ssr; " +
         "Next.js runtime = 'nodejs', and in instrumentation.ts: process.env.NEXT_RUNTIME === 'nodejs'.",
     )
   }
+  return refused
+}
 `
 
 /**
