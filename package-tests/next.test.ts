@@ -36,7 +36,9 @@ describe('a standalone build', () => {
     })
     expect({status, output}).toMatchObject({status: 0})
     image = await mkdtemp(join(dir, 'next-'))
-    await cp(join(apps, 'next/.next/standalone'), image, {recursive: true})
+    // Links stay what they are: this is an image of its own.
+    const options = {recursive: true, verbatimSymlinks: true}
+    await cp(join(apps, 'next/.next/standalone'), image, options)
   })
 
   const start = async (env: Record<string, string> = {}) => {
