@@ -11,6 +11,8 @@ const NEXT = program('next/dist/bin/next')
 const ENV = {NEXT_TELEMETRY_DISABLED: '1', HOSTNAME: '127.0.0.1'}
 const musl = `primary-lease-linux-${process.arch}-musl`
 const place = useApps()
+// Each compiles an app, some of them twice.
+jest.setTimeout(600_000)
 
 /** Its answer, as soon as it has one. */
 const page = (port: number, path: string) =>

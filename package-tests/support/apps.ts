@@ -23,6 +23,9 @@ const node24 = tool('node-24/bin/node')
 /** For frameworks that do not run on the oldest Node that we run on. */
 export const newerNode = existsSync(node24) ? node24 : process.execPath
 
+/** Some compile before they begin. */
+const PATIENCE = 150_000
+
 type Event = {event: string; pid: number; [field: string]: unknown}
 type Options = {node?: string; cwd?: string; env?: Record<string, string>}
 
@@ -40,15 +43,12 @@ export class Told {
 
   /** Waits until an event has been told this often, and resolves with the last of these. */
   tells(event: string, times = 1) {
-    return until(`an app tells: ${event} (${times})`, () => {
-      const told = this.told(event)[times - 1]
-      if (!told) this.mustRun()
-      return told
-    })
+    const what = `an app tells: ${event} (${times})`
+    return until(what, () => this.told(event)[times - 1] ?? this.mustRun(), PATIENCE)
   }
 
   /** Throws where nothing can be told any more. */
-  protected mustRun() {}
+  protected mustRun(): undefined {}
 }
 
 /** A process with all that it starts, and what the servers among them tell. */
@@ -96,17 +96,17 @@ export class App extends Told {
     return this.#child.exitCode !== null || this.#child.signalCode !== null
   }
 
-  protected override mustRun() {
+  protected override mustRun(): undefined {
     if (this.#ended) throw new Error(`it has ended: ${this.output}`)
   }
 
   /** Waits until this is in its output. */
   prints(text: string) {
-    return until(`an app prints: ${text}`, () => {
-      if (this.output.includes(text)) return true
-      this.mustRun()
-      return false
-    })
+    return until(
+      `an app prints: ${text}`,
+      () => this.output.includes(text) || this.mustRun(),
+      PATIENCE,
+    )
   }
 
   kill(signal: NodeJS.Signals) {
