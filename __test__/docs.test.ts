@@ -1,6 +1,6 @@
 // The examples of the documents are code that runs: each is found in a file of `examples/`, which is
-// a test of its own and which TypeScript reads, or in the model of Parabol's servers or the apps of `package-tests/`, which
-// tests run.
+// a test of its own and which TypeScript reads, in the model of Parabol's servers, or in the apps of
+// `package-tests/`, which tests run.
 
 import {readdirSync, readFileSync} from 'node:fs'
 import {join} from 'node:path'
