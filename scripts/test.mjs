@@ -9,7 +9,7 @@ import {join} from 'node:path'
 import {parseArgs} from 'node:util'
 import {jest} from '../support/jest.mjs'
 import {TYPES} from '../support/packed.mjs'
-import {explain, Refusal, root, run} from '../support/run.mjs'
+import {explain, Refusal, root, run, which} from '../support/run.mjs'
 import {bringOtherServer, findOtherServer, OTHER_SERVERS} from '../support/servers.mjs'
 import {setup} from '../support/setup.mjs'
 import {Proof} from './proof.mjs'
@@ -41,6 +41,8 @@ const STORES = ['scripts', 'run_scripts', 'stores', 'run_stores'].flatMap((name)
   '--test',
   name,
 ])
+/** One of each: their code does not depend on the processor. */
+const OTHER_SYSTEMS = ['x86_64-pc-windows-msvc', 'aarch64-apple-darwin']
 /** A seed whose minute has nearly every kind of fault in it. */
 const CHAOS = ['--minutes', '1', '--seed', '7652']
 /** It says every few seconds how far it is. */
@@ -84,8 +86,7 @@ async function prove(quick) {
   await proof.step('index.mjs, browser.mjs, addon.d.ts up to date', checkGenerated, {needs})
   const files = quick ? ['--runTestsByPath', ...QUICK] : []
   // Most of the time Jest waits for leases to run out: meanwhile the release is built.
-  const packing =
-    !quick && proof.step('npm run package', () => run(process.execPath, ['scripts/package.mjs']))
+  const packing = !quick && packAndCheck()
   await proof.step('jest', () => counted((args) => jest([...args, ...files])), {needs})
   await packing
   if (quick) return
@@ -96,6 +97,16 @@ async function prove(quick) {
     () => counted((args) => run(process.execPath, [...packed, ...args], {show: true})),
     {needs: ['npm run package']},
   )
+}
+
+/** What a user gets, and whether the code that only other systems compile still does. */
+async function packAndCheck() {
+  const program = ['scripts/package.mjs']
+  await proof.step('npm run package', () => run(process.execPath, program))
+  const title = 'the code for Windows and macOS'
+  if (!(await which('rustup'))) return proof.skip(title, 'rustup would bring what it needs')
+  const targets = OTHER_SYSTEMS.flatMap((target) => ['--target', target])
+  await proof.step(title, () => run(process.execPath, [...program, '--check', ...targets]))
 }
 
 /** Built, and beside index.js, which git ignores; `npm run build` puts the release there. */
