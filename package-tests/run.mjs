@@ -4,7 +4,7 @@
 
 import {cp, mkdir, mkdtemp, readFile, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
-import {join} from 'node:path'
+import {basename, join} from 'node:path'
 import {jest} from '../support/jest.mjs'
 import {ELSEWHERE, OUT, OWN_PLATFORM, platforms, TARBALLS} from '../support/packed.mjs'
 import {explain, reason, root, run, skip, step} from '../support/run.mjs'
@@ -16,7 +16,7 @@ const HERE = join(root, 'package-tests')
 const TOOLS = join(OUT, 'tools')
 
 /**
- * Installs what was packed in an app outside the repository, calls `use` with the environment that
+ * Installs what was packed in an app outside the repository, and in a folder of apps under what servers run under, calls `use` with the environment that
  * the tests want, and removes everything.
  *
  * @template T
@@ -27,10 +27,15 @@ async function withInstalled(use) {
   const registry = await startRegistry(TARBALLS)
   const dir = await mkdtemp(join(tmpdir(), 'primary-lease-package-'))
   try {
-    const app = join(dir, 'app')
-    await cp(join(HERE, 'app'), app, {recursive: true})
-    await installPackages(app, 'npm install in a new app')
+    const [app, apps] = [join(dir, 'app'), join(dir, 'apps')]
+    for (const folder of [app, apps])
+      await cp(join(HERE, basename(folder)), folder, {recursive: true})
+    await Promise.all([
+      installPackages(app, 'npm install in a new app'),
+      installPackages(apps, 'npm install of the frameworks'),
+    ])
     await step('npm install primary-lease', () => addPackage(app, registry.url))
+    await step('npm install primary-lease, frameworks', () => addPackage(apps, registry.url))
     await bringPlatforms(join(dir, 'platforms'))
     return await use({
       PACKAGE_TESTS_DIR: dir,

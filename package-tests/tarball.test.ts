@@ -26,6 +26,7 @@ test('the package holds what its user needs and nothing else', async () => {
     [
       'LICENSE',
       'README.md',
+      'browser.mjs',
       'index.d.mts',
       'index.d.ts',
       'index.js',

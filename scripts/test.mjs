@@ -83,7 +83,7 @@ async function prove(quick) {
   if (!quick) await otherServers()
   await addon()
   const needs = ['addon']
-  await proof.step('index.mjs and addon.d.ts are up to date', checkGenerated, {needs})
+  await proof.step('index.mjs, browser.mjs, addon.d.ts up to date', checkGenerated, {needs})
   const files = quick ? ['--runTestsByPath', ...QUICK] : []
   // Most of the time Jest waits for leases to run out: meanwhile the release is built.
   const packing = !quick && packAndCheck()
@@ -180,7 +180,7 @@ function countRust(output) {
 }
 
 async function checkGenerated() {
-  for (const name of ['index.mjs', TYPES]) {
+  for (const name of ['index.mjs', 'browser.mjs', TYPES]) {
     const tracked = await readFile(join(root, name), 'utf8').catch(() => undefined)
     if (tracked !== (await readFile(join(root, ADDON_DIR, name), 'utf8'))) {
       throw new Refusal(`${name} is not what is generated: npm run fix, then commit it`)
