@@ -34,6 +34,8 @@ pub(super) struct Keys {
     pub record: Arc<str>,
     /// The channel on which every write of the record is published.
     pub changes: Arc<str>,
+    /// The sorted set of those who stand by.
+    pub standbys: Arc<str>,
 }
 
 impl Keys {
@@ -43,6 +45,7 @@ impl Keys {
         let record = format!("{key_prefix}primary:{{{name}}}");
         Keys {
             changes: format!("{record}:changes:{db}").into(),
+            standbys: format!("{record}:standbys").into(),
             record: record.into(),
         }
     }
@@ -126,6 +129,7 @@ mod tests {
         let keys = Keys::new(APP, "chronos");
         assert_eq!(&*keys.record, "app:primary:{chronos}");
         assert_eq!(&*keys.changes, "app:primary:{chronos}:changes:4");
+        assert_eq!(&*keys.standbys, "app:primary:{chronos}:standbys");
     }
 
     #[test]
