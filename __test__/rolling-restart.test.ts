@@ -55,3 +55,34 @@ test('a rolling restart of six servers moves the primary twice at most, to a new
   expect(moves.length).toBeLessThanOrEqual(2)
   expect(moves.at(-1)).toMatch(/^1\.10\.0-rc\.1 /)
 })
+
+test('the highest priority takes a vacant place, and among equals the newest version', async () => {
+  const election = await redis.vacant({ttl: TTL, renewInterval: 300})
+  const {prefix} = election
+  const start = async (serverId: string, options: {priority?: number; version?: string}) => {
+    const server = await Server.stand({
+      ...election,
+      options: {...election.options, ...options, serverId},
+    })
+    await until('it is primary, or stands by', async () => {
+      const entries = await standbys(prefix)
+      return server.changes('elected').length > 0 || entries.some((all) => all.endsWith(serverId))
+    })
+    return server
+  }
+  const first = await start('first', {})
+  const older = [start('old-1', {version: '1.9.9'}), start('old-2', {version: '1.9.9'})]
+  const newest = await start('newest', {version: '1.10.0'})
+  const chosen = await start('chosen', {version: '1.0.0', priority: 1})
+  // None of them comes before those that are above it, whatever it knows of the versions.
+  older.push(start('unwanted', {version: '9.0.0', priority: -1}), start('unversioned', {}))
+  await Promise.all(older)
+  for (const [leaves, takes] of [
+    [first, chosen],
+    [chosen, newest],
+  ] as const) {
+    await leaves.call('resign', prefix)
+    await takes.change('elected')
+  }
+  expect((await primaries(prefix)).slice(-3)).toEqual(['first', 'chosen', 'newest'])
+})
