@@ -138,7 +138,8 @@ impl World {
                 floor: Token::new(above.map_or(0, |above| self.highest() + above)),
                 watched: version(who, watched),
                 eager: None,
-                rank: rank.map(|place| RANKS[usize::from(place)].parse().unwrap()),
+                rank: RANKS[usize::from(rank.unwrap_or(1))].parse().unwrap(),
+                signs: rank.is_some(),
                 nonce: commands::NONCE,
             },
             Step::Renew(who, over) => {

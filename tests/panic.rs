@@ -223,7 +223,8 @@ async fn until_heard(
                 floor: Token::NONE,
                 watched: watched.clone(),
                 eager: None,
-                rank: None,
+                rank: Default::default(),
+                signs: false,
                 nonce: Nonce::new(1),
             };
             let request = Request {

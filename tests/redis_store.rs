@@ -54,7 +54,8 @@ fn acquire() -> Command {
         floor: Token::NONE,
         watched: None,
         eager: None,
-        rank: None,
+        rank: Default::default(),
+        signs: false,
         nonce: Nonce::new(7),
     }
 }
@@ -538,7 +539,6 @@ async fn commands_leave_in_the_order_of_the_calls_whether_polled_or_not() {
         ttl,
         floor,
         eager,
-        rank: None,
         nonce,
         ..
     } = acquire()
@@ -552,7 +552,8 @@ async fn commands_leave_in_the_order_of_the_calls_whether_polled_or_not() {
         floor,
         watched,
         eager,
-        rank: None,
+        rank: Default::default(),
+        signs: false,
         nonce,
     };
     // Nobody waits for the grant's answer; its release goes out behind it.

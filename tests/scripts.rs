@@ -141,7 +141,8 @@ fn eager(identity: Identity, eager: Duration) -> Command {
         floor: Token::NONE,
         watched: None,
         eager: Some(eager),
-        rank: None,
+        rank: Default::default(),
+        signs: false,
         nonce: NONCE,
     }
 }

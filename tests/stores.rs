@@ -324,6 +324,12 @@ async fn the_highest_ranks_are_shown_and_the_version_stays(bench: Bench) {
     let renewed = bench.ask(renew(MINE, won.token, None)).await;
     let shown = renewed.record.unwrap().ranks.to_string();
     assert_eq!(shown, "1001,1000a!,1000B!,1000");
+    // Who is elected stands by no more.
+    bench.ask(release(MINE)).await;
+    let elected = ask("1001").await;
+    assert_eq!(elected.outcome, Outcome::Granted);
+    let shown = elected.record.unwrap().ranks.to_string();
+    assert_eq!(shown, "1000a!,1000B!,1000");
 }
 
 async fn the_last_ten_changes_are_told_with_their_reasons(bench: Bench) {

@@ -56,7 +56,8 @@ fn acquire(ttl: Duration) -> Command {
         floor: Token::NONE,
         watched: None,
         eager: None,
-        rank: None,
+        rank: Default::default(),
+        signs: false,
         nonce: Nonce::new(7),
     }
 }

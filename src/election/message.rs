@@ -69,8 +69,10 @@ pub enum Command {
         /// Take a *missing* record at once where the server has been up, and unpromoted, for
         /// longer than this (`eagerStart`).
         eager: Option<Duration>,
-        /// Where it is refused, enter this rank, and the caller in the roster.
-        rank: Option<Rank>,
+        /// How the candidate ranks.
+        rank: Rank,
+        /// Where it is refused, enter it and its rank among those who stand by.
+        signs: bool,
         nonce: Nonce,
     },
     Renew {

@@ -43,7 +43,8 @@ impl Election {
                     floor: self.floor,
                     watched: ripe.map(|watch| watch.version.clone()),
                     eager: eager.then(|| self.config.ripe_after(self.config.ttl)),
-                    rank: signs.then(|| self.config.rank.clone()),
+                    rank: self.config.rank.clone(),
+                    signs,
                     nonce,
                 }
             }

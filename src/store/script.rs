@@ -137,6 +137,7 @@ impl Invocation {
                 watched,
                 eager,
                 rank,
+                signs,
                 nonce,
             } => with_roster(&ACQUIRE)
                 .with(identity)
@@ -147,7 +148,8 @@ impl Invocation {
                 .with(OrEmpty(eager.map(|eager| eager.as_millis())))
                 .with(nonce)
                 .with(&target.entry)
-                .with(OrEmpty(rank.as_ref())),
+                .with(rank)
+                .with(OrEmpty(signs.then_some(1))),
             Command::Renew {
                 identity,
                 token,

@@ -45,7 +45,8 @@ pub fn acquire(identity: Identity) -> Command {
         floor: Token::NONE,
         watched: None,
         eager: None,
-        rank: None,
+        rank: Default::default(),
+        signs: false,
         nonce: NONCE,
     }
 }
@@ -62,7 +63,8 @@ pub fn with_floor(identity: Identity, version: &Version, above: u64) -> Command 
         floor: Token::new(above),
         watched: Some(version.clone()),
         eager: None,
-        rank: None,
+        rank: Default::default(),
+        signs: false,
         nonce: NONCE,
     }
 }
@@ -80,8 +82,12 @@ pub fn renew(identity: Identity, token: Token, over: Option<&Version>) -> Comman
 /// Asks, and enters the roster with this rank where it is refused.
 pub fn signing(identity: Identity, rank: &str) -> Command {
     let mut command = acquire(identity);
-    if let Command::Acquire { rank: signed, .. } = &mut command {
-        *signed = Some(rank.parse().unwrap());
+    if let Command::Acquire {
+        rank: given, signs, ..
+    } = &mut command
+    {
+        *given = rank.parse().unwrap();
+        *signs = true;
     }
     command
 }

@@ -37,7 +37,7 @@ impl Journal {
     ) {
         match command {
             Command::Acquire {
-                rank: Some(_), ttl, ..
+                signs: true, ttl, ..
             } if reply.outcome == Outcome::Refused => {
                 self.enter(wall_micros / 1_000, &target.entry, *ttl);
             }

@@ -183,6 +183,7 @@ impl Register {
             ref watched,
             eager,
             ref rank,
+            signs,
             nonce,
         } = command
         else {
@@ -200,6 +201,7 @@ impl Register {
             // The reply to our grant was lost.
             stored.ttl = ttl;
             stored.server = caller.clone();
+            stored.standing.remove(rank);
             stored.count(server, nonce);
             return Ok(self.written(server, Outcome::Granted, WriteKind::Granted));
         }
@@ -215,7 +217,7 @@ impl Register {
             } else {
                 self.unchanged(server, Outcome::Refused)
             };
-            if let (Some(rank), Some(stored)) = (rank, &mut self.record) {
+            if let Some(stored) = self.record.as_mut().filter(|_| signs) {
                 stored.standing.sign(rank, server.wall_micros, ttl);
             }
             return Ok(applied);
@@ -235,6 +237,7 @@ impl Register {
         stored.server = caller.clone();
         stored.released = false;
         stored.ttl = ttl;
+        stored.standing.remove(rank);
         stored.count(server, nonce);
         Ok(self.written(server, Outcome::Granted, WriteKind::Granted))
     }

@@ -33,6 +33,13 @@ impl StandingRanks {
         self.put(sights);
     }
 
+    /// One who stood was elected; others of its rank enter that again.
+    pub fn remove(&mut self, rank: &Rank) {
+        let mut sights = self.sights.clone();
+        sights.retain(|(known, _)| known != rank);
+        self.put(sights);
+    }
+
     /// Whatever somebody writes there.
     pub fn put(&mut self, sights: Vec<(Rank, u64)>) {
         self.ranks = sights.iter().map(|(rank, _)| rank.clone()).collect();

@@ -9,13 +9,14 @@
 --                    for longer than this, ms; '' for never
 --       9 nonce      random, 16 hexadecimal digits
 --      10 entry      the candidate's member of the roster
---      11 rank       where it is refused, enter it and its rank; '' for no
+--      11 rank       of the candidate
+--      12 signs      '1' to enter it and its rank where it is refused, '' for no
 -- Outcome: granted | refused
 --
 -- Atomic, because the version that allows a takeover has to be the one that is overwritten, and
 -- the token above the one that is there.
 
-local identity, server, ttl, floor, watched, eager, nonce, entry, rank = unpack(ARGV, 3)
+local identity, server, ttl, floor, watched, eager, nonce, entry, rank, signs = unpack(ARGV, 3)
 
 local record, refusal = read_record()
 if refusal then
@@ -32,13 +33,15 @@ local function take(logs)
   record.server = server
   record.ttl = ttl
   record.released = false
+  -- It stands by no more; others of its rank enter that again.
+  remove_rank(record, rank)
   local reply = write('granted', 'granted', record, nonce, now, logs)
   redis.pcall('ZREM', ROSTER, entry)
   return reply
 end
 
 local function refuse(reply)
-  if rank ~= '' and not failed(reply) then
+  if signs ~= '' and not failed(reply) then
     sign(record, rank, entry, tonumber(ttl), now)
   end
   return reply

@@ -117,6 +117,14 @@ local function read_ranks(field)
   return ranks
 end
 
+local function remove_rank(record, rank)
+  for place = #record.ranks, 1, -1 do
+    if record.ranks[place][1] == rank then
+      table.remove(record.ranks, place)
+    end
+  end
+end
+
 local function written_ranks(ranks)
   local entries = {}
   for place, one in ipairs(ranks) do

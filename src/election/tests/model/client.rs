@@ -94,7 +94,8 @@ impl Client {
                 floor: self.floor,
                 watched: self.ripe(),
                 eager: None,
-                rank: None,
+                rank: Default::default(),
+                signs: false,
                 nonce,
             },
         };

@@ -95,10 +95,11 @@ fn a_standby_enters_the_roster_once_in_a_poll_interval() {
         let mut signed = Vec::new();
         while let Some(output) = scene.election.poll_output() {
             if let Output::Send(request) = output {
-                let Command::Acquire { rank, .. } = &request.command else {
+                let Command::Acquire { rank, signs, .. } = &request.command else {
                     panic!("{request:?}");
                 };
-                signed.push((request.clone(), rank.clone().map(|rank| rank.to_string())));
+                let rank = signs.then(|| rank.to_string());
+                signed.push((request.clone(), rank));
             }
         }
         signed

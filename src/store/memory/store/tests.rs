@@ -48,7 +48,8 @@ impl MemoryStore {
             floor: Token::NONE,
             watched: None,
             eager: None,
-            rank: None,
+            rank: Default::default(),
+            signs: false,
             nonce: Nonce::new(1),
         };
         self.apply(&target(number), &command).unwrap()
