@@ -28,6 +28,7 @@ pub fn ask_to_resign(
         id: 1,
         sent_at: now(),
         bound: PATIENCE,
+        patience: PATIENCE,
         command: Command::AskToResign { token },
     };
     let runtime = runtime()?;

@@ -249,9 +249,7 @@ impl Election {
         let is_asked = reply.asked && !term.asked;
         term.asked |= is_asked;
         self.timers.set(Timer::StepDown, step_down_at);
-        self.timers
-            .set(Timer::RenewalLate, term.lease.late_at(&self.config));
-        self.renew_after(confirmed_from, recovered);
+        self.renew_after(now, confirmed_from, recovered);
         self.timers.clear(Timer::Retry);
         self.outputs.push_back(Output::Extended { step_down_at });
         if was_late {

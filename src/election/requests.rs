@@ -22,6 +22,7 @@ impl Election {
 
     fn send_command(&mut self, now: Time) {
         let mut bound = self.config.command_bound();
+        let mut patience = bound;
         let nonce = Nonce::new(self.random.next_u64());
         let signs = matches!(self.state, State::Standing(_)) && self.signs(now);
         let is_ripe = self.takeover_at().is_some_and(|at| at <= now);
@@ -49,7 +50,9 @@ impl Election {
                 }
             }
             State::Primary(term) => {
-                bound = bound.min(term.lease.step_down_at().since(now));
+                // To ask again would take even more of a store that is behind.
+                patience = term.lease.step_down_at().since(now);
+                bound = bound.min(patience);
                 Command::Renew {
                     identity: term.lease.identity,
                     token: term.lease.token,
@@ -59,7 +62,7 @@ impl Election {
                 }
             }
         };
-        let id = self.send(now, bound, command);
+        let id = self.send(now, bound, patience, command);
         self.in_flight = Some(id);
         if self.health.waiting_since.is_none() {
             self.health.waiting_since = Some(now);
@@ -119,14 +122,15 @@ impl Election {
                     nonce,
                 },
             };
-            let id = self.send(now, self.config.command_bound(), command);
+            let bound = self.config.command_bound();
+            let id = self.send(now, bound, bound, command);
             self.pending_releases[i].step = Step::Sent(id);
         }
         self.pending_releases
             .retain(|pending_release| pending_release.step != Step::Done);
     }
 
-    fn send(&mut self, now: Time, bound: Duration, command: Command) -> u64 {
+    fn send(&mut self, now: Time, bound: Duration, patience: Duration, command: Command) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
         #[cfg(test)]
@@ -135,6 +139,7 @@ impl Election {
             id,
             sent_at: now,
             bound,
+            patience,
             command,
         }));
         id

@@ -85,9 +85,7 @@ impl Election {
         self.timers.clear(Timer::Ripe);
         self.timers.clear(Timer::Retry);
         self.timers.set(Timer::StepDown, lease.step_down_at());
-        self.timers
-            .set(Timer::RenewalLate, lease.late_at(&self.config));
-        self.renew_after(sent_at, true);
+        self.renew_after(sent_at, sent_at, true);
         self.due = false;
         self.attempts = 0;
         self.view = None;
@@ -106,17 +104,23 @@ impl Election {
         });
     }
 
-    /// Sets when the next renewal is due, after one that was sent at `sent_at`; `anew` where others may have
-    /// been confirmed with it, from which it is to be parted.
-    pub(super) fn renew_after(&mut self, sent_at: Time, anew: bool) {
-        let interval = self.config.renew_interval;
+    /// Sets when the next renewal is due, and when it is late, after one that was sent at `sent_at` and whose answer is heard now; `anew`
+    /// where others may have been confirmed with it, from which it is to be parted.
+    pub(super) fn renew_after(&mut self, now: Time, sent_at: Time, anew: bool) {
+        let interval = self.config.renew_interval_after(now.since(sent_at));
         let latest = interval.saturating_sub(MIN_RENEW_INTERVAL);
         let earlier = match anew {
             true => self.random.up_to(self.config.renew_spread.min(latest)),
             false => Duration::ZERO,
         };
-        self.timers
-            .set(Timer::Renew, sent_at + (interval - earlier));
+        let due = sent_at + (interval - earlier);
+        // Halfway from when it is due at the latest to the step-down deadline.
+        let late = interval + self.config.term().saturating_sub(interval) / 2;
+        self.timers.set(Timer::RenewalLate, sent_at + late);
+        self.timers.set(
+            Timer::Renew,
+            due.earlier_multiple_of(self.config.renew_grid),
+        );
     }
 
     /// Stops being primary, not on purpose.

@@ -27,26 +27,51 @@ pub(super) struct Place<'a> {
     pub db: u32,
 }
 
-/// The names of one election in Redis.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Keys {
-    /// The hash that is the record.
-    pub record: Arc<str>,
-    /// The channel on which every write of the record is published.
-    pub changes: Arc<str>,
-    /// The sorted set of those who stand by.
-    pub standbys: Arc<str>,
+/// The names of one election in Redis. They are written where they go to, and made nowhere else.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keys<'a> {
+    place: Place<'a>,
+    name: &'a str,
 }
 
-impl Keys {
-    /// The braces keep all keys of one election in one slot of a cluster.
-    pub fn new(place: Place, name: &str) -> Self {
-        let Place { key_prefix, db } = place;
-        let record = format!("{key_prefix}primary:{{{name}}}");
-        Keys {
-            changes: format!("{record}:changes:{db}").into(),
-            standbys: format!("{record}:standbys").into(),
-            record: record.into(),
+impl<'a> Keys<'a> {
+    pub fn new(place: Place<'a>, name: &'a str) -> Self {
+        Keys { place, name }
+    }
+
+    /// The hash that is the record.
+    pub fn record(self) -> impl Display + 'a {
+        ElectionName(self, ElectionKind::Record)
+    }
+
+    /// The channel on which every write of the record is published.
+    pub fn changes(self) -> impl Display + 'a {
+        ElectionName(self, ElectionKind::Changes)
+    }
+
+    /// The sorted set of those who stand by.
+    pub fn standbys(self) -> impl Display + 'a {
+        ElectionName(self, ElectionKind::Standbys)
+    }
+}
+
+struct ElectionName<'a>(Keys<'a>, ElectionKind);
+
+enum ElectionKind {
+    Record,
+    Changes,
+    Standbys,
+}
+
+impl Display for ElectionName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Keys { place, name } = self.0;
+        // The braces keep all keys of one election in one slot of a cluster.
+        write!(f, "{}primary:{{{name}}}", place.key_prefix)?;
+        match self.1 {
+            ElectionKind::Record => Ok(()),
+            ElectionKind::Changes => write!(f, ":changes:{}", place.db),
+            ElectionKind::Standbys => f.write_str(":standbys"),
         }
     }
 }
@@ -127,15 +152,22 @@ mod tests {
     #[test]
     fn the_name_stands_between_braces_behind_the_callers_prefix() {
         let keys = Keys::new(APP, "chronos");
-        assert_eq!(&*keys.record, "app:primary:{chronos}");
-        assert_eq!(&*keys.changes, "app:primary:{chronos}:changes:4");
-        assert_eq!(&*keys.standbys, "app:primary:{chronos}:standbys");
+        assert_eq!(keys.record().to_string(), "app:primary:{chronos}");
+        assert_eq!(
+            keys.changes().to_string(),
+            "app:primary:{chronos}:changes:4"
+        );
+        assert_eq!(
+            keys.standbys().to_string(),
+            "app:primary:{chronos}:standbys"
+        );
     }
 
     #[test]
     fn each_database_has_channels_of_its_own() {
         let other = Place { db: 0, ..APP };
-        assert_ne!(Keys::new(APP, "a").changes, Keys::new(other, "a").changes);
+        let [one, two] = [APP, other].map(|place| Keys::new(place, "a").changes().to_string());
+        assert_ne!(one, two);
         let [one, two] = [APP, other].map(|place| RunKeys::new(place, "a").releases().to_string());
         assert_ne!(one, two);
     }

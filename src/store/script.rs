@@ -110,25 +110,34 @@ impl Invocation {
         begins + head.len()..begins + head.len() + length
     }
 
-    /// What an election asks about its record.
+    /// The script that a command about the record of an election calls.
+    pub fn script_of(command: &Command) -> &'static Script {
+        match command {
+            Command::Acquire { .. } => &ACQUIRE,
+            Command::Renew { .. } => &RENEW,
+            Command::Release { .. } => &RELEASE,
+            Command::Inspect => &INSPECT,
+            Command::AskToResign { .. } => &REQUEST_RESIGN,
+        }
+    }
+
+    /// What an election asks about its record, written where `memory` is.
     pub fn of_election(
+        memory: Vec<u8>,
+        keys: Keys,
         target: &Target,
-        keys: &Keys,
         failover_unsafe: bool,
         command: &Command,
     ) -> Self {
         let may_be_untold = if failover_unsafe { "1" } else { "" };
-        let told = |invocation: Invocation| invocation.with(&keys.changes).with(may_be_untold);
-        let begin = |script| told(Invocation::new(Vec::new(), script, &keys.record));
-        let with_roster = |script| {
-            let (record, roster) = (&keys.record, &keys.standbys);
-            told(Invocation::with_two_keys(
-                Vec::new(),
-                script,
-                record,
-                roster,
-            ))
+        let script = Invocation::script_of(command);
+        let called = match command {
+            Command::Acquire { .. } | Command::Release { .. } => {
+                Invocation::with_two_keys(memory, script, keys.record(), keys.standbys())
+            }
+            _ => Invocation::new(memory, script, keys.record()),
         };
+        let called = called.with(keys.changes()).with(may_be_untold);
         match command {
             Command::Acquire {
                 identity,
@@ -139,7 +148,7 @@ impl Invocation {
                 rank,
                 signs,
                 nonce,
-            } => with_roster(&ACQUIRE)
+            } => called
                 .with(identity)
                 .with(&target.server)
                 .with(ttl.as_millis())
@@ -156,7 +165,7 @@ impl Invocation {
                 ttl,
                 over,
                 nonce,
-            } => begin(&RENEW)
+            } => called
                 .with(identity)
                 .with(&target.server)
                 .with(token.get())
@@ -168,16 +177,14 @@ impl Invocation {
                 listeners,
                 reason,
                 nonce,
-            } => with_roster(&RELEASE)
+            } => called
                 .with(identity)
                 .with(listeners)
                 .with(nonce)
                 .with(&target.entry)
                 .with(unclaimed_or(*reason)),
-            Command::Inspect => begin(&INSPECT),
-            Command::AskToResign { token } => {
-                begin(&REQUEST_RESIGN).with(OrEmpty(token.map(Token::get)))
-            }
+            Command::Inspect => called,
+            Command::AskToResign { token } => called.with(OrEmpty(token.map(Token::get))),
         }
     }
 

@@ -13,7 +13,7 @@ pub(super) trait Waits {
     /// The run that it is about.
     fn identity(&self) -> Option<Identity>;
 
-    fn rank(&self) -> Rank;
+    fn rank(&self) -> Turn;
 
     /// How long its answer may take, as its caller knows it.
     fn bound(&self) -> Duration;
@@ -21,8 +21,17 @@ pub(super) trait Waits {
     /// The same, less what it takes to tell the caller.
     fn patience(&self) -> Duration;
 
-    /// When it is answered at the latest.
+    /// When it is answered at the latest, as far as is known now.
     fn deadline(&self) -> Instant;
+
+    /// The same, while it was not sent because there is no connection.
+    fn connected_by(&self) -> Instant;
+
+    /// Until when its answer may be late, where others are answered meanwhile.
+    fn latest(&self) -> Instant;
+
+    /// It may wait until then.
+    fn wait_until(&mut self, deadline: Instant);
 
     /// It is sent now: its answer is to come within its patience.
     fn note_sent(&mut self, now: Instant);
@@ -30,7 +39,7 @@ pub(super) trait Waits {
 
 /// How much a command may wait for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rank {
+pub(super) enum Turn {
     /// A lease may be lost for it: what is about an election, and the renewal of a run.
     Pressing,
     /// A run gives its lease back.
@@ -39,12 +48,12 @@ pub(super) enum Rank {
     New,
 }
 
-impl Rank {
+impl Turn {
     pub fn of_run(command: &RunCommand) -> Self {
         match command {
-            RunCommand::Acquire { .. } => Rank::New,
-            RunCommand::Renew { .. } | RunCommand::Begin { .. } => Rank::Pressing,
-            RunCommand::Release { .. } | RunCommand::Withdraw { .. } => Rank::Leaving,
+            RunCommand::Acquire { .. } => Turn::New,
+            RunCommand::Renew { .. } | RunCommand::Begin { .. } => Turn::Pressing,
+            RunCommand::Release { .. } | RunCommand::Withdraw { .. } => Turn::Leaving,
         }
     }
 }
@@ -72,21 +81,21 @@ impl<A> Default for WaitingLine<A> {
 impl<A: Waits> WaitingLine<A> {
     pub fn push(&mut self, ask: A) {
         let rank = match planted!(FirstComeFirstSent) {
-            true => Rank::New,
+            true => Turn::New,
             false => ask.rank(),
         };
         let identity = ask.identity();
         let behind = identity.filter(|identity| {
-            rank == Rank::New || !self.of_run.is_empty() && self.of_run.contains_key(identity)
+            rank == Turn::New || !self.of_run.is_empty() && self.of_run.contains_key(identity)
         });
         if let Some(identity) = behind {
             *self.of_run.entry(identity).or_default() += 1;
         }
         match rank {
             _ if behind.is_some() => self.new.push_back(ask),
-            Rank::Pressing => self.pressing.push_back(ask),
-            Rank::Leaving => self.leaving.push_back(ask),
-            Rank::New => self.new.push_back(ask),
+            Turn::Pressing => self.pressing.push_back(ask),
+            Turn::Leaving => self.leaving.push_back(ask),
+            Turn::New => self.new.push_back(ask),
         }
     }
 
@@ -119,8 +128,8 @@ impl<A: Waits> WaitingLine<A> {
     /// Those whose time is over, as far as nobody with more time stands before them: they are never
     /// sent, and whoever waits for them knows the time too. To look at all again and again would take
     /// the time that a crowd does not have.
-    pub fn pop_late(&mut self, now: Instant) -> Option<A> {
-        let is_late = |ask: Option<&A>| ask.is_some_and(|ask| ask.deadline() <= now);
+    pub fn pop_late(&mut self, now: Instant, connected: bool) -> Option<A> {
+        let is_late = |ask: Option<&A>| ask.is_some_and(|ask| sent_by(ask, connected) <= now);
         if is_late(self.pressing.front()) {
             self.pressing.pop_front()
         } else if is_late(self.leaving.front()) {
@@ -133,9 +142,10 @@ impl<A: Waits> WaitingLine<A> {
     }
 
     /// When [`WaitingLine::pop_late`] is to be asked next.
-    pub fn next_due(&self) -> Option<Instant> {
+    pub fn next_due(&self, connected: bool) -> Option<Instant> {
         let fronts = [&self.pressing, &self.leaving, &self.new].map(VecDeque::front);
-        fronts.into_iter().flatten().map(Waits::deadline).min()
+        let due = fronts.into_iter().flatten();
+        due.map(|ask| sent_by(ask, connected)).min()
     }
 
     pub fn take_all(&mut self) -> impl Iterator<Item = A> + use<A> {
@@ -158,6 +168,13 @@ impl<A: Waits> WaitingLine<A> {
 
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
+    }
+}
+
+fn sent_by(ask: &impl Waits, connected: bool) -> Instant {
+    match connected {
+        true => ask.deadline(),
+        false => ask.deadline().min(ask.connected_by()),
     }
 }
 

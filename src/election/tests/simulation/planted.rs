@@ -68,7 +68,7 @@ const MISTAKES: [(Planted, Family, Rule, u64); 41] = [
         Planted::FloorFromMessages,
         Family::Network,
         Rule::Liveness,
-        100,
+        2_000,
     ),
     (
         Planted::MessagesUnbounded,
