@@ -124,7 +124,7 @@ impl Plan {
 
     /// All alike in a third of the seeds.
     pub fn rank_of(&self, who: usize) -> Rank {
-        let alike = self.seed / 11 % 3 == 0;
+        let alike = (self.seed / 11).is_multiple_of(3);
         let priority = if alike {
             0
         } else {

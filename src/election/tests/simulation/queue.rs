@@ -102,6 +102,10 @@ pub struct Address {
 
 /// What reaches a candidate, or waits until it is no longer frozen.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are replies and messages"
+)]
 pub enum Delivery {
     Reply {
         envelope: Envelope,
