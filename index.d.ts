@@ -234,6 +234,28 @@ export interface ElectionOptions {
    * @default false
    */
   eagerStart?: boolean
+  /**
+   * Where several servers stand by, the one with the highest priority takes a vacant place, and among equals the one
+   * with the newest `version`: an integer from -999 to 999. A server with a lower one lets the others go first for 30 ms,
+   * or 40 where two are higher, and then takes the place if nobody else has. A primary keeps its place, whoever comes
+   * later.
+   *
+   * @default 0
+   */
+  priority?: number
+  /**
+   * The version of this server, as a semantic version of at most 64 characters: in a rolling restart with one, the
+   * place goes to a new server as soon as one stands by, and moves twice at most. Any version is above none, and build metadata
+   * (`+...`) counts for nothing. Where it is none, `ERR_INVALID_CONFIG`.
+   *
+   * @example
+   * ```ts
+   * import {version} from './package.json'
+   *
+   * await establishPrimaryServer(redis, 'jobs', {version})
+   * ```
+   */
+  version?: string
 }
 
 /** Who is primary, as this server sees it. */
@@ -245,8 +267,8 @@ export interface Primary {
 /**
  * Why a lease ended: `store-lost` (commands were failing until the deadline), `expired` (they were
  * not: the process was frozen), `superseded` (a newer grant was found), `stalled` (the event loop
- * stood still for `stallTimeout`), `failed` (the work under it threw), `internal` (an error of ours),
- * `resigned`, `exit`.
+ * stood still for `stallTimeout`), `failed` (the work under it threw), `asked` (somebody asked this server to let another
+ * take over), `internal` (an error of ours), `resigned`, `exit`.
  */
 export type LeaseEndReason =
   | 'store-lost'
@@ -254,6 +276,7 @@ export type LeaseEndReason =
   | 'superseded'
   | 'stalled'
   | 'failed'
+  | 'asked'
   | 'internal'
   | 'resigned'
   | 'exit'
@@ -264,6 +287,13 @@ export type PrimaryChange =
   | {type: 'elected'; prefix: string; lease: PrimaryLease}
   /** It is not any more, and not on purpose. */
   | {type: 'lost'; prefix: string; token: number; reason: LeaseEndReason}
+  /**
+   * Half of the time has passed from when a renewal was due to the step-down deadline, and none was confirmed: take no new
+   * work. `renewed`, `lost` or `resigned` follows.
+   */
+  | {type: 'renewal-late'; prefix: string; token: number}
+  /** A renewal was confirmed after a `renewal-late`. */
+  | {type: 'renewed'; prefix: string; token: number}
   /** The campaign has ended; `token` if it held a lease until then. */
   | {type: 'resigned'; prefix: string; token?: number; reason: LeaseEndReason}
   /** Another server is primary now, or, where `primary` is `undefined`, none. */
@@ -932,7 +962,7 @@ export declare function establishPrimaryServer(redis: RedisSource, prefix: strin
  * `resigned`. Returns a function that removes it.
  *
  * Listeners may come before the campaign and outlive it. One that comes late is told the present
- * first: `unavailable` if so, then `elected` or `primary-changed`. While a prefix has a listener,
+ * first: `unavailable` if so, then `elected` (and `renewal-late` if so) or `primary-changed`. While a prefix has a listener,
  * its campaign takes over when the primary goes. A listener that throws, or returns a promise
  * that rejects, is logged; other listeners are not affected. A listener does not keep the process alive.
  *

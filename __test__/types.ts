@@ -33,6 +33,9 @@ export function narrowed(change: PrimaryChange): string {
       return change.reason
     case 'primary-changed':
       return change.primary?.serverId ?? 'nobody'
+    case 'renewal-late':
+    case 'renewed':
+      return change.token.toFixed()
     case 'unavailable':
     case 'available':
       return change.type

@@ -49,7 +49,7 @@ fn reply_to(command: &Command) -> Result<Reply, Failure> {
         Command::Acquire { identity, .. } => (Outcome::Granted, Some(*identity)),
         Command::Renew { identity, .. } => (Outcome::Renewed, Some(*identity)),
         Command::Release { identity, .. } => (Outcome::Released, Some(*identity)),
-        Command::Inspect => (Outcome::Seen, None),
+        Command::Inspect | Command::AskToResign { .. } => (Outcome::Seen, None),
     };
     Ok(Reply {
         outcome,
@@ -66,8 +66,10 @@ fn reply_to(command: &Command) -> Result<Reply, Failure> {
             ttl: TTL,
             released: outcome == Outcome::Released,
             same_incarnation: true,
+            ranks: Default::default(),
         }),
         listeners: Some(0),
+        asked: false,
     })
 }
 
@@ -81,6 +83,7 @@ fn campaign(nth: u32) -> (Handle, mpsc::UnboundedReceiver<CampaignChange>) {
         target: Target {
             name: "test".into(),
             server: "server".into(),
+            entry: "1 0 - server".into(),
         },
         config: Config::new(TTL),
         sink: Box::new(move |change| drop(told.send(change))),
@@ -177,6 +180,7 @@ async fn a_panic_in_the_task_of_a_connection_costs_that_connection_and_is_said()
         let target = Target {
             name: on.into(),
             server: "server".into(),
+            entry: "1 0 - server".into(),
         };
         // Who subscribed before the panic is subscribed after it, too.
         let mut messages = store.subscribe(&target);
@@ -209,6 +213,8 @@ async fn until_heard(
                 floor: Token::NONE,
                 watched: watched.clone(),
                 eager: None,
+                rank: Default::default(),
+                signs: false,
                 nonce: Nonce::new(1),
             };
             let request = Request {

@@ -34,6 +34,7 @@ fn target() -> Target {
     Target {
         name: "chronos".into(),
         server: "server one".into(),
+        entry: "1 0 - server".into(),
     }
 }
 
@@ -54,6 +55,8 @@ fn acquire() -> Command {
         floor: Token::NONE,
         watched: None,
         eager: None,
+        rank: Default::default(),
+        signs: false,
         nonce: Nonce::new(7),
     }
 }
@@ -550,6 +553,8 @@ async fn commands_leave_in_the_order_of_the_calls_whether_polled_or_not() {
         floor,
         watched,
         eager,
+        rank: Default::default(),
+        signs: false,
         nonce,
     };
     // Nobody waits for the grant's answer; its release goes out behind it.
@@ -557,6 +562,7 @@ async fn commands_leave_in_the_order_of_the_calls_whether_polled_or_not() {
     let release = Command::Release {
         identity,
         listeners: 0,
+        reason: None,
         nonce,
     };
     let reply = ask(&store, PATIENCE, release).await.unwrap();

@@ -12,7 +12,7 @@ use super::environment::{Environment, Feature, Leaving, Member};
 use super::error::{Code, denied, new};
 use super::listener::{Audience, GrantedLease, PlainChange, PlainPrimary, number};
 use super::promise::Deferred;
-use crate::driver::{self, CampaignSettings, Fence, Handle, LeaseCell, now, reason_word};
+use crate::driver::{self, CampaignSettings, Fence, Handle, LeaseCell, now};
 use crate::election::{Answer, Primary, Reason, Time, Token};
 use crate::store::Source;
 
@@ -33,6 +33,10 @@ pub struct Campaign {
     /// `None` where nothing is known yet.
     primary: RefCell<Option<Option<Primary>>>,
     unavailable: RefCell<Option<Arc<str>>>,
+    /// A renewal of the present term is late.
+    late: Cell<bool>,
+    /// Somebody asked for the term with this token: it ends when the work under it has stopped.
+    asked: Cell<Option<Token>>,
     unavailable_since: Cell<Option<Time>>,
 }
 
@@ -140,6 +144,8 @@ impl Campaign {
             term: RefCell::default(),
             primary: RefCell::default(),
             unavailable: RefCell::default(),
+            late: Cell::new(false),
+            asked: Cell::new(None),
             unavailable_since: Cell::default(),
         }
     }
@@ -166,7 +172,12 @@ impl Campaign {
         let term = self.term.borrow();
         // One whose signal is aborted already is nothing to begin with.
         match &*term {
-            Some((_, lease)) if !self.ends.is_draining() => present.push(self.elected(lease)),
+            Some((_, lease)) if !self.ends.is_draining() && self.asked.get().is_none() => {
+                present.push(self.elected(lease));
+                if self.late.get() {
+                    present.push(self.of_token("renewal-late", lease.token));
+                }
+            }
             _ => {
                 let primary = self.primary.borrow();
                 present.extend(
@@ -187,14 +198,29 @@ impl Campaign {
             }
             driver::CampaignChange::Lost { token, reason } => {
                 self.end_term(environment);
-                Some(self.ended("lost", Some(token), reason_word(reason)))
+                Some(self.ended("lost", Some(token), reason.word()))
             }
             driver::CampaignChange::Resigned { token, reason } => {
                 self.end_term(environment);
                 *self.primary.borrow_mut() = None;
                 *self.unavailable.borrow_mut() = None;
                 self.unavailable_since.set(None);
-                Some(self.ended("resigned", token, reason_word(reason)))
+                Some(self.ended("resigned", token, reason.word()))
+            }
+            driver::CampaignChange::RenewalLate { token } => {
+                self.late.set(true);
+                Some(self.of_token("renewal-late", number(token)))
+            }
+            driver::CampaignChange::Renewed { token } => {
+                self.late.set(false);
+                Some(self.of_token("renewed", number(token)))
+            }
+            driver::CampaignChange::Asked { token } => {
+                self.asked.set(Some(token));
+                // The work stops before another server is let in.
+                self.tell(env, environment, "leaving");
+                self.step_aside(environment);
+                None
             }
             driver::CampaignChange::PrimaryChanged(primary) => {
                 let change = self.changed(primary.as_ref());
@@ -352,6 +378,14 @@ impl Campaign {
         if self.ends.is_draining() && !self.works(environment) {
             self.let_go(env, environment);
         }
+        self.step_aside(environment);
+    }
+
+    /// Ends a term that somebody asked for, where no work goes on under it.
+    fn step_aside(&self, environment: &Environment) {
+        if let Some(token) = self.asked.get().filter(|_| !self.works(environment)) {
+            self.handle.step_aside(token);
+        }
     }
 
     fn leave_after(
@@ -425,6 +459,8 @@ impl Campaign {
     }
 
     fn end_term(&self, environment: &Environment) {
+        self.late.set(false);
+        self.asked.set(None);
         if let Some((_, lease)) = self.term.borrow_mut().take() {
             environment.end_lease(lease.id as u64);
         }
@@ -537,6 +573,13 @@ impl Campaign {
             token: token.map(number),
             reason: Some(reason.into()),
             held: token.map(|_| self.handle.term().as_secs_f64()),
+            ..self.change(kind)
+        }
+    }
+
+    fn of_token(&self, kind: &'static str, token: f64) -> PlainChange {
+        PlainChange {
+            token: Some(token),
             ..self.change(kind)
         }
     }

@@ -19,6 +19,7 @@ mod node;
 mod options;
 pub mod postgres_fence;
 mod promise;
+pub mod request;
 pub mod run;
 pub mod source;
 pub mod ticks;

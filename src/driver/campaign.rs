@@ -5,7 +5,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 use tracing::Span;
 
-use super::change::{CampaignChange, Sink, reason_word};
+use super::change::{CampaignChange, Sink};
 use super::inbox::Inbox;
 use super::metrics::{ROUND_TRIPS, Trying};
 use super::shared::{CampaignInput, Shared};
@@ -180,6 +180,7 @@ impl CampaignSlot {
             CampaignInput::Fail { token, others_work } => {
                 self.election.fail(now, token, others_work);
             }
+            CampaignInput::StepAside { token } => self.election.step_aside(now, token),
             CampaignInput::Drain { until } if self.campaigning => {
                 let before = self.drain_until.unwrap_or(until);
                 self.drain_until = Some(until.min(before));
@@ -264,6 +265,12 @@ impl CampaignSlot {
                         self.election.handle_expired(now);
                     }
                 }
+                Output::Asked { token, .. } => {
+                    self.span.in_scope(|| {
+                        tracing::info!(token = token.get(), "asked to resign: letting another server take over");
+                    });
+                    (self.sink)(CampaignChange::Asked { token });
+                }
                 Output::Notice(Notice::NobodyListens) => self.span.in_scope(|| {
                     tracing::warn!(
                         "this server only looked at the answer, and stands no more: when the primary goes, \
@@ -305,7 +312,7 @@ impl CampaignSlot {
                 self.shared.end_term();
                 tracing::warn!(
                     token = token.get(),
-                    reason = reason_word(reason),
+                    reason = reason.word(),
                     "lost the lease"
                 );
                 CampaignChange::Lost { token, reason }
@@ -314,10 +321,22 @@ impl CampaignSlot {
                 self.shared.end_term();
                 tracing::info!(
                     token = token.map(|token| token.get()),
-                    reason = reason_word(reason),
+                    reason = reason.word(),
                     "resigned"
                 );
                 CampaignChange::Resigned { token, reason }
+            }
+            Event::RenewalLate {
+                token,
+                step_down_at,
+            } => {
+                let left = step_down_at.since(now).as_millis();
+                tracing::warn!(token = token.get(), left_ms = left, "a renewal is late");
+                CampaignChange::RenewalLate { token }
+            }
+            Event::Renewed { token, .. } => {
+                tracing::info!(token = token.get(), "renewed after all");
+                CampaignChange::Renewed { token }
             }
             Event::PrimaryChanged(primary) => {
                 match &primary {

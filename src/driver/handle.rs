@@ -142,6 +142,11 @@ impl Handle {
         self.0.send(CampaignInput::Fail { token, others_work });
     }
 
+    /// The work under the lease with this token has stopped, after [`CampaignChange::Asked`](super::CampaignChange::Asked).
+    pub fn step_aside(&self, token: Token) {
+        self.0.send(CampaignInput::StepAside { token });
+    }
+
     /// Lets the lease go at this time, as [`Handle::resign`] would, if that has not been called before:
     /// [`CampaignChange::Undrained`](super::CampaignChange::Undrained) comes first. The earliest of several times counts.
     pub fn drain(&self, until: Time) {

@@ -135,7 +135,8 @@ impl Trying {
             Command::Acquire { .. } => 0,
             Command::Renew { .. } => 1,
             Command::Release { .. } => 2,
-            Command::Inspect => 3,
+            // A campaign asks nobody to resign.
+            Command::Inspect | Command::AskToResign { .. } => 3,
         };
         if let Ok(Reply { outcome, .. }) = reply
             && matches!(outcome, Outcome::Refused | Outcome::Seen)

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Identity, Nonce, Time, Token};
+use super::{Identity, Nonce, Rank, Ranks, Time, Token};
 
 /// What a record's state is compared by: every write adds 1 to `seq`, every creation draws a new
 /// `epoch`, and `incarnation` names the Redis server's present life and data set.
@@ -51,6 +51,8 @@ pub struct Record {
     pub released: bool,
     /// It was last written in the server's present incarnation. Always true in a message.
     pub same_incarnation: bool,
+    /// Which ranks stand by.
+    pub ranks: Ranks,
 }
 
 /// What is asked of the store.
@@ -67,6 +69,10 @@ pub enum Command {
         /// Take a *missing* record at once where the server has been up, and unpromoted, for
         /// longer than this (`eagerStart`).
         eager: Option<Duration>,
+        /// How the candidate ranks.
+        rank: Rank,
+        /// Where it is refused, enter it and its rank among those who stand by.
+        signs: bool,
         nonce: Nonce,
     },
     Renew {
@@ -81,10 +87,14 @@ pub enum Command {
         identity: Identity,
         /// How many others may want the lease; told to them in the message.
         listeners: u32,
+        /// Why, for people; `None` where it was granted without anybody's knowledge.
+        reason: Option<Reason>,
         nonce: Nonce,
     },
     /// Look without changing anything.
     Inspect,
+    /// Ask whoever is primary to resign, of this term alone where it is named.
+    AskToResign { token: Option<Token> },
 }
 
 /// One command on its way. The store's answer brings the whole request back, so that the rules
@@ -119,6 +129,10 @@ pub enum Outcome {
     NotMine,
     /// To an inspect.
     Seen,
+    /// To a request to resign: the next renewal of the term hears of it.
+    Asked,
+    /// To a request to resign: nobody is primary, or not with that token.
+    NotHeld,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +142,8 @@ pub struct Reply {
     pub record: Option<Record>,
     /// How many *others* received the message of this write; `None` where nothing was published.
     pub listeners: Option<u32>,
+    /// The present term was asked to resign.
+    pub asked: bool,
 }
 
 /// Why a command has no reply.
@@ -186,7 +202,7 @@ pub struct Primary {
 }
 
 /// Why a lease ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// Commands were failing until the step-down deadline.
     StoreLost,
@@ -204,6 +220,25 @@ pub enum Reason {
     Exit,
     /// The lease could not be handed to whom it is for.
     Internal,
+    /// Somebody asked for it.
+    Asked,
+}
+
+impl Reason {
+    /// The word that the outside and the record have for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Reason::StoreLost => "store-lost",
+            Reason::Expired => "expired",
+            Reason::Superseded => "superseded",
+            Reason::Stalled => "stalled",
+            Reason::Failed => "failed",
+            Reason::Resigned => "resigned",
+            Reason::Exit => "exit",
+            Reason::Internal => "internal",
+            Reason::Asked => "asked",
+        }
+    }
 }
 
 /// What the outside is told.
@@ -213,6 +248,17 @@ pub enum Event {
     Lost {
         token: Token,
         reason: Reason,
+    },
+    /// Half of the time has passed from when a renewal was due to the step-down deadline, and none was confirmed.
+    /// `Renewed`, `Lost` or `Resigned` follows.
+    RenewalLate {
+        token: Token,
+        step_down_at: Time,
+    },
+    /// A renewal was confirmed after a `RenewalLate`.
+    Renewed {
+        token: Token,
+        step_down_at: Time,
     },
     /// The campaign has ended; `token` if it held a lease until now. Nothing follows it.
     Resigned {
@@ -259,6 +305,12 @@ pub enum Output {
     /// The lease in hand is held until here.
     Extended {
         step_down_at: Time,
+    },
+    /// Somebody asks that the term with this token end. [`Election::step_aside`](super::Election::step_aside) is to be
+    /// called once the work under it has stopped; its time is up then.
+    Asked {
+        token: Token,
+        until: Time,
     },
     Notice(Notice),
     /// To the earliest resign without an answer: what was held has run out by itself. Its release is

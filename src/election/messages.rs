@@ -42,6 +42,7 @@ impl Election {
         if matches!(sight, Some(Sight::Old | Sight::Same)) {
             return;
         }
+        self.hear_ranks(&record);
         let held = self.held_by_another(&record);
         let ghost = record.holder.is_some_and(|holder| self.gave_up(holder));
         let standing = matches!(self.state, State::Standing(_));

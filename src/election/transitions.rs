@@ -31,14 +31,14 @@ impl Election {
         self.due = true;
         self.timers.clear(Timer::Poll);
         // One that is ripe already goes out with the first acquire.
-        if let Some(watch) = self.watch.as_ref().filter(|watch| watch.ripe_at() > now) {
-            self.timers.set(Timer::Ripe, watch.ripe_at());
+        if self.takeover_at().is_some_and(|at| at > now) {
+            self.set_ripe_timer();
         }
     }
 
     /// Stops standing and only looks on.
     pub(super) fn look_on(&mut self, now: Time) {
-        self.leave(now);
+        self.leave(now, Reason::Resigned);
         if self.suspended {
             return self.pause();
         }
@@ -89,6 +89,7 @@ impl Election {
         self.due = false;
         self.attempts = 0;
         self.view = None;
+        self.signed_at = None;
         self.elected_at = now;
         self.outputs
             .push_back(Output::Event(Event::Elected(lease.grant())));
@@ -98,10 +99,12 @@ impl Election {
             over: None,
             failing: false,
             listeners,
+            late: false,
+            asked: false,
         });
     }
 
-    /// Sets when the next renewal is due, after one that was sent at `sent_at` and whose answer is heard now; `anew`
+    /// Sets when the next renewal is due, and when it is late, after one that was sent at `sent_at` and whose answer is heard now; `anew`
     /// where others may have been confirmed with it, from which it is to be parted.
     pub(super) fn renew_after(&mut self, now: Time, sent_at: Time, anew: bool) {
         let interval = self.config.renew_interval_after(now.since(sent_at));
@@ -111,6 +114,9 @@ impl Election {
             false => Duration::ZERO,
         };
         let due = sent_at + (interval - earlier);
+        // Halfway from when it is due at the latest to the step-down deadline.
+        let late = interval + self.config.term().saturating_sub(interval) / 2;
+        self.timers.set(Timer::RenewalLate, sent_at + late);
         self.timers.set(
             Timer::Renew,
             due.earlier_multiple_of(self.config.renew_grid),
@@ -140,6 +146,7 @@ impl Election {
             term: None,
             over: None,
             listeners: term.listeners,
+            reason: Some(reason),
             step: Step::Due(window_end),
             attempts: 0,
             window_end,
@@ -149,7 +156,7 @@ impl Election {
 
     /// Gives up what the present state holds on purpose, and says whether that was a lease. The
     /// caller sets the next state.
-    pub(super) fn leave(&mut self, now: Time) -> Option<Token> {
+    pub(super) fn leave(&mut self, now: Time, reason: Reason) -> Option<Token> {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Idle | State::Watching | State::Suspended => None,
             State::Standing(standing) => {
@@ -170,6 +177,7 @@ impl Election {
                     term: Some((lease.token, lease.step_down_at())),
                     over: None,
                     listeners: term.listeners,
+                    reason: Some(reason),
                     step: Step::Due(now),
                     attempts: 0,
                     window_end: lease.window_end(),
@@ -195,6 +203,8 @@ impl Election {
         self.due = false;
         self.attempts = 0;
         self.watch = None;
+        self.yields = Duration::ZERO;
+        self.signed_at = None;
         self.view = None;
         self.hints = Default::default();
         self.said_nobody_listens = false;
@@ -226,7 +236,7 @@ impl Election {
 
     /// The store refuses an establishing caller for good.
     pub(super) fn end_denied(&mut self, now: Time, failure: &Failure) {
-        self.leave(now);
+        self.leave(now, Reason::Resigned);
         let cause = failure.cause().clone();
         self.end_campaign();
         self.answer(Answer::Denied { cause });
@@ -248,6 +258,10 @@ impl Election {
         self.due = false;
         self.timers.clear(Timer::StepDown);
         self.timers.clear(Timer::Renew);
+        self.timers.clear(Timer::Aside);
+        if !planted!(LateAfterLost) {
+            self.timers.clear(Timer::RenewalLate);
+        }
     }
 
     fn stop_standing_timers(&mut self) {

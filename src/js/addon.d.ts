@@ -193,7 +193,7 @@ export declare function openStore(redis: PlainSource): ExternalObject<unknown>
  * work under it has had its time).
  */
 export interface PlainChange {
-  type: 'elected' | 'lost' | 'resigned' | 'primary-changed' | 'unavailable' | 'available' | 'leaving' | 'undrained'
+  type: 'elected' | 'lost' | 'resigned' | 'primary-changed' | 'unavailable' | 'available' | 'renewal-late' | 'renewed' | 'leaving' | 'undrained'
   prefix: string
   lease?: GrantedLease
   token?: number
@@ -214,6 +214,10 @@ export interface PlainElectionOptions {
   scope?: string
   serverId?: string
   eagerStart?: boolean
+  priority?: number
+  version?: string
+  /** The version as a text that sorts as versions do: `src/js/version.js`. */
+  versionOrder?: string
 }
 
 /**
@@ -229,6 +233,15 @@ export interface PlainMetrics {
 export interface PlainPrimary {
   serverId: string
   token: number
+}
+
+/** What came of a request to resign. */
+export interface PlainRequest {
+  /** There was a primary, which hears of it with its next renewal. */
+  asked: boolean
+  /** Of the primary that there is. */
+  token?: number
+  serverId?: string
 }
 
 /** A URL, or the fields of a connection. */
@@ -284,6 +297,9 @@ export declare function releaseRunAfter(run: number, ms: number): void
 
 /** For how long it is held even if no further renewal is confirmed, in ms. */
 export declare function remainingMs(lease: number): number
+
+/** Asks the primary of `prefix` to resign, of the term with this token alone where one is given. */
+export declare function requestResign(redis: PlainSource, prefix: string, scope?: string | undefined | null, token?: number | undefined | null): Promise<PlainRequest>
 
 /**
  * Ends a campaign, and resolves when nothing of it is on its way any more. The work under its lease has so many

@@ -16,6 +16,9 @@ function changeOf(election, {type, prefix, lease, token, reason, primary, cause}
       return /** @type {any} */ ({type, prefix, lease: lease && election.leaseOf(lease)})
     case 'lost':
       return /** @type {any} */ ({type, prefix, token, reason})
+    case 'renewal-late':
+    case 'renewed':
+      return /** @type {any} */ ({type, prefix, token})
     case 'resigned':
       return /** @type {any} */ (
         token === undefined ? {type, prefix, reason} : {type, prefix, token, reason}

@@ -43,6 +43,7 @@ function ofReasons(more) {
     superseded: 0,
     stalled: 0,
     failed: 0,
+    asked: 0,
     internal: 0,
     resigned: 0,
     exit: 0,

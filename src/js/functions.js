@@ -8,9 +8,10 @@ const {context} = require('./context.js')
 const {electionOf} = require('./elections.js')
 const {calling, ofBinary} = require('./errors.js')
 const {log} = require('./log.js')
-const {boolean, callable, given, millis, millisOrFalse, optionalText, reading, text} =
+const {boolean, callable, given, millis, millisOrFalse, number, optionalText, reading, text} =
   require('./options.js')
 const {readSource, watchCredentials} = require('./source.js')
+const {versionOrder} = require('./version.js')
 const {Guard} = require('./work.js')
 
 /** @typedef {typeof import('../../index.js')} Outside */
@@ -26,6 +27,8 @@ const OF_ELECTION = [
   'scope',
   'serverId',
   'eagerStart',
+  'priority',
+  'version',
 ]
 
 /** Where this package was loaded anew in the same process. */
@@ -61,6 +64,7 @@ async function establishPrimaryServer(redis, prefix, options) {
 /** @param {unknown} options */
 function readOptions(options) {
   const read = given(options, OF_ELECTION)
+  const version = optionalText(read, 'version')
   return {
     ttl: millis(read, 'ttl'),
     renewInterval: millis(read, 'renewInterval'),
@@ -70,6 +74,9 @@ function readOptions(options) {
     scope: optionalText(read, 'scope'),
     serverId: optionalText(read, 'serverId'),
     eagerStart: boolean(read, 'eagerStart'),
+    priority: number(read, 'priority'),
+    version,
+    versionOrder: version === undefined ? undefined : versionOrder(version),
   }
 }
 

@@ -10,7 +10,7 @@ use super::keys::{Keys, RunKeys};
 use super::outgoing::Outgoing;
 use super::reply::decode_reply;
 use super::script::{Invocation, Script};
-use super::waiting_line::{Rank, Waits};
+use super::waiting_line::{Turn, Waits};
 use super::words::told;
 use super::{Answers, RedisSource, RunAnswers, Target, run};
 use crate::election::run::{RunCommand, RunOutcome, RunRequest};
@@ -177,10 +177,10 @@ impl Waits for Ask {
         }
     }
 
-    fn rank(&self) -> Rank {
+    fn rank(&self) -> Turn {
         match &self.what {
-            Asked::Election(_) => Rank::Pressing,
-            Asked::Run(asked) => asked.command().map_or(Rank::New, Rank::of_run),
+            Asked::Election(_) => Turn::Pressing,
+            Asked::Run(asked) => asked.command().map_or(Turn::New, Turn::of_run),
         }
     }
 

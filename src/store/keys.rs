@@ -41,34 +41,37 @@ impl<'a> Keys<'a> {
 
     /// The hash that is the record.
     pub fn record(self) -> impl Display + 'a {
-        ElectionName {
-            keys: self,
-            changes: false,
-        }
+        ElectionName(self, ElectionKind::Record)
     }
 
     /// The channel on which every write of the record is published.
     pub fn changes(self) -> impl Display + 'a {
-        ElectionName {
-            keys: self,
-            changes: true,
-        }
+        ElectionName(self, ElectionKind::Changes)
+    }
+
+    /// The sorted set of those who stand by.
+    pub fn standbys(self) -> impl Display + 'a {
+        ElectionName(self, ElectionKind::Standbys)
     }
 }
 
-struct ElectionName<'a> {
-    keys: Keys<'a>,
-    changes: bool,
+struct ElectionName<'a>(Keys<'a>, ElectionKind);
+
+enum ElectionKind {
+    Record,
+    Changes,
+    Standbys,
 }
 
 impl Display for ElectionName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Keys { place, name } = self.keys;
+        let Keys { place, name } = self.0;
         // The braces keep all keys of one election in one slot of a cluster.
         write!(f, "{}primary:{{{name}}}", place.key_prefix)?;
-        match self.changes {
-            true => write!(f, ":changes:{}", place.db),
-            false => Ok(()),
+        match self.1 {
+            ElectionKind::Record => Ok(()),
+            ElectionKind::Changes => write!(f, ":changes:{}", place.db),
+            ElectionKind::Standbys => f.write_str(":standbys"),
         }
     }
 }
@@ -153,6 +156,10 @@ mod tests {
         assert_eq!(
             keys.changes().to_string(),
             "app:primary:{chronos}:changes:4"
+        );
+        assert_eq!(
+            keys.standbys().to_string(),
+            "app:primary:{chronos}:standbys"
         );
     }
 

@@ -117,7 +117,7 @@ impl Store for RedisStore {
     fn ask(&self, target: &Target, campaign: u64, request: Request, answers: &Arc<dyn Answers>) {
         let ttl = match &request.command {
             Command::Acquire { ttl, .. } | Command::Renew { ttl, .. } => Some(*ttl),
-            Command::Release { .. } | Command::Inspect => None,
+            Command::Release { .. } | Command::Inspect | Command::AskToResign { .. } => None,
         };
         let wait = Wait {
             to_be_sent: request.patience,

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use super::Target;
 use super::keys::Keys;
 use super::outgoing::{Digits, Outgoing, head};
-use crate::election::Command;
+use crate::election::{Command, Reason, Token};
 
 /// A Lua script, embedded at compile time behind the prelude that all of them share.
 #[derive(Debug)]
@@ -117,6 +117,7 @@ impl Invocation {
             Command::Renew { .. } => &RENEW,
             Command::Release { .. } => &RELEASE,
             Command::Inspect => &INSPECT,
+            Command::AskToResign { .. } => &REQUEST_RESIGN,
         }
     }
 
@@ -130,9 +131,13 @@ impl Invocation {
     ) -> Self {
         let may_be_untold = if failover_unsafe { "1" } else { "" };
         let script = Invocation::script_of(command);
-        let called = Invocation::new(memory, script, keys.record())
-            .with(keys.changes())
-            .with(may_be_untold);
+        let called = match command {
+            Command::Acquire { .. } | Command::Release { .. } => {
+                Invocation::with_two_keys(memory, script, keys.record(), keys.standbys())
+            }
+            _ => Invocation::new(memory, script, keys.record()),
+        };
+        let called = called.with(keys.changes()).with(may_be_untold);
         match command {
             Command::Acquire {
                 identity,
@@ -140,6 +145,8 @@ impl Invocation {
                 floor,
                 watched,
                 eager,
+                rank,
+                signs,
                 nonce,
             } => called
                 .with(identity)
@@ -148,7 +155,10 @@ impl Invocation {
                 .with(floor.get())
                 .with(OrEmpty(watched.as_ref()))
                 .with(OrEmpty(eager.map(|eager| eager.as_millis())))
-                .with(nonce),
+                .with(nonce)
+                .with(&target.entry)
+                .with(rank)
+                .with(OrEmpty(signs.then_some(1))),
             Command::Renew {
                 identity,
                 token,
@@ -165,9 +175,16 @@ impl Invocation {
             Command::Release {
                 identity,
                 listeners,
+                reason,
                 nonce,
-            } => called.with(identity).with(listeners).with(nonce),
+            } => called
+                .with(identity)
+                .with(listeners)
+                .with(nonce)
+                .with(&target.entry)
+                .with(unclaimed_or(*reason)),
             Command::Inspect => called,
+            Command::AskToResign { token } => called.with(OrEmpty(token.map(Token::get))),
         }
     }
 
@@ -193,6 +210,11 @@ impl Invocation {
     pub fn into_memory(self) -> Vec<u8> {
         self.written
     }
+}
+
+/// Why a lease was released, in the log: one that nobody knew of was never claimed.
+pub(super) fn unclaimed_or(reason: Option<Reason>) -> &'static str {
+    reason.map_or("unclaimed", Reason::word)
 }
 
 impl fmt::Debug for Invocation {
@@ -246,6 +268,12 @@ static INSPECT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
         include_str!("scripts/record.lua"),
         include_str!("scripts/inspect.lua")
+    ))
+});
+static REQUEST_RESIGN: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!(
+        include_str!("scripts/record.lua"),
+        include_str!("scripts/request_resign.lua")
     ))
 });
 

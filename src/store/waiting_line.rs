@@ -13,7 +13,7 @@ pub(super) trait Waits {
     /// The run that it is about.
     fn identity(&self) -> Option<Identity>;
 
-    fn rank(&self) -> Rank;
+    fn rank(&self) -> Turn;
 
     /// How long its answer may take, as its caller knows it.
     fn bound(&self) -> Duration;
@@ -39,7 +39,7 @@ pub(super) trait Waits {
 
 /// How much a command may wait for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rank {
+pub(super) enum Turn {
     /// A lease may be lost for it: what is about an election, and the renewal of a run.
     Pressing,
     /// A run gives its lease back.
@@ -48,12 +48,12 @@ pub(super) enum Rank {
     New,
 }
 
-impl Rank {
+impl Turn {
     pub fn of_run(command: &RunCommand) -> Self {
         match command {
-            RunCommand::Acquire { .. } => Rank::New,
-            RunCommand::Renew { .. } | RunCommand::Begin { .. } => Rank::Pressing,
-            RunCommand::Release { .. } | RunCommand::Withdraw { .. } => Rank::Leaving,
+            RunCommand::Acquire { .. } => Turn::New,
+            RunCommand::Renew { .. } | RunCommand::Begin { .. } => Turn::Pressing,
+            RunCommand::Release { .. } | RunCommand::Withdraw { .. } => Turn::Leaving,
         }
     }
 }
@@ -81,21 +81,21 @@ impl<A> Default for WaitingLine<A> {
 impl<A: Waits> WaitingLine<A> {
     pub fn push(&mut self, ask: A) {
         let rank = match planted!(FirstComeFirstSent) {
-            true => Rank::New,
+            true => Turn::New,
             false => ask.rank(),
         };
         let identity = ask.identity();
         let behind = identity.filter(|identity| {
-            rank == Rank::New || !self.of_run.is_empty() && self.of_run.contains_key(identity)
+            rank == Turn::New || !self.of_run.is_empty() && self.of_run.contains_key(identity)
         });
         if let Some(identity) = behind {
             *self.of_run.entry(identity).or_default() += 1;
         }
         match rank {
             _ if behind.is_some() => self.new.push_back(ask),
-            Rank::Pressing => self.pressing.push_back(ask),
-            Rank::Leaving => self.leaving.push_back(ask),
-            Rank::New => self.new.push_back(ask),
+            Turn::Pressing => self.pressing.push_back(ask),
+            Turn::Leaving => self.leaving.push_back(ask),
+            Turn::New => self.new.push_back(ask),
         }
     }
 

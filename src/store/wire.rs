@@ -60,6 +60,10 @@ pub(super) enum ChannelChange {
 }
 
 /// What something that the server said means.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all is an answer, and one lives at a time"
+)]
 pub(super) enum Heard {
     Answered(Ask, Said),
     Confirmed(ChannelChange, Vec<Arc<str>>),

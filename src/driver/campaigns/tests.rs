@@ -52,7 +52,7 @@ fn reply_to(command: &Command) -> Reply {
         Command::Acquire { identity, .. } => (Outcome::Granted, *identity),
         Command::Renew { identity, .. } => (Outcome::Renewed, *identity),
         Command::Release { identity, .. } => (Outcome::Released, *identity),
-        Command::Inspect => unreachable!("no scene looks on"),
+        Command::Inspect | Command::AskToResign { .. } => unreachable!("no scene looks on"),
     };
     Reply {
         outcome,
@@ -69,8 +69,10 @@ fn reply_to(command: &Command) -> Reply {
             ttl: TTL,
             released: outcome == Outcome::Released,
             same_incarnation: true,
+            ranks: Default::default(),
         }),
         listeners: Some(0),
+        asked: false,
     }
 }
 
@@ -104,6 +106,7 @@ fn scene(answers: Vec<(Duration, Result<(), Failure>)>) -> Scene {
         Target {
             name: "test".into(),
             server: "server".into(),
+            entry: "1 0 - server".into(),
         },
         shared.clone(),
         Box::new(move |change| drop(told.send(change))),
@@ -199,13 +202,16 @@ async fn a_primary_whose_store_is_silent_steps_down_at_its_deadline() {
     let mut scene = scene(answers);
     let cell = scene.elected().await;
     let elected_at = clock();
-    assert!(matches!(
-        scene.next().await,
-        CampaignChange::Unavailable { .. }
-    ));
-    let CampaignChange::Lost { token, reason } = scene.next().await else {
-        panic!("not lost");
+    let (mut late, mut unavailable) = (0, 0);
+    let (token, reason) = loop {
+        match scene.next().await {
+            CampaignChange::RenewalLate { token } => late += token.get(),
+            CampaignChange::Unavailable { .. } => unavailable += 1,
+            CampaignChange::Lost { token, reason } => break (token, reason),
+            other => panic!("{other:?}"),
+        }
     };
+    assert_eq!((late, unavailable), (7, 1));
     assert_eq!((token, reason), (Token::new(7), Reason::StoreLost));
     assert!(!cell.is_held(clock()));
     let held = clock().since(elected_at);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::journal::Journal;
 use super::{Register, RunRegister};
 use crate::election::{Message, Record, Token};
 
@@ -28,6 +29,7 @@ pub struct Names {
 pub struct Contest {
     pub register: Register,
     pub subscribers: Vec<mpsc::UnboundedSender<Message>>,
+    pub journal: Journal,
     /// Of the last grant.
     token: Token,
     /// When a holder that has not written since is gone, in microseconds since 1970.

@@ -3,9 +3,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Server;
+use super::standing_ranks::StandingRanks;
 use crate::election::{
-    Command, Failure, Identity, Message, Nonce, Outcome, Record, Reply, Token, UNTOLD, Version,
-    WriteKind,
+    Command, Failure, Identity, Message, Nonce, Outcome, Rank, Record, Reply, Token, UNTOLD,
+    Version, WriteKind,
 };
 
 #[cfg(test)]
@@ -66,6 +67,8 @@ struct Stored {
     nonce: Nonce,
     released: bool,
     ttl: Duration,
+    standing: StandingRanks,
+    asked: Option<Token>,
 }
 
 impl Register {
@@ -81,7 +84,7 @@ impl Register {
     ) -> Result<Applied, Failure> {
         let asker = match command {
             Command::Renew { identity, .. } | Command::Release { identity, .. } => Some(*identity),
-            Command::Acquire { .. } | Command::Inspect => None,
+            Command::Acquire { .. } | Command::Inspect | Command::AskToResign { .. } => None,
         };
         if let Some(remains) = &self.remains
             && remains.token_beyond_all
@@ -103,6 +106,7 @@ impl Register {
             Command::Renew { .. } => Ok(self.renew(server, caller, command)),
             Command::Release { .. } => Ok(self.release(server, command)),
             Command::Inspect => Ok(self.unchanged(server, Outcome::Seen)),
+            Command::AskToResign { token } => Ok(self.ask_to_resign(server, *token)),
         }
     }
 
@@ -178,6 +182,8 @@ impl Register {
             floor,
             ref watched,
             eager,
+            ref rank,
+            signs,
             nonce,
         } = command
         else {
@@ -195,6 +201,7 @@ impl Register {
             // The reply to our grant was lost.
             stored.ttl = ttl;
             stored.server = caller.clone();
+            stored.standing.remove(rank);
             stored.count(server, nonce);
             return Ok(self.written(server, Outcome::Granted, WriteKind::Granted));
         }
@@ -205,11 +212,15 @@ impl Register {
         let at_once = absent && eager.is_some_and(|longer| server.has_settled(longer));
         let ripe = watched.as_ref() == Some(&stored.version(server));
         if !(free || at_once || ripe) {
-            return Ok(if created {
+            let applied = if created {
                 self.written(server, Outcome::Refused, WriteKind::Created)
             } else {
                 self.unchanged(server, Outcome::Refused)
-            });
+            };
+            if let Some(stored) = self.record.as_mut().filter(|_| signs) {
+                stored.standing.sign(rank, server.wall_micros, ttl);
+            }
+            return Ok(applied);
         }
         let token = stored.next_token(server, floor);
         if token > Token::MAX {
@@ -226,6 +237,7 @@ impl Register {
         stored.server = caller.clone();
         stored.released = false;
         stored.ttl = ttl;
+        stored.standing.remove(rank);
         stored.count(server, nonce);
         Ok(self.written(server, Outcome::Granted, WriteKind::Granted))
     }
@@ -287,6 +299,7 @@ impl Register {
             identity,
             listeners,
             nonce,
+            ..
         } = command
         else {
             unreachable!("a release")
@@ -310,6 +323,34 @@ impl Register {
         applied
     }
 
+    /// The version stays: nobody's watch begins anew.
+    fn ask_to_resign(&mut self, server: &Server, token: Option<Token>) -> Applied {
+        let stored = self.record.as_mut();
+        let held = stored.filter(|stored| stored.holder.is_some() && !stored.released);
+        let meant = held.filter(|stored| token.is_none_or(|token| token == stored.token));
+        let outcome = match meant {
+            Some(stored) => {
+                stored.asked = Some(stored.token);
+                Outcome::Asked
+            }
+            None => Outcome::NotHeld,
+        };
+        self.unchanged(server, outcome)
+    }
+
+    /// Somebody writes this into the record.
+    pub fn put_ranks(&mut self, sights: Vec<(Rank, u64)>) {
+        if let Some(stored) = &mut self.record {
+            stored.standing.put(sights);
+        }
+    }
+
+    /// The present term was asked to resign.
+    fn is_asked(&self) -> bool {
+        let stored = self.record.as_ref();
+        stored.is_some_and(|stored| stored.asked == Some(stored.token))
+    }
+
     fn written(&self, server: &Server, outcome: Outcome, change: WriteKind) -> Applied {
         let record = self.record(server);
         let message = record.clone().map(|record| Message {
@@ -321,6 +362,7 @@ impl Register {
             outcome,
             record,
             listeners: None,
+            asked: self.is_asked(),
         };
         Applied { reply, message }
     }
@@ -331,6 +373,7 @@ impl Register {
                 outcome,
                 record: self.record(server),
                 listeners: None,
+                asked: self.is_asked(),
             },
             message: None,
         }
@@ -351,6 +394,8 @@ impl Stored {
             nonce,
             released: false,
             ttl,
+            standing: StandingRanks::default(),
+            asked: None,
         };
         stored.nonce = stored.stamp(nonce);
         stored
@@ -399,6 +444,7 @@ impl Stored {
             ttl: self.ttl,
             released: self.released,
             same_incarnation: self.incarnation == *server.incarnation(),
+            ranks: self.standing.ranks(),
         }
     }
 }

@@ -51,8 +51,11 @@ impl MemoryStore {
         let contest = names.election(&target.name);
         let mut server = self.server.clone();
         server.wall_micros = now;
+        let before = contest.register.record(&server);
         let applied = contest.register.apply(&server, &target.server, &command)?;
         let mut reply = applied.reply;
+        let written = (before.as_ref(), &reply);
+        contest.journal.note(now, target, &command, written);
         if let Some(message) = applied.message {
             contest.written(now, &message.record);
             contest
@@ -63,6 +66,16 @@ impl MemoryStore {
             reply.listeners = Some(u32::try_from(others).unwrap_or(u32::MAX));
         }
         Ok(reply)
+    }
+
+    /// The roster of an election: each entry with its last sight, in ms since 1970.
+    pub fn standbys(&self, target: &Target) -> Vec<(Arc<str>, u64)> {
+        self.names().election(&target.name).journal.standbys()
+    }
+
+    /// The last changes of an election, the latest first.
+    pub fn changes(&self, target: &Target) -> Vec<String> {
+        self.names().election(&target.name).journal.changes()
     }
 
     fn see(&self, request: &FenceRequest) -> FenceOutcome {

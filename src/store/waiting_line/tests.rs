@@ -57,7 +57,7 @@ fn emptied(mut line: WaitingLine<Ask>) -> Vec<i64> {
     let mut left = Vec::new();
     while let Some(ask) = line.pop_pressing().or_else(|| line.pop_other()) {
         let number: i64 = ask.identity().unwrap().to_string().parse().unwrap();
-        left.push(if ask.rank() == Rank::New {
+        left.push(if ask.rank() == Turn::New {
             number
         } else {
             -number

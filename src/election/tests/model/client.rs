@@ -94,6 +94,8 @@ impl Client {
                 floor: self.floor,
                 watched: self.ripe(),
                 eager: None,
+                rank: Default::default(),
+                signs: false,
                 nonce,
             },
         };
@@ -105,6 +107,7 @@ impl Client {
         let release = self.send(Command::Release {
             identity: self.identity(),
             listeners: 0,
+            reason: None,
             nonce: self.nonce(drawn),
         });
         self.stand_anew();

@@ -44,6 +44,15 @@ pub enum Happening {
     Resign {
         to: Address,
     },
+    /// Somebody asks a primary to resign.
+    Ask {
+        token: Option<Token>,
+    },
+    /// The work under a lease that somebody asked for has stopped.
+    StepAside {
+        to: Address,
+        token: Token,
+    },
     /// The user of a candidate looks at its lease.
     Look {
         to: Address,
@@ -93,6 +102,10 @@ pub struct Address {
 
 /// What reaches a candidate, or waits until it is no longer frozen.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are replies and messages"
+)]
 pub enum Delivery {
     Reply {
         envelope: Envelope,

@@ -58,7 +58,13 @@ fn renewals_of_many_elections_are_due_together_and_only_earlier() {
 #[test]
 fn a_renewal_near_the_deadline_is_bounded_by_what_remains() {
     let mut scene = Scene::primary();
-    assert_eq!(scene.timeout(4500), ["renew A 7 #2 within 160"]);
+    assert_eq!(
+        scene.timeout(4500),
+        [
+            "renewal of 7 is late, until 4660",
+            "renew A 7 #2 within 160"
+        ]
+    );
 }
 
 #[test]

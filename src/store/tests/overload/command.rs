@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::election::run::RunRequest;
 use crate::election::{Identity, Request};
 use crate::store::ask::patience;
-use crate::store::waiting_line::{Rank, Waits};
+use crate::store::waiting_line::{Turn, Waits};
 
 /// A command of an election or a run, by their number.
 #[derive(Clone)]
@@ -62,10 +62,10 @@ impl Waits for Played {
         }
     }
 
-    fn rank(&self) -> Rank {
+    fn rank(&self) -> Turn {
         match &self.what {
-            Asked::Election(_) => Rank::Pressing,
-            Asked::Run(request) => Rank::of_run(&request.command),
+            Asked::Election(_) => Turn::Pressing,
+            Asked::Run(request) => Turn::of_run(&request.command),
         }
     }
 
