@@ -19,7 +19,11 @@ const events = new Float64Array(SIZE * 256)
 /** What a verb is called with, where that is a list of numbers. */
 const numbers = new Float64Array(16)
 
-const layer = addon.attach(deliver, events, numbers)
+/** The runs that are over since the last hand-over, which are told with it. */
+const over = new Float64Array(256)
+let countOver = 0
+
+const layer = addon.attach(deliver, events, numbers, over)
 
 /**
  * Who hears the events of which run, each at a place of its own while something may be told of it. (A `Map` with so
@@ -38,7 +42,9 @@ const freePlaces = []
  */
 const readers = new Map()
 
+/** How many promises keep the process alive, and whether the binary knows that there are any. */
 let awaited = 0
+let isKept = false
 
 addon.log(layer, 'warn')
 presentWhile(() => addon.isLogged(layer))
@@ -120,8 +126,26 @@ let isToHandOver = false
 function handOver() {
   if (isToHandOver) return
   isToHandOver = true
-  addon.handOverRuns()
+  addon.handOverRuns(layer, takeOver())
   nextTick(handOverAll)
+}
+
+/**
+ * A run is over: its lease is to be released.
+ *
+ * @param {number} run
+ */
+function end(run) {
+  over[countOver++] = run
+  if (countOver === over.length) addon.handOverRuns(layer, takeOver())
+  handOver()
+}
+
+/** How many are over: whoever takes them tells the binary. */
+function takeOver() {
+  const count = countOver
+  countOver = 0
+  return count
 }
 
 /** What comes of the events that are being delivered is handed over together: when nothing more comes of them. */
@@ -134,7 +158,8 @@ function handOverAtEnd() {
 
 function handOverAll() {
   isToHandOver = false
-  addon.handOverRuns()
+  addon.handOverRuns(layer, takeOver())
+  keepOrNot()
 }
 
 /**
@@ -144,7 +169,15 @@ function handOverAll() {
  */
 function keepAlive(keep) {
   awaited += keep ? 1 : -1
-  if (awaited === (keep ? 1 : 0)) addon.keepAlive(keep)
+  // A turn of the event loop in which one begins and another ends changes nothing.
+  if (!isToHandOver) keepOrNot()
+}
+
+function keepOrNot() {
+  const keeps = awaited > 0
+  if (keeps === isKept) return
+  isKept = keeps
+  addon.keepAlive(keeps)
 }
 
 /**
@@ -161,6 +194,7 @@ function isInspected() {
 }
 
 exports.EventKind = EventKind
+exports.end = end
 exports.handOver = handOver
 exports.keepAlive = keepAlive
 exports.layer = layer
@@ -169,3 +203,4 @@ exports.leavePlace = leavePlace
 exports.readers = readers
 exports.takePlace = takePlace
 exports.setLogger = setLogger
+exports.takeOver = takeOver

@@ -61,14 +61,14 @@ async function establishPrimaryServer(redis, prefix, options) {
 function readOptions(options) {
   const read = given(options, OF_ELECTION)
   return {
-    ttl: millis(read, 'ttl'),
-    renewInterval: millis(read, 'renewInterval'),
-    establishTimeout: millis(read, 'establishTimeout'),
-    exitTimeout: millis(read, 'exitTimeout'),
-    stallTimeout: millisOrFalse(read, 'stallTimeout'),
-    scope: optionalText(read, 'scope'),
-    serverId: optionalText(read, 'serverId'),
-    eagerStart: boolean(read, 'eagerStart'),
+    ttl: millis('ttl', read.ttl),
+    renewInterval: millis('renewInterval', read.renewInterval),
+    establishTimeout: millis('establishTimeout', read.establishTimeout),
+    exitTimeout: millis('exitTimeout', read.exitTimeout),
+    stallTimeout: millisOrFalse('stallTimeout', read.stallTimeout),
+    scope: optionalText('scope', read.scope),
+    serverId: optionalText('serverId', read.serverId),
+    eagerStart: boolean('eagerStart', read.eagerStart),
   }
 }
 
@@ -82,7 +82,9 @@ function onPrimaryChange(prefix, listener) {
 
 /** @type {Outside['whilePrimary']} */
 function whilePrimary(prefix, run, options) {
-  const keeps = reading(() => boolean(given(options, ['keepOnFailure']), 'keepOnFailure')) ?? false
+  const keeps =
+    reading(() => boolean('keepOnFailure', given(options, ['keepOnFailure']).keepOnFailure)) ??
+    false
   const election = electionOf(text('prefix', prefix))
   callable('run', run)
   const guard = new Guard(election, run, keeps)
@@ -165,7 +167,7 @@ function primaryStatus(prefix) {
 
 /** @type {Outside['resignPrimaryServer']} */
 async function resignPrimaryServer(prefix, options) {
-  const drain = reading(() => millis(given(options, ['drain']), 'drain')) ?? 0
+  const drain = reading(() => millis('drain', given(options, ['drain']).drain)) ?? 0
   const name = prefix === undefined || prefix === null ? undefined : text('prefix', prefix)
   try {
     await Promise.all(addon.campaigns(name).map((campaign) => addon.resign(campaign, drain)))

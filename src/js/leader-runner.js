@@ -66,7 +66,7 @@ class LeaderRunner {
 
   /** @param {{drain?: number}} [options] */
   async close(options) {
-    const drain = reading(() => millis(given(options, ['drain']), 'drain')) ?? this.#lockTTL
+    const drain = reading(() => millis('drain', given(options, ['drain']).drain)) ?? this.#lockTTL
     this.#closed = true
     const left = [...this.#runs].map((run) => !run.abandon('closed') && run.leaveWithin(drain))
     await Promise.all(left)

@@ -86,6 +86,11 @@ function urlOf(redis) {
  * @returns {Store}
  */
 function storeOf(redis) {
+  // First, since nearly all runs have a client of before. No text is a key, and no URL.
+  const remembered = read.get(/** @type {object} */ (redis))
+  if (remembered?.store && remembered.watched) {
+    if (reading(() => isUnchanged(remembered, redis))) return remembered.store
+  }
   const url = urlOf(redis)
   if (url !== undefined) return ofUrls.get(url) ?? openUrl(url)
   const known = reading(() => fieldsOf(redis))

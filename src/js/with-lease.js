@@ -13,12 +13,12 @@ async function withLease(redis, resource, options, run) {
   hand(asked.list)
   /** @type {Run | undefined} */
   let running
-  const abandon = () => void running?.abandon('abandoned')
+  const abandon = signal && (() => void running?.abandon('abandoned'))
   // Before anything is asked: it may throw.
-  reading(() => signal?.addEventListener('abort', abandon))
+  if (abandon) reading(() => signal.addEventListener('abort', abandon))
   running = new Run(asked)
   const ending = await running.live(run)
-  signal?.removeEventListener('abort', abandon)
+  if (abandon) signal.removeEventListener('abort', abandon)
   running.keep(false)
   if (ending.kind === 'returned') return /** @type {any} */ (ending.value)
   if (ending.kind === 'threw') throw ending.error

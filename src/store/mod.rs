@@ -16,6 +16,7 @@ mod jitter;
 mod keys;
 mod leaving;
 mod memory;
+mod numbered;
 mod opening;
 mod outgoing;
 mod pace;
@@ -63,6 +64,7 @@ pub use keys::{check_key_prefix, fenced_election, fenced_lease};
 pub use memory::{Applied, Field, MemoryStore, Register, RunApplied, RunRegister, Server, Tells};
 #[cfg(test)]
 pub use memory::{mistaken, run_mistaken};
+pub use numbered::Numbered;
 pub use redis_source::{IpFamily, RedisSource};
 pub use redis_store::RedisStore;
 pub use sentinel_source::{Endpoint, SentinelSource};
