@@ -19,8 +19,14 @@ const events = new Float64Array(SIZE * 256)
 /** What a verb is called with, where that is a list of numbers. */
 const numbers = new Float64Array(16)
 
+/**
+ * So many are handed over together: while the store works on them this thread goes on with the next. All at once
+ * would take turns with the store, and one of two processors would always stand still.
+ */
+const AT_ONCE = 16
+
 /** The runs that are over since the last hand-over, which are told with it. */
-const over = new Float64Array(256)
+const over = new Float64Array(AT_ONCE)
 let countOver = 0
 
 const layer = addon.attach(deliver, events, numbers, over)
@@ -119,15 +125,21 @@ const {nextTick} = addon.timers()
 const settled = Promise.resolve()
 let isToHandOver = false
 
+/** How many wait for the end of this turn. */
+let waiting = 0
+
 /**
  * Something was asked of a run. The first goes to the background at once, since nobody knows how long this turn of the
- * event loop lasts; the rest together, at its end.
+ * event loop lasts; of the rest so many together, and what is left at its end.
  */
 function handOver() {
-  if (isToHandOver) return
+  if (isToHandOver) {
+    if (++waiting === AT_ONCE) handOverNow()
+    return
+  }
   isToHandOver = true
-  addon.handOverRuns(layer, takeOver())
   nextTick(handOverAll)
+  handOverNow()
 }
 
 /**
@@ -137,7 +149,6 @@ function handOver() {
  */
 function end(run) {
   over[countOver++] = run
-  if (countOver === over.length) addon.handOverRuns(layer, takeOver())
   handOver()
 }
 
@@ -158,8 +169,13 @@ function handOverAtEnd() {
 
 function handOverAll() {
   isToHandOver = false
-  addon.handOverRuns(layer, takeOver())
+  handOverNow()
   keepOrNot()
+}
+
+function handOverNow() {
+  waiting = 0
+  addon.handOverRuns(layer, takeOver())
 }
 
 /**
