@@ -364,7 +364,7 @@ function errorOf(resource, ending) {
     case 'unavailable':
       return new PrimaryLeaseError(
         'ERR_STORE_UNAVAILABLE',
-        `no answer about the lease of ${name}: ${ending.cause}`,
+        `could not get the lease of ${name}: ${ending.cause}`,
       )
     case 'denied':
       return new PrimaryLeaseError(

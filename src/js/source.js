@@ -34,6 +34,8 @@ const read = new WeakMap()
 const ofUrls = new Map()
 const MOST = 8
 
+const NO_SOCKET = {}
+
 /**
  * @param {unknown} redis
  * @returns {PlainSource}
@@ -133,10 +135,9 @@ function fieldsOf(redis) {
  */
 function isUnchanged({place, options, beside, values}, redis) {
   if (place.find(redis) !== options || besideOf(place, redis) !== beside) return false
-  const {decisive, nested} = place.words
-  if (!decisive.every((name, at) => values[at] === options[name])) return false
-  const socket = /** @type {Fields} */ (options.socket ?? {})
-  return nested.every((name, at) => values[decisive.length + at] === socket[name])
+  const present = valuesOf(place, options)
+  for (let at = 0; at < present.length; at++) if (present[at] !== values[at]) return false
+  return true
 }
 
 /**
@@ -152,13 +153,8 @@ const besideOf = (place, given) =>
  * @param {Place} place
  * @param {Fields} options
  */
-function valuesOf({words}, options) {
-  const socket = /** @type {Fields} */ (options.socket ?? {})
-  return [
-    ...words.decisive.map((name) => options[name]),
-    ...words.nested.map((name) => socket[name]),
-  ]
-}
+const valuesOf = ({words}, options) =>
+  words.values(options, /** @type {Fields} */ (options.socket ?? NO_SOCKET))
 
 exports.readSource = readSource
 exports.storeOf = storeOf
