@@ -20,9 +20,10 @@
 -- clock decides, and its expiry: nobody watches a resource between two runs. Where a time lies further
 -- ahead than what was written with it, the clock was set back: it is cut to that.
 
+local time
 if not KEYS[2] then
   -- Nearly always it is free, and nothing has to be read. As text the time is written exactly, and sooner.
-  local time = redis.call('TIME')
+  time = redis.call('TIME')
   local token = time[1] .. string.sub('00000' .. time[2], -6)
   if redis.call('SET', KEYS[1], token .. ' ' .. ARGV[1] .. ' ' .. ARGV[2], 'PX', ARGV[2], 'NX') then
     return tonumber(token)
@@ -54,7 +55,7 @@ local function expires_in(key, written)
 end
 
 local function now_us()
-  local time = redis.call('TIME')
+  time = time or redis.call('TIME')
   return time[1] * 1000000 + time[2]
 end
 
