@@ -4,7 +4,9 @@
 // in one call.
 
 const {addon} = require('./binary.js')
+const {invalid} = require('./errors.js')
 const {log, presentWhile, setLogger: setLog} = require('./log.js')
+const {reading} = require('./options.js')
 
 const {EventKind} = addon
 const {Ping: PING, Logged: LOGGED, CredentialsRefused: REFUSED} = EventKind
@@ -40,6 +42,8 @@ const layer = addon.attach(deliver, events, numbers, over)
 const places = []
 /** @type {number[]} */
 const freePlaces = []
+
+const SPOILED = 'Array.prototype has numbered fields: nothing can be kept in an array'
 
 /**
  * Who reads a source again when the server refuses its credentials.
@@ -96,7 +100,10 @@ function tell(kind, place, number, extras) {
  */
 function takePlace(run) {
   const place = freePlaces.pop() ?? places.length
+  const isNew = place === places.length
   places[place] = run
+  // A setter of all arrays took it: nothing would ever be told.
+  if (isNew && places.length === place) throw reading(() => places[place] ?? invalid(SPOILED))
   return place
 }
 

@@ -100,10 +100,9 @@ function given(options, known) {
     throw invalid(`options must be an object, got ${describe(options)}`)
   }
   /** @type {Given} */
-  const read = {}
-  for (const key of Object.keys(options)) {
+  const read = {...options}
+  for (const key of Object.keys(read)) {
     if (!known.includes(key)) throw unknown('options', key, known)
-    read[key] = /** @type {Given} */ (options)[key]
   }
   return read
 }
