@@ -3,7 +3,13 @@
 import {explain} from '../support/run.mjs'
 import {setup} from '../support/setup.mjs'
 
-setup({rust: ['rustfmt', 'clippy'], postgres: true, browser: true, bench: true}).catch((error) => {
+setup({
+  rust: ['rustfmt', 'clippy'],
+  postgres: true,
+  browser: true,
+  promtool: true,
+  bench: true,
+}).catch((error) => {
   explain(error)
   process.exitCode = 1
 })

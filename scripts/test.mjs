@@ -50,7 +50,13 @@ const proof = new Proof()
 
 /** @param {{quick?: boolean, busy?: boolean}} options */
 async function test({quick = false, busy = false}) {
-  await setup({rust: ['rustfmt', 'clippy'], postgres: !quick, browser: !quick, bench: !busy})
+  await setup({
+    rust: ['rustfmt', 'clippy'],
+    postgres: !quick,
+    browser: !quick,
+    promtool: !quick,
+    bench: !busy,
+  })
   if (!busy) await prove(quick)
   else {
     await addon()

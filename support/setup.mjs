@@ -12,16 +12,17 @@ import {explain, Refusal, root, run, step, which} from './run.mjs'
  * Brings the machine to where the addon can be built and tested.
  *
  * @param {{
- *   rust?: string[], redis?: boolean, postgres?: boolean, browser?: boolean, bench?: boolean,
+ *   rust?: string[], redis?: boolean, postgres?: boolean, browser?: boolean, promtool?: boolean, bench?: boolean,
  * }} [options] the rustup components that are needed besides the compiler, whether a Redis server
- *   program and PostgreSQL's are, whether a browser is wanted, without which the pages are not tested,
- *   and whether the packages of the bench are, which draw its page too
+ *   program and PostgreSQL's are, whether a browser is wanted, without which the pages are not tested, and promtool,
+ *   without which the alerts are not, and whether the packages of the bench are, which draw its page too
  */
 export async function setup({
   rust = [],
   redis = true,
   postgres = false,
   browser = false,
+  promtool = false,
   bench = false,
 } = {}) {
   checkNode()
@@ -31,6 +32,7 @@ export async function setup({
   if (redis && !(await findRedisServer())) await installRedis()
   if (postgres && !(await findPostgres())) await installPostgres()
   if (browser && !(await findBrowser())) await installBrowser()
+  if (promtool && !(await which('promtool'))) await installPromtool()
 }
 
 function checkNode() {
@@ -111,6 +113,12 @@ async function installBrowser() {
   // A help and no need: the tests of the pages say that they were skipped.
   if (await canInstall()) await install('chromium').catch(explain)
   else console.log('No Chromium or Chrome on the PATH: the pages will not be tested.')
+}
+
+async function installPromtool() {
+  // As the browser.
+  if (await canInstall()) await install('prometheus').catch(explain)
+  else console.log('No promtool on the PATH: the metrics and the alerts will not be checked by it.')
 }
 
 /** Whether packages of the system can be installed without asking anybody. */

@@ -167,6 +167,9 @@ export declare const MAX_BYTES_OF_COMMAND: number
 /** How many arguments a command may have, its name among them. */
 export declare const MAX_COMMAND_ARGUMENTS: number
 
+/** The counters of the process, and how each election of this environment stands. */
+export declare function metrics(): PlainMetrics
+
 /** To be filled with `appendToCommand`. */
 export declare function newCommand(): ExternalObject<unknown>
 
@@ -201,6 +204,8 @@ export interface PlainChange {
   reason?: string
   primary?: PlainPrimary
   cause?: string
+  /** How long the lease was held that has ended, in seconds. */
+  held?: number
 }
 
 /** The options of an election. Times are in ms; `Infinity` is for ever. */
@@ -213,6 +218,15 @@ export interface PlainElectionOptions {
   scope?: string
   serverId?: string
   eagerStart?: boolean
+}
+
+/**
+ * The sizes of the lists, and then the lists: what was counted of commands, four histograms, the connections of the
+ * process, and the elections of this environment. Each connection and election has some texts too.
+ */
+export interface PlainMetrics {
+  numbers: Float64Array
+  texts: Array<string>
 }
 
 /** Who is primary, as this server sees it. */
@@ -233,6 +247,7 @@ export interface PlainStatus {
   primary?: PlainPrimary
   available: boolean
   cause?: string
+  healthy: boolean
 }
 
 /** How the campaign for `prefix` stands; `undefined` where there is none. */

@@ -5,7 +5,7 @@
 
 const {addon} = require('./binary.js')
 const {invalid} = require('./errors.js')
-const {log, presentWhile, setLogger: setLog} = require('./log.js')
+const {consoleLevel, log, presentWhile, reportUnknownLevel, setLogger: setLog} = require('./log.js')
 const {reading} = require('./options.js')
 
 const {EventKind} = addon
@@ -56,8 +56,9 @@ const readers = new Map()
 let awaited = 0
 let isKept = false
 
-addon.log(layer, 'warn')
+addon.log(layer, consoleLevel)
 presentWhile(() => addon.isLogged(layer))
+reportUnknownLevel()
 
 /**
  * One event whose handler throws loses none of its batch.

@@ -3,6 +3,7 @@
 // The functions of elections.
 
 const {addon} = require('./binary.js')
+const {changeOf} = require('./changes.js')
 const {context} = require('./context.js')
 const {electionOf} = require('./elections.js')
 const {calling, ofBinary} = require('./errors.js')
@@ -126,32 +127,6 @@ async function tell(election, listener, change) {
     await listener(changeOf(election, change))
   } catch (error) {
     log('error', 'a listener threw', {prefix: election.prefix, error})
-  }
-}
-
-/**
- * A new object for every listener: none can spoil another's.
- *
- * @param {Election} election
- * @param {Change} change
- * @returns {import('../../index.js').PrimaryChange}
- */
-function changeOf(election, {type, prefix, lease, token, reason, primary, cause}) {
-  switch (type) {
-    case 'elected':
-      return /** @type {any} */ ({type, prefix, lease: lease && election.leaseOf(lease)})
-    case 'lost':
-      return /** @type {any} */ ({type, prefix, token, reason})
-    case 'resigned':
-      return /** @type {any} */ (
-        token === undefined ? {type, prefix, reason} : {type, prefix, token, reason}
-      )
-    case 'primary-changed':
-      return {type, prefix, primary}
-    case 'unavailable':
-      return /** @type {any} */ ({type, prefix, cause})
-    default:
-      return /** @type {any} */ ({type, prefix})
   }
 }
 

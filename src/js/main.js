@@ -14,7 +14,9 @@ const {
 } = require('./functions.js')
 const {LeaderRunner} = require('./leader-runner.js')
 const {Lease} = require('./lease.js')
+const {metrics} = require('./metrics.js')
 const {PrimaryLease} = require('./primary-lease.js')
+const {registerMetrics} = require('./prometheus.js')
 const {runCoordinator} = require('./run-coordinator.js')
 const {withLease} = require('./with-lease.js')
 
@@ -25,9 +27,11 @@ module.exports = {
   PrimaryLease: /** @type {any} */ (PrimaryLease),
   PrimaryLeaseError,
   establishPrimaryServer,
+  metrics,
   onPrimaryChange,
   postgresFence: addon.postgresFence,
   primaryStatus,
+  registerMetrics,
   resignPrimaryServer,
   runCoordinator,
   setLogger,

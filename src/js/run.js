@@ -3,8 +3,10 @@
 // One run, from the question for its lease to its release.
 
 const {addon} = require('./binary.js')
+const counters = require('./counters.js')
 const {EventKind, end, handOver, keepAlive, layer, leavePlace, takeOver, takePlace} =
   require('./core.js')
+const diagnostics = require('./diagnostics.js')
 const {PrimaryLeaseError, ofBinary} = require('./errors.js')
 const {ABORT} = require('./held.js')
 const {Lease, OVER} = require('./lease.js')
@@ -80,6 +82,21 @@ function begin(run) {
   }
 }
 
+/** @param {Run} run */
+const finish = (run) => run.finish()
+
+/**
+ * The same, later, in the present asynchronous context.
+ *
+ * @param {(run: Run) => void} call
+ */
+function inThisContext(call) {
+  const called = /** @type {Promise<Run>} */ (new Promise(keepResolve))
+  const goOn = resolveOfLast
+  void called.then(call)
+  return goOn
+}
+
 class Run {
   /** @type {'asking' | 'granted' | 'running' | 'releasing' | 'sent' | 'cut' | 'over'} */
   #stage = 'asking'
@@ -96,7 +113,7 @@ class Run {
   #loss
   /** @type {(lease: Lease) => unknown} */
   #work = nothing
-  /** Goes on, in the context of its caller, once its question is answered.
+  /** Goes on where it waits: for the answer to its question, or for its release.
    * @type {(run: Run) => void} */
   #goOn = nothing
   /** Tells its caller, which a run that outlives its time does before it is over.
@@ -109,6 +126,9 @@ class Run {
    * @type {(() => void)[] | undefined} */
   #leaving
   #keeps = false
+  /** When it was asked for and when it began, in ms since 1970, where somebody listens for that. */
+  #askedAt = 0
+  #beganAt = 0
 
   /**
    * Asks for the lease of a run, with the options in the list of numbers.
@@ -117,6 +137,7 @@ class Run {
    */
   constructor(asked) {
     this.#asked = asked
+    if (diagnostics.runs.hasSubscribers) this.#askedAt = Date.now()
     this.resource = asked.resource
     const place = takePlace(this)
     try {
@@ -225,7 +246,7 @@ class Run {
         if (kind === LOST) this.#loss = /** @type {Loss} */ (extras[number])
         if (kind === SENT) this.#stage = 'sent'
         if (kind === RELEASED || kind === FAILED) this.#isOver()
-        if (this.#stage !== 'releasing') this.#tell(this.#ending())
+        if (this.#stage !== 'releasing') this.#goOn(this)
         return
       case 'sent':
       case 'cut':
@@ -242,9 +263,7 @@ class Run {
 
   #waitForAnswer() {
     this.#stage = 'asking'
-    const answered = /** @type {Promise<Run>} */ (new Promise(keepResolve))
-    this.#goOn = resolveOfLast
-    void answered.then(begin)
+    this.#goOn = inThisContext(begin)
   }
 
   /**
@@ -258,13 +277,15 @@ class Run {
 
   /** Its question is answered. */
   begin() {
-    if (this.#refusal) return this.#tell(this.#refusal)
+    if (this.#refusal) return this.#tell(this.#note(this.#refusal))
     // Where it was granted and has run out, because this loop or all of the process stood still: it is asked for
     // again. Given up here, a tick that was granted to us would be run by nobody.
     if (!addon.takeRun(this.id, this.#asked.ofTick)) return this.#waitForAnswer()
     this.#stage = 'running'
     this.keep(this.#asked.bounded)
     this.#lease = new Lease(this.id, this.#asked, this.#token)
+    counters.runs.active += 1
+    if (this.#askedAt > 0) this.#beganAt = Date.now()
     const threw = (/** @type {unknown} */ error) => this.#isDone(true, error)
     try {
       const work = this.#work
@@ -283,15 +304,25 @@ class Run {
    */
   #isDone(threw, value) {
     this.#result = {threw, value}
-    if (this.#stage !== 'running') return this.#tell(this.#ending())
+    counters.runs.active -= 1
+    if (this.#stage !== 'running') return this.finish()
     this.#stage = 'releasing'
     try {
+      // Whoever watches hears of it where the caller is; without one nobody's context matters.
+      this.#goOn = this.#askedAt > 0 ? inThisContext(finish) : finish
       this.keep(true)
       end(this.id)
       this.#lease?.[OVER]()
     } catch (error) {
       this.fail(error)
     }
+  }
+
+  /** It need not be waited for any longer. */
+  finish() {
+    const ending = this.#ending()
+    // That was told as it happened.
+    this.#tell(this.#loss === 'overrun' ? ending : this.#note(ending))
   }
 
   /** @param {Loss} loss */
@@ -322,7 +353,7 @@ class Run {
   #overrun() {
     this.#lose('overrun')
     // It may never end; whoever asked is not kept waiting.
-    this.#tell({kind: 'lost', token: this.#token, loss: 'overrun'})
+    this.#tell(this.#note({kind: 'lost', token: this.#token, loss: 'overrun'}))
     this.#tell = () => this.keep(false)
   }
 
@@ -332,6 +363,25 @@ class Run {
     if (loss) return {kind: 'lost', token, loss, result}
     if (result?.threw) return {kind: 'threw', token, error: result.value}
     return {kind: 'returned', token, value: result?.value}
+  }
+
+  /**
+   * Counts how it ended, and tells whoever watches.
+   *
+   * @param {Ending} ending
+   */
+  #note(ending) {
+    counters.countRun(ending)
+    if (this.#askedAt > 0) {
+      const {prefix, resource} = this.#asked
+      const times = {
+        askedAt: this.#askedAt,
+        beganAt: this.#beganAt || undefined,
+        endedAt: Date.now(),
+      }
+      diagnostics.tellRun({prefix, resource, ...times}, ending)
+    }
+    return ending
   }
 
   /** Its lease is released, and nothing follows. */

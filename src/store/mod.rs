@@ -16,6 +16,7 @@ mod jitter;
 mod keys;
 mod leaving;
 mod memory;
+mod metrics;
 mod numbered;
 mod opening;
 mod outgoing;
