@@ -1,7 +1,8 @@
 'use strict'
 
 const {callable, reading, text} = require('./options.js')
-const {Run, errorOf} = require('./run.js')
+const {Run} = require('./run.js')
+const {errorOf} = require('./run-errors.js')
 const {hand, isBounded, isOfTick, ofWithLease} = require('./run-options.js')
 const {storeOf} = require('./source.js')
 
