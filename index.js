@@ -7,6 +7,8 @@
 // the branches of other platforms and has nothing to warn of. That is also why it does not see the
 // requires of musl: nothing tells it whether the C library will be glibc or musl, and where a build's
 // machine has one of the two packages, it does not have the other.
+//
+// A bundler that cannot take a binary shows the line that asks for it: what to do stands in each.
 
 /**
  * The packages that were tried, with what went wrong.
@@ -19,18 +21,36 @@ require('./src/js/binary.js').addon = load()
 module.exports = require('./src/js/main.js')
 
 function load() {
-  // By this name and in this form file tracers know it, and no bundler does.
+  let addon
+  try {
+    addon = find()
+  } catch (error) {
+    // Nothing can be required at all: an ES module that a bundler made.
+    failed('node:module', error)
+  }
+  if (typeof addon?.attach === 'function') return addon
+  if (addon !== undefined)
+    failed('a binary', new Error(`a bundler has put ${kind(addon)} in its place`))
+  throw explained()
+}
+
+/** @returns {any} the binary, or what a bundler has put in its place */
+function find() {
+  // By this name and in this form file tracers know it, and no bundler does. That of Next.js does not: it follows
+  // the paths that are joined.
+  const {join} = require('node:path')
   const module = require('node:module')
   const requireUnseen = module.createRequire(here())
   if (process.platform === 'linux' && process.arch === 'x64') {
     // Which C library it is shows by trying: neither loads the other's binary.
     try {
       // @ts-ignore: installed beside this package
-      return require('primary-lease-linux-x64-gnu')
+      return require('primary-lease-linux-x64-gnu') // keep external
     } catch (error) {
       failed('primary-lease-linux-x64-gnu', error)
     }
     try {
+      join(__dirname, '../primary-lease-linux-x64-musl') // For tracers.
       return requireUnseen('primary-lease-linux-x64-musl')
     } catch (error) {
       failed('primary-lease-linux-x64-musl', error)
@@ -38,11 +58,12 @@ function load() {
   } else if (process.platform === 'linux' && process.arch === 'arm64') {
     try {
       // @ts-ignore: installed beside this package
-      return require('primary-lease-linux-arm64-gnu')
+      return require('primary-lease-linux-arm64-gnu') // keep external
     } catch (error) {
       failed('primary-lease-linux-arm64-gnu', error)
     }
     try {
+      join(__dirname, '../primary-lease-linux-arm64-musl') // For tracers.
       return requireUnseen('primary-lease-linux-arm64-musl')
     } catch (error) {
       failed('primary-lease-linux-arm64-musl', error)
@@ -50,28 +71,28 @@ function load() {
   } else if (process.platform === 'darwin' && process.arch === 'x64') {
     try {
       // @ts-ignore: installed beside this package
-      return require('primary-lease-darwin-x64')
+      return require('primary-lease-darwin-x64') // keep external
     } catch (error) {
       failed('primary-lease-darwin-x64', error)
     }
   } else if (process.platform === 'darwin' && process.arch === 'arm64') {
     try {
       // @ts-ignore: installed beside this package
-      return require('primary-lease-darwin-arm64')
+      return require('primary-lease-darwin-arm64') // keep external
     } catch (error) {
       failed('primary-lease-darwin-arm64', error)
     }
   } else if (process.platform === 'win32' && process.arch === 'x64') {
     try {
       // @ts-ignore: installed beside this package
-      return require('primary-lease-win32-x64-msvc')
+      return require('primary-lease-win32-x64-msvc') // keep external
     } catch (error) {
       failed('primary-lease-win32-x64-msvc', error)
     }
   } else if (process.platform === 'win32' && process.arch === 'arm64') {
     try {
       // @ts-ignore: installed beside this package
-      return require('primary-lease-win32-arm64-msvc')
+      return require('primary-lease-win32-arm64-msvc') // keep external
     } catch (error) {
       failed('primary-lease-win32-arm64-msvc', error)
     }
@@ -82,7 +103,6 @@ function load() {
   } catch (error) {
     failed('./primary-lease.node', error)
   }
-  throw explained()
 }
 
 /** In a bundle there may be no file to begin from. */
@@ -102,12 +122,15 @@ function failed(name, error) {
 
 function explained() {
   const machine = `${process.platform} ${process.arch}`
+  const refused = tried.find(({error}) => error?.code !== 'MODULE_NOT_FOUND')
+  // What Node has to say of a binary has a code; what a bundler has, has none.
+  if (!refused?.error?.code && manifest().name !== 'primary-lease')
+    return bundled(refused?.error ?? tried[0]?.error)
   // Of what is there and cannot be loaded, everything is told: a wrong platform, `--no-addons`, `--permission`.
-  const broken = tried.find(({error}) => error?.code !== 'MODULE_NOT_FOUND')
-  if (broken) {
+  if (refused) {
     return new Error(
-      `primary-lease found ${broken.name}, but could not load it on ${machine}: ${broken.error?.message}`,
-      {cause: broken.error},
+      `primary-lease found ${refused.name}, but could not load it on ${machine}: ${refused.error?.message}`,
+      {cause: refused.error},
     )
   }
   const [first, second] = tried
@@ -119,7 +142,7 @@ function explained() {
   }
   // On Linux the second is for musl.
   const {name} = isMusl() && process.platform === 'linux' ? second : first
-  const {version} = require('./package.json')
+  const {version} = manifest()
   return new Error(
     `primary-lease needs the package ${name} on ${machine}, and it is not installed. ` +
       `Add it: npm install --save-optional ${name}@${version}\n` +
@@ -131,6 +154,36 @@ function explained() {
       'in .yarnrc.yml does not name.\n' +
       'An image for another platform than that of the build needs its package too.',
   )
+}
+
+/** The package.json beside this code: in a bundle there is none, or another's. */
+function manifest() {
+  try {
+    const module = require('node:module')
+    return module.createRequire(here())('./package.json')
+  } catch {
+    return {}
+  }
+}
+
+/** @param {Error | undefined} cause */
+function bundled(cause) {
+  return new Error(
+    `primary-lease is in a bundle, and its binary is not beside it: ${cause?.message.split('\n')[0]}\n` +
+      'Leave the package out of the bundle, and node_modules where the bundle is:\n' +
+      '- esbuild, Bun: --external:primary-lease (Bun: --external primary-lease)\n' +
+      "- Next.js: serverExternalPackages: ['primary-lease']\n" +
+      "- Rollup, Rolldown, tsup: external: ['primary-lease']\n" +
+      "- Vite: ssr: {external: ['primary-lease']}\n" +
+      "- webpack: externals: {'primary-lease': 'commonjs primary-lease'}\n" +
+      'To bundle it with its binary, see docs/frameworks.md in its repository, "Bundlers".',
+    {cause},
+  )
+}
+
+/** @param {unknown} value */
+function kind(value) {
+  return typeof value === 'string' ? `'${value}'` : `a value of type ${typeof value}`
 }
 
 /** For the message alone: Node names the version of glibc where it runs on one. */

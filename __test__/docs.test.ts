@@ -1,5 +1,6 @@
 // The examples of the documents are code that runs: each is found in a file of `examples/`, which is
-// a test of its own and which TypeScript reads, or in the model of Parabol's servers, which tests run.
+// a test of its own and which TypeScript reads, in the model of Parabol's servers, or in the apps of
+// `package-tests/`, which tests run.
 
 import {readdirSync, readFileSync} from 'node:fs'
 import {join} from 'node:path'
@@ -27,7 +28,10 @@ function stands(example: string, file: string) {
 
 const documents = ['README.md', ...list('docs', '.md')]
 const tests = list('__test__/examples', '.ts')
-const files = [...tests, ...list('package-tests/app/src', '.ts')]
+const apps = ['', '/next', '/nest'].flatMap((folder) =>
+  ['.ts', '.mjs', '.cjs'].flatMap((ending) => list(`package-tests/apps${folder}`, ending)),
+)
+const files = [...tests, ...list('package-tests/app/src', '.ts'), ...apps]
 const blocks = documents.flatMap((document) =>
   [...read(document).matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language, code]) => ({
     document,

@@ -34,6 +34,17 @@ test('a package that is not installed is named, with how to get it', () => {
   expect(message).toContain('npm install --save-optional')
 })
 
+test('in the place of a bundle it says that it is in one, and what to write', async () => {
+  const bundle = join(dir, 'bundle')
+  for (const path of ['index.js', 'src/js']) {
+    await cp(join(root, path), join(bundle, path), {recursive: true})
+  }
+  await writeFile(join(bundle, 'package.json'), JSON.stringify({name: 'app'}))
+  const [message] = load(bundle)
+  expect(message).toContain('primary-lease is in a bundle, and its binary is not beside it')
+  expect(message).toContain('esbuild, Bun: --external:primary-lease')
+})
+
 test('a binary that is broken is not said to be missing, and the cause is kept', async () => {
   await writeFile(join(dir, 'primary-lease.node'), 'no binary')
   const [message, code, cause] = load(dir)

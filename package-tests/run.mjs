@@ -2,20 +2,21 @@
 // runs the tests in this directory there. `--built` takes the binary that is in target/package/binary,
 // `--packed` the packages that are in target/package/tarballs; other arguments go to Jest.
 
-import {cp, mkdtemp, rm} from 'node:fs/promises'
+import {cp, mkdir, mkdtemp, readFile, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
-import {join} from 'node:path'
+import {basename, join} from 'node:path'
 import {jest} from '../support/jest.mjs'
-import {OUT, TARBALLS} from '../support/packed.mjs'
-import {explain, root, run, step} from '../support/run.mjs'
+import {ELSEWHERE, OUT, OWN_PLATFORM, platforms, TARBALLS} from '../support/packed.mjs'
+import {explain, reason, root, run, skip, step} from '../support/run.mjs'
 import {installPackages, setup} from '../support/setup.mjs'
+import {bringForeignNode} from './foreign.mjs'
 import {startRegistry} from './registry.mjs'
 
 const HERE = join(root, 'package-tests')
 const TOOLS = join(OUT, 'tools')
 
 /**
- * Installs what was packed in an app outside the repository, calls `use` with the environment that
+ * Installs what was packed in an app outside the repository, and in a folder of apps under what servers run under, calls `use` with the environment that
  * the tests want, and removes everything.
  *
  * @template T
@@ -26,10 +27,16 @@ async function withInstalled(use) {
   const registry = await startRegistry(TARBALLS)
   const dir = await mkdtemp(join(tmpdir(), 'primary-lease-package-'))
   try {
-    const app = join(dir, 'app')
-    await cp(join(HERE, 'app'), app, {recursive: true})
-    await installPackages(app, 'npm install in a new app')
+    const [app, apps] = [join(dir, 'app'), join(dir, 'apps')]
+    for (const folder of [app, apps])
+      await cp(join(HERE, basename(folder)), folder, {recursive: true})
+    await Promise.all([
+      installPackages(app, 'npm install in a new app'),
+      installPackages(apps, 'npm install of the frameworks'),
+    ])
     await step('npm install primary-lease', () => addPackage(app, registry.url))
+    await step('npm install primary-lease, frameworks', () => addPackage(apps, registry.url))
+    await bringPlatforms(join(dir, 'platforms'))
     return await use({
       PACKAGE_TESTS_DIR: dir,
       PACKAGE_TESTS_REGISTRY: registry.url,
@@ -58,6 +65,42 @@ async function addPackage(app, registry) {
   await run('npm', ['install', '--no-save', '--no-audit', '--no-fund', ...from, 'primary-lease'], {
     cwd: app,
   })
+}
+
+/**
+ * A second app, with the packages of all platforms whose binaries were built: what an installer would not
+ * leave together. And, where it can be had, a Node for each.
+ *
+ * @param {string} dir
+ */
+async function bringPlatforms(dir) {
+  await unpack('primary-lease', dir)
+  await cp(join(HERE, 'app/load'), join(dir, 'load'), {recursive: true})
+  /** @type {string[]} */
+  const absent = []
+  for (const {name} of platforms()) {
+    const unpacked = await unpack(`primary-lease-${name}`, dir)
+    const binary = await readFile(join(unpacked, `primary-lease.${name}.node`))
+    if (binary.equals(Buffer.from(ELSEWHERE))) {
+      absent.push(name)
+      await rm(unpacked, {recursive: true})
+    } else if (name !== OWN_PLATFORM) {
+      await bringForeignNode(name).catch((error) => skip(`run on ${name}`, reason(error)))
+    }
+  }
+  if (absent.length) skip(absent.join(', '), 'not built: npm run package -- --all-linux, or --all')
+}
+
+/**
+ * @param {string} name of a package
+ * @param {string} app
+ */
+async function unpack(name, app) {
+  const {version} = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+  const [from, to] = [join(TARBALLS, `${name}-${version}.tgz`), join(app, 'node_modules', name)]
+  await mkdir(to, {recursive: true})
+  await run('tar', ['-xzf', from, '-C', to, '--strip-components=1'])
+  return to
 }
 
 try {

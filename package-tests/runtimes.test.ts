@@ -61,11 +61,10 @@ test('tsx runs it', async () => {
   expect(await output(node, [program('tsx/dist/cli.mjs'), 'load/typed.ts'])).toBe(LOADED)
 })
 
-test.each(['cjs', 'esm'])('esbuild leaves it outside of a bundle in %s', async (format) => {
-  const bundle = `bundled/esbuild.${format === 'cjs' ? 'cjs' : 'mjs'}`
-  const args = ['load/typed.ts', '--bundle', '--platform=node', '--external:primary-lease']
-  await output(program('.bin/esbuild'), [...args, `--format=${format}`, `--outfile=${bundle}`])
-  expect(await output(node, [bundle])).toBe(LOADED)
+test('Node with the condition of browsers, as under jsdom in Jest, loads it; an edge runtime does not', async () => {
+  expect(await output(node, ['--conditions=browser', 'load/required.cjs'])).toBe(LOADED)
+  const edge = await ended(node, ['--conditions=edge-light', 'load/by-name.mjs'])
+  expect(edge.output).toContain('primary-lease runs in Node.js servers only')
 })
 
 // docs/compatibility.md says what this one says.

@@ -10,7 +10,9 @@ try {
   )
   await step('cargo fmt', () => run('cargo', ['fmt']))
   await step('biome check --write', () => run('npx', ['biome', 'check', '--write', '.']))
-  await step('index.mjs, addon.d.ts', () => run('npm', ['run', 'addon', '--', '--no-dts-cache']))
+  await step('index.mjs, browser.mjs, addon.d.ts', () =>
+    run('npm', ['run', 'addon', '--', '--no-dts-cache']),
+  )
 } catch (error) {
   explain(error)
   process.exitCode = 1

@@ -1,45 +1,50 @@
-// `npm run package`: the packages as the registry would get them, in target/package, for the tests. Only
-// that of this machine's platform has its binary: what is published is built by the release workflow.
-// `--built` packs the binary that is in target/package/binary.
+// `npm run package`: the packages as the registry would get them, in target/package, for the tests. What is
+// published is built by the release workflow.
 
 import {cp, mkdir, readdir, readFile, rm, writeFile} from 'node:fs/promises'
 import {constants, setPriority} from 'node:os'
 import {join} from 'node:path'
-import {GLIBC, OUT, TARBALLS} from '../support/packed.mjs'
-import {explain, root, run, step} from '../support/run.mjs'
+import {parseArgs} from 'node:util'
+import {BINARIES, ELSEWHERE, OUT, platforms, TARBALLS} from '../support/packed.mjs'
+import {explain, Refusal, root, run, step} from '../support/run.mjs'
 import {setup} from '../support/setup.mjs'
-import {zigEnvironment} from './zig.mjs'
+import {buildRelease, check, hostTarget, linkable, linux, targets} from './build.mjs'
 
-/** What napi builds, and nothing else. */
-const BINARY = join(OUT, 'binary')
+const HELP = `npm run package -- [options]
+
+Builds the release binary of this machine, and packs all packages; those of other platforms have none.
+
+  --target <one>  the binary of this platform instead, in Rust's words; several times for several
+  --all-linux     those of Linux: glibc and musl, x64 and arm64
+  --all           these, and all else that zig can link: macOS, and Windows in the form of MinGW, which
+                  is not packed
+  --check         builds and packs nothing: has clippy check the code for every platform, or each --target
+  --built         builds nothing: packs what is in target/package/binary
+
+Zig, which links for others, comes from PyPI, and Rust's libraries for them by rustup. Each build takes some
+minutes; what was compiled is kept.
+`
+
 /** What the registry gets: the package and, under npm/, those of the platforms. */
 const STAGE = join(OUT, 'stage')
 
-/** Builds the release binary of this machine. */
-async function buildRelease() {
-  const host = /^host: (.*)$/m.exec(await run('rustc', ['-vV']))?.[1] ?? ''
-  const zig = host.endsWith('-linux-gnu') && (await zigEnvironment())
-  await step('release build', () =>
-    zig ? build(['--cross-compile', '--target', `${host}.${GLIBC}`], zig) : build([], {}),
-  )
+/** @param {{target?: string[], 'all-linux'?: boolean, all?: boolean, check?: boolean}} options */
+async function wanted({target, 'all-linux': allLinux, all, check}) {
+  for (const one of target ?? []) {
+    if (!targets().includes(one)) throw new Refusal(`${one} is none of: ${targets().join(', ')}`)
+  }
+  if (target) return target
+  if (check) return targets()
+  if (all) return linkable()
+  return allLinux ? linux() : [await hostTarget()]
 }
 
-/** Packs all packages, with the binary that was built. */
+/** Packs all packages, with the binaries that were built. */
 async function pack() {
   await step('npm pack', async () => {
     await stage()
     await packStage()
   })
-}
-
-/**
- * @param {string[]} args
- * @param {Record<string, string>} env
- */
-async function build(args, env) {
-  await rm(BINARY, {recursive: true, force: true})
-  const napi = ['napi', 'build', '--platform', '--release', '--no-js', '--no-const-enum']
-  await run('npx', [...napi, ...args, '--output-dir', BINARY, '--', '--locked'], {env})
 }
 
 /** A copy of all that is published: `napi pre-publish` writes into the package.json. */
@@ -51,14 +56,13 @@ async function stage() {
   for (const path of [...files, ...others]) {
     await cp(join(root, path), join(STAGE, path), {recursive: true})
   }
-  const built = (await readdir(BINARY)).filter((name) => name.endsWith('.node'))
-  for (const platform of await readdir(join(STAGE, 'npm'))) {
-    const name = `primary-lease.${platform}.node`
-    const staged = join(STAGE, 'npm', platform, name)
-    if (built.includes(name)) await cp(join(BINARY, name), staged)
-    // napi refuses a platform without a binary.
-    else await writeFile(staged, 'built elsewhere')
-    await cp(join(root, 'LICENSE'), join(STAGE, 'npm', platform, 'LICENSE'))
+  const built = await readdir(BINARIES)
+  for (const {name} of platforms()) {
+    const binary = `primary-lease.${name}.node`
+    const staged = join(STAGE, 'npm', name, binary)
+    if (built.includes(binary)) await cp(join(BINARIES, binary), staged)
+    else await writeFile(staged, ELSEWHERE)
+    await cp(join(root, 'LICENSE'), join(STAGE, 'npm', name, 'LICENSE'))
   }
   // Names the packages of the platforms as optional dependencies. Not in the repository's own
   // package.json: `npm install` there would ask a registry that does not have this version yet.
@@ -69,19 +73,33 @@ async function stage() {
 async function packStage() {
   await rm(TARBALLS, {recursive: true, force: true})
   await mkdir(TARBALLS, {recursive: true})
-  const platforms = (await readdir(join(STAGE, 'npm'))).map((name) => join(STAGE, 'npm', name))
-  await run('npm', ['pack', '--silent', '--pack-destination', TARBALLS, STAGE, ...platforms])
+  const dirs = platforms().map(({name}) => join(STAGE, 'npm', name))
+  await run('npm', ['pack', '--silent', '--pack-destination', TARBALLS, STAGE, ...dirs])
 }
 
 // Behind what else runs: `npm test` has Jest wait for leases meanwhile.
 setPriority(constants.priority.PRIORITY_LOW)
 try {
-  if (!process.argv.includes('--built')) {
-    await setup({redis: false})
-    await buildRelease()
+  const {values} = parseArgs({
+    options: {
+      target: {type: 'string', multiple: true},
+      'all-linux': {type: 'boolean'},
+      all: {type: 'boolean'},
+      check: {type: 'boolean'},
+      built: {type: 'boolean'},
+      help: {type: 'boolean', short: 'h'},
+    },
+  })
+  if (values.help) console.log(HELP)
+  else {
+    if (!values.built) await setup({redis: false, rust: values.check ? ['clippy'] : []})
+    if (values.check) await check(await wanted(values))
+    else {
+      if (!values.built) await buildRelease(await wanted(values))
+      await pack()
+      console.log(TARBALLS)
+    }
   }
-  await pack()
-  console.log(TARBALLS)
 } catch (error) {
   explain(error)
   process.exitCode = 1

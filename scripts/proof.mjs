@@ -1,4 +1,4 @@
-import {explain, step} from '../support/run.mjs'
+import {explain, skip, step} from '../support/run.mjs'
 
 /** Steps that are all taken, whatever the others come to, and what they add up to. */
 export class Proof {
@@ -37,7 +37,7 @@ export class Proof {
    * @param {string} why
    */
   skip(title, why) {
-    console.log(`skip  ${title.padEnd(46)}${why}`)
+    skip(title, why)
     this.#skipped.push(title)
   }
 

@@ -9,7 +9,7 @@ import {join} from 'node:path'
 import {parseArgs} from 'node:util'
 import {jest} from '../support/jest.mjs'
 import {TYPES} from '../support/packed.mjs'
-import {explain, Refusal, root, run} from '../support/run.mjs'
+import {explain, Refusal, root, run, which} from '../support/run.mjs'
 import {bringOtherServer, findOtherServer, OTHER_SERVERS} from '../support/servers.mjs'
 import {setup} from '../support/setup.mjs'
 import {Proof} from './proof.mjs'
@@ -41,6 +41,8 @@ const STORES = ['scripts', 'run_scripts', 'stores', 'run_stores'].flatMap((name)
   '--test',
   name,
 ])
+/** One of each: their code does not depend on the processor. */
+const OTHER_SYSTEMS = ['x86_64-pc-windows-msvc', 'aarch64-apple-darwin']
 /** A seed whose minute has nearly every kind of fault in it. */
 const CHAOS = ['--minutes', '1', '--seed', '7652']
 /** It says every few seconds how far it is. */
@@ -81,11 +83,10 @@ async function prove(quick) {
   if (!quick) await otherServers()
   await addon()
   const needs = ['addon']
-  await proof.step('index.mjs and addon.d.ts are up to date', checkGenerated, {needs})
+  await proof.step('index.mjs, browser.mjs, addon.d.ts up to date', checkGenerated, {needs})
   const files = quick ? ['--runTestsByPath', ...QUICK] : []
   // Most of the time Jest waits for leases to run out: meanwhile the release is built.
-  const packing =
-    !quick && proof.step('npm run package', () => run(process.execPath, ['scripts/package.mjs']))
+  const packing = !quick && packAndCheck()
   await proof.step('jest', () => counted((args) => jest([...args, ...files])), {needs})
   await packing
   if (quick) return
@@ -96,6 +97,16 @@ async function prove(quick) {
     () => counted((args) => run(process.execPath, [...packed, ...args], {show: true})),
     {needs: ['npm run package']},
   )
+}
+
+/** What a user gets, and whether the code that only other systems compile still does. */
+async function packAndCheck() {
+  const program = ['scripts/package.mjs']
+  await proof.step('npm run package', () => run(process.execPath, program))
+  const title = 'the code for Windows and macOS'
+  if (!(await which('rustup'))) return proof.skip(title, 'rustup would bring what it needs')
+  const targets = OTHER_SYSTEMS.flatMap((target) => ['--target', target])
+  await proof.step(title, () => run(process.execPath, [...program, '--check', ...targets]))
 }
 
 /** Built, and beside index.js, which git ignores; `npm run build` puts the release there. */
@@ -169,7 +180,7 @@ function countRust(output) {
 }
 
 async function checkGenerated() {
-  for (const name of ['index.mjs', TYPES]) {
+  for (const name of ['index.mjs', 'browser.mjs', TYPES]) {
     const tracked = await readFile(join(root, name), 'utf8').catch(() => undefined)
     if (tracked !== (await readFile(join(root, ADDON_DIR, name), 'utf8'))) {
       throw new Refusal(`${name} is not what is generated: npm run fix, then commit it`)

@@ -1,6 +1,6 @@
-// Zig as a linker, which can link against an older glibc than this machine's.
+// Zig as a C compiler and a linker: for other platforms, and for an older glibc than this machine's.
 
-import {access, rename, rm} from 'node:fs/promises'
+import {access, mkdir, rename, rm, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {Refusal, root, run, step} from '../support/run.mjs'
 import {canInstall, install as installPackage} from '../support/setup.mjs'
@@ -26,6 +26,30 @@ export async function zigEnvironment() {
   if (!installed) await install()
   return env
 }
+
+/**
+ * The environment in which plain `cargo clippy` works for Windows with Microsoft's C library, whose headers
+ * and linker are not to be had: crates that contain C are compiled with the other library's. Nothing is linked.
+ *
+ * @param {string} target
+ */
+export async function zigForWindows(target) {
+  const env = await zigEnvironment()
+  const [arch] = target.split('-')
+  const dir = join(DIR, target)
+  const [cc, ar] = [join(dir, 'cc'), join(dir, 'ar')]
+  await mkdir(dir, {recursive: true})
+  const withoutTarget =
+    'for argument do shift; case "$argument" in --target=*) ;; *) set -- "$@" "$argument";; esac; done'
+  await writeFile(cc, script(withoutTarget, `exec zig cc -target ${arch}-windows-gnu "$@"`), MODE)
+  await writeFile(ar, script('exec zig lib "$@"'), MODE)
+  const name = target.replaceAll('-', '_')
+  return {...env, [`CC_${name}`]: cc, [`AR_${name}`]: ar}
+}
+
+/** @param {string[]} lines */
+const script = (...lines) => ['#!/bin/sh', ...lines, ''].join('\n')
+const MODE = {mode: 0o755}
 
 async function install() {
   if (!(await hasPip())) {

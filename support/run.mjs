@@ -86,9 +86,10 @@ export async function which(...names) {
  * @template T
  * @param {string} title
  * @param {() => Promise<T>} work
+ * @param {string} [otherwise] what the line begins with where it fails
  * @returns {Promise<T>}
  */
-export async function step(title, work) {
+export async function step(title, work, otherwise = 'FAIL') {
   const begun = performance.now()
   if (process.stdout.isTTY) process.stdout.write(`...   ${title}\r`)
   const took = () => `${((performance.now() - begun) / 1000).toFixed(1).padStart(6)} s`
@@ -97,10 +98,28 @@ export async function step(title, work) {
     console.log(`ok    ${title.padEnd(46)}${took()}`)
     return result
   } catch (error) {
-    console.log(`FAIL  ${title.padEnd(46)}${took()}`)
+    console.log(`${otherwise}  ${title.padEnd(46)}${took()}`)
     throw error
   }
 }
+
+/**
+ * Says that a step is done without.
+ *
+ * @param {string} title
+ * @param {string} why
+ */
+export function skip(title, why) {
+  console.log(`skip  ${title.padEnd(44)}  ${why}`)
+}
+
+/**
+ * Why something went wrong, in a line: the last that a failed command printed, where it printed any.
+ *
+ * @param {any} error
+ * @returns {string}
+ */
+export const reason = (error) => error.output?.trim().split('\n').at(-1) || error.message
 
 /**
  * Says what went wrong: what a failed command printed, unless that was shown, and then its one-line

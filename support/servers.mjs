@@ -3,7 +3,7 @@
 import {existsSync, readdirSync} from 'node:fs'
 import {chmod, rename, rm} from 'node:fs/promises'
 import {basename, join} from 'node:path'
-import {root, run} from './run.mjs'
+import {reason, root, run} from './run.mjs'
 
 /** @typedef {{name: string, wheel: string}} OtherServer */
 
@@ -69,7 +69,6 @@ async function install(wheel, dir) {
   const env = {PIP_ROOT_USER_ACTION: 'ignore'}
   const args = ['-m', 'pip', 'install', ...quiet, ...what]
   await run('python3', args, {env, silence: PATIENCE}).catch((error) => {
-    // The last line says why, where pip could say it.
-    throw new Error(error.output?.trim().split('\n').at(-1) || error.message)
+    throw new Error(reason(error))
   })
 }

@@ -85,6 +85,26 @@ async function checkRust(components) {
   }
 }
 
+/**
+ * Rust's library for another platform, or for this one, where it has that already.
+ *
+ * @param {string} target
+ */
+export async function requireTarget(target) {
+  const library = await run('rustc', ['--print', 'target-libdir', '--target', target])
+  const there = await access(library.trim()).then(
+    () => true,
+    () => false,
+  )
+  if (there) return
+  if (!(await which('rustup'))) {
+    throw new Refusal(
+      `Rust's library for ${target} is needed: install it beside your cargo, or use rustup`,
+    )
+  }
+  await step(`rustup target add ${target}`, () => run('rustup', ['target', 'add', target]))
+}
+
 async function installRedis() {
   if (!(await canInstall())) {
     throw new Refusal(

@@ -37,6 +37,7 @@ fn inspect(store: &RedisStore, name: &str, bound: Duration) -> Answering<Reply> 
         id: 1,
         sent_at: Time::ZERO,
         bound,
+        patience: bound,
         command: Command::Inspect,
     };
     store.send(&target(name), &request)
@@ -286,45 +287,82 @@ async fn new_runs_beyond_what_the_server_answers_wait_unsent_and_harm_nobody() {
     assert_eq!(server.connections(), 1);
 }
 
-#[tokio::test]
-async fn a_script_that_was_forgotten_is_never_sent_again_behind_a_later_one_for_its_key() {
-    let forgetful = Arc::new(AtomicBool::new(false));
-    let forgets = forgetful.clone();
-    let server = StrangeServer::start(move |heard| match heard.name() {
-        "EVALSHA" if forgets.load(Ordering::SeqCst) => {
-            Said::Error("NOSCRIPT No matching script. Please use EVAL.".into())
+/// A server that forgets scripts when it is told to, so many calls of them.
+async fn forgetful() -> (StrangeServer, Arc<AtomicUsize>) {
+    let forgets = Arc::new(AtomicUsize::new(0));
+    let left = forgets.clone();
+    let server = StrangeServer::start(move |heard| {
+        let less = |left: usize| left.checked_sub(1);
+        let forgotten = heard.name() == "EVALSHA"
+            && left
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+                .is_ok();
+        match forgotten {
+            true => Said::Error("NOSCRIPT No matching script. Please use EVAL.".into()),
+            false => Said::Redis,
         }
-        _ => Said::Redis,
     })
     .await;
+    (server, forgets)
+}
+
+/// The keys and identities of the scripts that were sent in full.
+fn by_text(heard: &[Heard]) -> Vec<(String, String)> {
+    let by_text = heard.iter().filter(|heard| heard.name() == "EVAL");
+    by_text
+        .map(|heard| (heard.words[3].clone(), heard.words[4].clone()))
+        .collect()
+}
+
+fn sent(resource: &str, identity: u128) -> (String, String) {
+    (
+        format!("lease:{{{resource}}}"),
+        Identity::new(identity).to_string(),
+    )
+}
+
+#[tokio::test]
+async fn scripts_that_were_forgotten_are_sent_again_in_their_order() {
+    let (server, forgets) = forgetful().await;
     let store = open(&server);
     // Both scripts are known then.
     let _ = ask_for_run(&store, "mail", PATIENCE, acquire(1)).await;
     let _ = ask_for_run(&store, "mail", PATIENCE, withdraw(1)).await;
-    forgetful.store(true, Ordering::SeqCst);
+    forgets.store(4, Ordering::SeqCst);
     let before = server.heard().len();
     let acquired = ask_for_run(&store, "mail", PATIENCE, acquire(2));
     let other = ask_for_run(&store, "other", PATIENCE, acquire(3));
+    let withdrawn = ask_for_run(&store, "mail", PATIENCE, withdraw(2));
+    let next = ask_for_run(&store, "mail", PATIENCE, acquire(4));
+    let granted = |answer| matches!(answer, Ok(RunOutcome::Granted { .. }));
+    assert!(granted(acquired.await));
+    assert!(granted(other.await));
+    withdrawn.await.unwrap();
+    assert!(granted(next.await), "behind the withdrawal");
+    assert_eq!(
+        by_text(&server.heard()[before..]),
+        // The last is known again by then.
+        [sent("other", 3), sent("mail", 2), sent("mail", 2)]
+    );
+}
+
+#[tokio::test]
+async fn a_script_that_was_forgotten_is_never_sent_again_behind_a_later_one_for_its_key_that_was_run()
+ {
+    let (server, forgets) = forgetful().await;
+    let store = open(&server);
+    let _ = ask_for_run(&store, "mail", PATIENCE, acquire(1)).await;
+    let _ = ask_for_run(&store, "mail", PATIENCE, withdraw(1)).await;
+    // Somebody else makes the server know them again.
+    forgets.store(1, Ordering::SeqCst);
+    let before = server.heard().len();
+    let acquired = ask_for_run(&store, "mail", PATIENCE, acquire(2));
     let withdrawn = ask_for_run(&store, "mail", PATIENCE, withdraw(2));
     let acquired = acquired.await;
     let Err(Failure::Refused { cause }) = &acquired else {
         panic!("{acquired:?}");
     };
     assert!(cause.starts_with("NOSCRIPT"), "{cause}");
-    let _ = (other.await, withdrawn.await);
-    let heard = server.heard();
-    let by_text = heard[before..]
-        .iter()
-        .filter(|heard| heard.name() == "EVAL");
-    let by_text: Vec<_> = by_text
-        .map(|heard| (heard.words[3].as_str(), heard.words[4].as_str()))
-        .collect();
-    let identity = |n: u128| Identity::new(n).to_string();
-    assert_eq!(
-        by_text,
-        [
-            ("lease:{other}", identity(3).as_str()),
-            ("lease:{mail}", identity(2).as_str())
-        ]
-    );
+    withdrawn.await.unwrap();
+    assert_eq!(by_text(&server.heard()[before..]), []);
 }

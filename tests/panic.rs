@@ -13,7 +13,7 @@ use primary_lease::election::{
     Answer, Command, Config, Failure, Identity, Message, Nonce, Outcome, Reason, Record, Reply,
     Request, Time, Token, Version,
 };
-use primary_lease::store::{Answering, RedisSource, RedisStore, Store, Target};
+use primary_lease::store::{Answers, RedisSource, RedisStore, Store, Target};
 use redis_server::RedisServer;
 use tokio::sync::mpsc;
 use tracing::field::{Field, Visit};
@@ -28,24 +28,15 @@ const TTL: Duration = Duration::from_millis(500);
 struct Planted {
     nth: u32,
     sent: AtomicU32,
-    /// In the answer, rather than in the sending.
-    late: bool,
 }
 
 impl Store for Planted {
-    fn send(&self, _: &Target, request: &Request) -> Answering<Reply> {
-        let planted = self.sent.fetch_add(1, Ordering::Relaxed) + 1 == self.nth;
-        let reply = reply_to(&request.command);
-        if planted && !self.late {
+    fn ask(&self, _: &Target, campaign: u64, request: Request, answers: &Arc<dyn Answers>) {
+        if self.sent.fetch_add(1, Ordering::Relaxed) + 1 == self.nth {
             panic!("planted in the sending");
         }
-        Box::pin(async move {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            if planted {
-                panic!("planted in the answer");
-            }
-            reply
-        })
+        let reply = reply_to(&request.command);
+        answers.answer(campaign, request, reply);
     }
 
     fn subscribe(&self, _: &Target) -> mpsc::UnboundedReceiver<Message> {
@@ -80,13 +71,12 @@ fn reply_to(command: &Command) -> Result<Reply, Failure> {
     })
 }
 
-fn campaign(nth: u32, late: bool) -> (Handle, mpsc::UnboundedReceiver<CampaignChange>) {
+fn campaign(nth: u32) -> (Handle, mpsc::UnboundedReceiver<CampaignChange>) {
     let (told, changes) = mpsc::unbounded_channel();
     let handle = Handle::start(Start {
         store: Arc::new(Planted {
             nth,
             sent: AtomicU32::new(0),
-            late,
         }),
         target: Target {
             name: "test".into(),
@@ -107,9 +97,9 @@ fn campaign(nth: u32, late: bool) -> (Handle, mpsc::UnboundedReceiver<CampaignCh
 async fn a_panic_in_the_loop_ends_the_lease_that_it_renewed_and_no_other() {
     // With RUST_BACKTRACE set, printing one takes longer than the ttl, on the campaigns' own thread.
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
-    let (_other, mut undisturbed) = campaign(u32::MAX, false);
-    for late in [false, true] {
-        let (handle, mut changes) = campaign(3, late);
+    let (_other, mut undisturbed) = campaign(u32::MAX);
+    for nth in [2, 3] {
+        let (handle, mut changes) = campaign(nth);
         let Some(CampaignChange::Elected(cell)) = changes.recv().await else {
             panic!("not elected");
         };
@@ -225,6 +215,7 @@ async fn until_heard(
                 id: 1,
                 sent_at: Time::ZERO,
                 bound: Duration::from_secs(5),
+                patience: Duration::from_secs(5),
                 command,
             };
             match store.send(target, &request).await {

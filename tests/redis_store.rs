@@ -42,6 +42,7 @@ fn request(bound: Duration, command: Command) -> Request {
         id: 1,
         sent_at: Time::ZERO,
         bound,
+        patience: bound,
         command,
     }
 }

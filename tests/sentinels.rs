@@ -129,6 +129,7 @@ async fn ask(store: &RedisStore, bound: Duration) -> Result<Reply, Failure> {
         id: 1,
         sent_at: Time::ZERO,
         bound,
+        patience: bound,
         command: Command::Inspect,
     };
     let answer = timeout(bound + PATIENCE, store.send(&target, &request)).await;

@@ -38,6 +38,7 @@ async fn ask(store: &RedisStore, bound: Duration, command: Command) -> Result<Re
         id: 1,
         sent_at: Time::ZERO,
         bound,
+        patience: bound,
         command,
     };
     let answer = tokio::time::timeout(bound + PATIENCE, store.send(&target, &request)).await;

@@ -1,7 +1,9 @@
 import {execFile} from 'node:child_process'
-import {readFileSync} from 'node:fs'
+import {readdirSync, readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {root} from '../../support/run.mjs'
+
+export {OWN_PLATFORM as platform} from '../../support/packed.mjs'
 
 const given = (name: string) => {
   const value = process.env[name]
@@ -50,10 +52,13 @@ export const {version} = JSON.parse(readFileSync(join(root, 'package.json'), 'ut
 export const tarball = (name: string) =>
   join(given('PACKAGE_TESTS_TARBALLS'), `${name}-${version}.tgz`)
 
-/** The platform of the one package that this machine needs. */
-export const platform =
-  process.platform === 'linux'
-    ? `linux-${process.arch}-gnu`
-    : process.platform === 'win32'
-      ? `win32-${process.arch}-msvc`
-      : `${process.platform}-${process.arch}`
+/** A second app in it, with the packages of all platforms that were built, side by side. */
+export const platformsApp = join(dir, 'platforms')
+/** Those platforms. */
+export const built = readdirSync(join(platformsApp, 'node_modules'))
+  .filter((name) => name !== 'primary-lease')
+  .map((name) => name.replace('primary-lease-', ''))
+
+/** The file of a platform's binary in an app. */
+export const binaryIn = (app: string, platform: string) =>
+  join(app, `node_modules/primary-lease-${platform}/primary-lease.${platform}.node`)

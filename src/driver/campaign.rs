@@ -1,36 +1,35 @@
 use std::collections::VecDeque;
-use std::future::pending;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::task::JoinHandle;
 use tracing::Span;
 
-use super::change::{CampaignChange, reason_word};
+use super::change::{CampaignChange, Sink, reason_word};
+use super::inbox::Inbox;
 use super::metrics::{ROUND_TRIPS, Trying};
 use super::shared::{CampaignInput, Shared};
 use crate::election::{
     Answer, Command, Election, Event, Failure, Message, Notice, Output, Reason, Reply, Request,
     Time,
 };
-use crate::store::{Store, Target, escaped};
+use crate::store::{Answers, Store, Target, escaped};
 
-/// The loop around one election.
-pub(super) struct CampaignLoop {
+/// One election and all around it.
+///
+/// It does nothing by itself, and is told the time: by [`ServedCampaigns`](super::campaigns::ServedCampaigns), of
+/// which it is one of many.
+pub(super) struct CampaignSlot {
+    number: u64,
     election: Election,
     store: Arc<dyn Store>,
     target: Target,
-    inputs: UnboundedReceiver<CampaignInput>,
     /// The last handle is gone.
     abandoned: bool,
-    replies: FuturesUnordered<BoxFuture<'static, (Request, Result<Reply, Failure>)>>,
-    /// Subscribed while there is a campaign.
-    messages: Option<UnboundedReceiver<Message>>,
+    /// How many requests have no answer.
+    unanswered: usize,
+    /// While messages are of use.
+    hearing: Option<MessageListener>,
     trying: Trying,
     campaigning: bool,
     /// When the lease is let go, though there is work under it.
@@ -42,39 +41,64 @@ pub(super) struct CampaignLoop {
     /// The numbers of the resigns without an answer.
     leaving: VecDeque<u64>,
     shared: Arc<Shared>,
-    sink: Arc<dyn Fn(CampaignChange) + Send + Sync>,
-    clock: fn() -> Time,
-    /// When the alarm rings, if it is set.
-    alarm_at: Option<Time>,
+    sink: Sink,
     /// Every log line is within it.
     span: Span,
+    /// For when it is in the list of alarms.
+    pub alarm_at: Option<Time>,
 }
 
-enum CampaignHappening {
-    CampaignInput(Option<CampaignInput>),
+/// What a campaign hears.
+pub(super) enum CampaignHappening {
+    Start(Box<CampaignSlot>),
+    Asked(CampaignInput),
     Reply(Request, Result<Reply, Failure>),
-    Message(Option<Message>),
-    Timeout,
+    Message(Message),
 }
 
-impl CampaignLoop {
+impl CampaignHappening {
+    /// A store said it, and not the outside.
+    pub fn is_of_store(&self) -> bool {
+        match self {
+            CampaignHappening::Start(_) | CampaignHappening::Asked(_) => false,
+            CampaignHappening::Reply(..) | CampaignHappening::Message(_) => true,
+        }
+    }
+}
+
+/// What all campaigns are told.
+pub(super) type CampaignInbox = Inbox<CampaignHappening>;
+
+impl Answers for CampaignInbox {
+    fn answer(&self, campaign: u64, request: Request, answer: Result<Reply, Failure>) {
+        self.put(campaign, CampaignHappening::Reply(request, answer));
+    }
+}
+
+/// What all campaigns share.
+pub(super) struct CampaignBackground {
+    pub inbox: Arc<CampaignInbox>,
+    pub answers: Arc<dyn Answers>,
+}
+
+impl CampaignSlot {
     pub fn new(
+        number: u64,
         election: Election,
         store: Arc<dyn Store>,
         target: Target,
-        inputs: UnboundedReceiver<CampaignInput>,
         shared: Arc<Shared>,
-        sink: Arc<dyn Fn(CampaignChange) + Send + Sync>,
-        clock: fn() -> Time,
+        sink: Sink,
+        span: Span,
     ) -> Self {
-        CampaignLoop {
+        CampaignSlot {
+            number,
             election,
             store,
             target,
-            inputs,
             abandoned: false,
-            replies: FuturesUnordered::new(),
-            messages: None,
+            unanswered: 0,
+            hearing: None,
             trying: Trying::default(),
             campaigning: false,
             drain_until: None,
@@ -83,121 +107,102 @@ impl CampaignLoop {
             leaving: VecDeque::new(),
             shared,
             sink,
-            clock,
+            span,
             alarm_at: None,
-            span: Span::none(),
         }
     }
 
-    pub fn within(self, span: Span) -> Self {
-        CampaignLoop { span, ..self }
+    /// Nobody can ask for anything any more, and nothing is on its way.
+    pub fn has_ended(&self) -> bool {
+        self.abandoned && self.unanswered == 0 && self.election.poll_timeout().is_none()
     }
 
-    pub async fn run(mut self) {
-        let mut alarm = pin!(sleep(Duration::ZERO));
-        loop {
-            self.carry_out();
-            let idle = self.replies.is_empty() && self.election.poll_timeout().is_none();
-            if self.abandoned && idle {
-                return;
-            }
-            let happening = self.wait(alarm.as_mut()).await;
-            let now = (self.clock)();
-            // A wait can be late. The time goes first: no reply that comes after the step-down
-            // deadline revives a term.
-            if self.election.poll_timeout().is_some_and(|at| at <= now) {
-                self.election.handle_timeout(now);
-            }
-            self.hear(now, happening);
-            if self.drain_until.is_some_and(|at| at <= now) {
-                self.end_drain(now);
-            }
-        }
-    }
-
-    async fn wait(&mut self, mut alarm: Pin<&mut Sleep>) -> CampaignHappening {
+    /// When [`CampaignSlot::step`] is to be called.
+    pub fn next_timeout(&self) -> Option<Time> {
         let timeouts = [self.election.poll_timeout(), self.drain_until];
-        let wake_at = timeouts.into_iter().flatten().min();
-        // One that rings too early is cheaper than one that is set anew each time.
-        if let Some(at) = wake_at
-            && self.alarm_at.is_none_or(|set| at < set)
-        {
-            let now = (self.clock)();
-            alarm.as_mut().reset(Instant::now() + at.since(now));
-            self.alarm_at = Some(at);
+        timeouts.into_iter().flatten().min()
+    }
+
+    /// Hears something, or that a time has come.
+    pub fn step(
+        &mut self,
+        now: Time,
+        happening: Option<CampaignHappening>,
+        background: &CampaignBackground,
+    ) {
+        // A wait can be late. The time goes first: no reply that comes after the step-down
+        // deadline revives a term.
+        if self.election.poll_timeout().is_some_and(|at| at <= now) {
+            self.election.handle_timeout(now);
         }
-        let alarm_is_set = self.alarm_at.is_some();
-        let messages = async {
-            match &mut self.messages {
-                Some(messages) => messages.recv().await,
-                None => pending().await,
-            }
-        };
-        // What the outside asked for comes before what the store says: a resign that is under way
-        // here must not be overtaken by a grant.
-        tokio::select! {
-            biased;
-            input = self.inputs.recv(), if !self.abandoned => CampaignHappening::CampaignInput(input),
-            () = alarm, if alarm_is_set => {
-                self.alarm_at = None;
-                CampaignHappening::Timeout
-            }
-            Some((request, reply)) = self.replies.next() => CampaignHappening::Reply(request, reply),
-            message = messages => CampaignHappening::Message(message),
+        if let Some(happening) = happening {
+            self.hear(now, happening);
         }
+        if self.drain_until.is_some_and(|at| at <= now) {
+            self.end_drain(now);
+        }
+        self.carry_out(now, background);
+    }
+
+    /// It broke.
+    pub fn fail(&self) {
+        let token = self.shared.fail();
+        self.span
+            .in_scope(|| tracing::error!("the campaign failed"));
+        (self.sink)(CampaignChange::Failed { token });
     }
 
     fn hear(&mut self, now: Time, happening: CampaignHappening) {
         match happening {
-            CampaignHappening::CampaignInput(Some(CampaignInput::Establish { number })) => {
-                self.established = number;
-                self.campaigning = true;
-                if self.messages.is_none() {
-                    self.messages = Some(self.store.subscribe(&self.target));
-                }
-                self.election.campaign(now);
-            }
-            CampaignHappening::CampaignInput(Some(CampaignInput::Listen(listening))) => {
-                self.election.listen(now, listening);
-            }
-            CampaignHappening::CampaignInput(Some(CampaignInput::Fail { token, others_work })) => {
-                self.election.fail(now, token, others_work);
-            }
-            CampaignHappening::CampaignInput(Some(CampaignInput::Drain { until }))
-                if self.campaigning =>
-            {
-                let before = self.drain_until.unwrap_or(until);
-                self.drain_until = Some(until.min(before));
-            }
-            CampaignHappening::CampaignInput(Some(CampaignInput::Drain { .. })) => {}
-            CampaignHappening::CampaignInput(Some(CampaignInput::Resign { reason, number })) => {
-                self.resigned = number;
-                self.resign(now, reason);
-            }
-            CampaignHappening::CampaignInput(Some(CampaignInput::Suspend)) => {
-                let _within = self.span.enter();
-                tracing::debug!("the event loop hangs: standing no more until it turns");
-                self.election.suspend(now);
-            }
-            CampaignHappening::CampaignInput(Some(CampaignInput::Resume)) => {
-                let _within = self.span.enter();
-                tracing::debug!("the event loop turns again");
-                self.election.resume(now);
-            }
-            CampaignHappening::CampaignInput(None) => {
-                self.abandoned = true;
-                self.resign(now, Reason::Exit);
-            }
+            // Whoever starts it hears of that.
+            CampaignHappening::Start(_) => {}
+            CampaignHappening::Asked(input) => self.hear_asked(now, input),
             CampaignHappening::Reply(request, reply) => {
+                self.unanswered -= 1;
                 self.trying.of_election(&request.command, &reply);
                 if reply.is_ok() && matches!(request.command, Command::Renew { .. }) {
                     ROUND_TRIPS.observe(now.since(request.sent_at));
                 }
-                self.election.handle_reply(now, request, reply)
+                self.election.handle_reply(now, request, reply);
             }
-            CampaignHappening::Message(Some(message)) => self.election.handle_message(now, message),
-            CampaignHappening::Message(None) => self.messages = None,
-            CampaignHappening::Timeout => {}
+            CampaignHappening::Message(message) => self.election.handle_message(now, message),
+        }
+    }
+
+    fn hear_asked(&mut self, now: Time, input: CampaignInput) {
+        match input {
+            CampaignInput::Establish { number } => {
+                self.established = number;
+                self.campaigning = true;
+                self.election.campaign(now);
+            }
+            CampaignInput::Listen(listening) => self.election.listen(now, listening),
+            CampaignInput::Fail { token, others_work } => {
+                self.election.fail(now, token, others_work);
+            }
+            CampaignInput::Drain { until } if self.campaigning => {
+                let before = self.drain_until.unwrap_or(until);
+                self.drain_until = Some(until.min(before));
+            }
+            CampaignInput::Drain { .. } => {}
+            CampaignInput::Resign { reason, number } => {
+                self.resigned = number;
+                self.resign(now, reason);
+            }
+            CampaignInput::Suspend => {
+                let _within = self.span.enter();
+                tracing::debug!("the event loop hangs: standing no more until it turns");
+                self.election.suspend(now);
+            }
+            CampaignInput::Resume => {
+                let _within = self.span.enter();
+                tracing::debug!("the event loop turns again");
+                self.election.resume(now);
+            }
+            CampaignInput::Abandon => {
+                self.abandoned = true;
+                self.resign(now, Reason::Exit);
+            }
         }
     }
 
@@ -217,16 +222,25 @@ impl CampaignLoop {
         self.election.resign(now, reason);
     }
 
-    fn carry_out(&mut self) {
+    fn send(&mut self, request: Request, background: &CampaignBackground) {
+        let looks = matches!(request.command, Command::Acquire { .. } | Command::Inspect);
+        if looks && self.hearing.is_none() {
+            // Before the question: a message in between must not be missed.
+            let messages = self.store.subscribe(&self.target);
+            let inbox = background.inbox.clone();
+            self.hearing = Some(MessageListener::start(self.number, messages, inbox));
+        }
+        self.unanswered += 1;
+        self.trying.sends(false);
+        self.store
+            .ask(&self.target, self.number, request, &background.answers);
+    }
+
+    fn carry_out(&mut self, now: Time, background: &CampaignBackground) {
         while let Some(output) = self.election.poll_output() {
             match output {
-                Output::Send(request) => {
-                    self.trying.sends(false);
-                    let answering = self.store.send(&self.target, &request);
-                    self.replies
-                        .push(Box::pin(async move { (request, answering.await) }));
-                }
-                Output::Event(event) => self.tell(event),
+                Output::Send(request) => self.send(request, background),
+                Output::Event(event) => self.tell(now, event),
                 Output::Answer(answer) => {
                     let _within = self.span.clone().entered();
                     match &answer {
@@ -244,7 +258,6 @@ impl CampaignLoop {
                     });
                 }
                 Output::Extended { step_down_at } => {
-                    let now = (self.clock)();
                     let kept = self.shared.extend_term(now, step_down_at);
                     // A resign that is on its way here has ended the lease, not the clock.
                     if !kept && !self.shared.resign_asked_after(self.resigned) {
@@ -268,7 +281,7 @@ impl CampaignLoop {
                 Output::Ended => {
                     self.leaving.clear();
                     if !self.campaigning {
-                        self.messages = None;
+                        self.hearing = None;
                     }
                     self.shared.end_resign(self.resigned);
                     (self.sink)(CampaignChange::Ended {
@@ -279,11 +292,13 @@ impl CampaignLoop {
         }
     }
 
-    fn tell(&mut self, event: Event) {
+    fn tell(&mut self, now: Time, event: Event) {
         let _within = self.span.clone().entered();
         let change = match event {
             Event::Elected(grant) => {
                 tracing::info!(token = grant.token.get(), "elected");
+                // A primary learns from the answers to its renewals. Each of them would also wake it as a message.
+                self.hearing = None;
                 CampaignChange::Elected(self.shared.begin_term(grant, self.resigned))
             }
             Event::Lost { token, reason } => {
@@ -327,10 +342,30 @@ impl CampaignLoop {
         let lost = matches!(change, CampaignChange::Lost { .. });
         (self.sink)(change);
         if lost && self.drain_until.is_some() {
-            self.end_drain((self.clock)());
+            self.end_drain(now);
         }
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// Passes the messages of one election on, until it is dropped.
+struct MessageListener(JoinHandle<()>);
+
+impl MessageListener {
+    fn start(
+        campaign: u64,
+        mut messages: UnboundedReceiver<Message>,
+        inbox: Arc<CampaignInbox>,
+    ) -> Self {
+        MessageListener(tokio::spawn(async move {
+            while let Some(message) = messages.recv().await {
+                inbox.put(campaign, CampaignHappening::Message(message));
+            }
+        }))
+    }
+}
+
+impl Drop for MessageListener {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,12 +1,15 @@
 //! Runs the loop around one election, and the one around the lease of one run: waits, reads the clock, carries commands to the store and
 //! tells the outside what happened. The rules are [`crate::election`]'s.
 
+mod alarms;
 mod campaign;
+mod campaigns;
 mod change;
 mod clock;
 mod fence;
 mod handle;
 mod heartbeat;
+mod inbox;
 mod lease_cell;
 pub mod metrics;
 mod run;

@@ -2,9 +2,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc::WeakUnboundedSender;
-
-use super::heartbeat::Served;
 use super::metrics::MARGINS;
 use super::{LeaseCell, now};
 use crate::election::{Grant, Reason, Time, Token};
@@ -33,26 +30,11 @@ pub(super) enum CampaignInput {
     Suspend,
     /// It turns again.
     Resume,
+    /// Nobody asks for anything any more.
+    Abandon,
 }
 
-impl Served for WeakUnboundedSender<CampaignInput> {
-    fn has_ended(&self) -> bool {
-        self.strong_count() == 0
-    }
-
-    fn tell(&self, hangs: bool) {
-        if let Some(inputs) = self.upgrade() {
-            // A broken loop has said so, and answers nobody any more.
-            let _ = inputs.send(if hangs {
-                CampaignInput::Suspend
-            } else {
-                CampaignInput::Resume
-            });
-        }
-    }
-}
-
-/// What a handle and its loop share.
+/// What a handle and its campaign share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     cell: Mutex<Option<Arc<LeaseCell>>>,

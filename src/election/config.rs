@@ -13,6 +13,9 @@ pub struct Config {
     /// By how much earlier at most the first renewal of a term is sent, and the first after a failure: elections
     /// that began, or were interrupted, together do not renew in step.
     pub renew_spread: Duration,
+    /// Renewals are due at the multiples of this, and so those of many elections together: one wake of the process,
+    /// one write and one answer serve them all.
+    pub renew_grid: Duration,
     /// How long an establishing caller waits for a store that does not answer.
     pub establish_timeout: Duration,
     /// Take a missing record at once on a server that has been up long enough.
@@ -54,6 +57,7 @@ impl Config {
             ttl,
             renew_interval: ttl / 3,
             renew_spread: ttl / 3,
+            renew_grid: (ttl / 500).min(LONGEST_GRID),
             establish_timeout: DEFAULT_ESTABLISH_TIMEOUT,
             eager_start: false,
             stall_timeout: Some(default_stall_timeout(ttl)),
@@ -120,6 +124,20 @@ impl Config {
     /// How long a command may go unanswered where nothing nearer bounds it.
     pub fn command_bound(&self) -> Duration {
         self.ttl / 6
+    }
+
+    /// From the send of a confirmed renewal, whose answer took so long, to the next.
+    ///
+    /// Thousands that share a store which is behind ask it less often, until it keeps up: at the usual interval each
+    /// would wait for its answer as long as all of them take, however long that is.
+    pub(super) fn renew_interval_after(&self, took: Duration) -> Duration {
+        let late = took.saturating_sub(self.command_bound() / 4);
+        if late.is_zero() || planted!(AsOftenWhenBehind) {
+            return self.renew_interval;
+        }
+        // One more answer has time to come.
+        let longest = self.term().saturating_sub(self.command_bound());
+        (self.renew_interval + late * 2).min(longest.max(self.renew_interval))
     }
 
     /// How long a record whose writer had `record_ttl` must be watched unchanged.
@@ -215,6 +233,8 @@ pub(super) fn step_down_margin(ttl: Duration) -> Duration {
 const DRIFT_CONSTANT: Duration = Duration::from_millis(20);
 /// After a term that was longer, failed work counts as the first.
 pub(super) const LONGEST_REST: Duration = Duration::from_secs(60);
+/// What is sent in one go keeps the server from others for less than that.
+const LONGEST_GRID: Duration = Duration::from_millis(10);
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 pub(super) const MIN_RENEW_INTERVAL: Duration = Duration::from_millis(50);
 const MIN_ESTABLISH_TIMEOUT: Duration = Duration::from_millis(100);

@@ -58,9 +58,21 @@ impl Hints {
     }
 
     /// A reply to what was sent at `sent_at` showed a version; `news` if it had not been shown before.
-    pub fn answered(&mut self, sent_at: Time, news: bool, announced: bool) {
+    pub fn answered(&mut self, sent_at: Time, version: &Version, news: bool, announced: bool) {
         if news {
             self.arrive = announced;
+        }
+        // The record has really come so far: as often as it is written, a release may be asked about again.
+        let borne_out = |(known, at): &(Version, Time)| {
+            let one_line = known.epoch == version.epoch && known.incarnation == version.incarnation;
+            *at <= sent_at && one_line && known.seq <= version.seq
+        };
+        if self
+            .released
+            .take_if(|released| borne_out(released))
+            .is_some()
+        {
+            self.takeovers.give_back();
         }
         // What was announced before the question was sent has been executed before it.
         self.sightings.retain(|sighting| sighting.at >= sent_at);
@@ -80,7 +92,7 @@ impl Hints {
     }
 
     /// Whether the announcement of this release may make the candidate ask: four times in an
-    /// `interval`.
+    /// `interval`, not counting those that the answer bore out.
     pub fn may_take_over(&mut self, now: Time, interval: Duration, version: &Version) -> bool {
         let known = |(known, _): &(Version, Time)| known == version;
         if self.released.as_ref().is_some_and(known) || !self.takeovers.take(now, interval) {
@@ -126,6 +138,15 @@ impl<const N: usize> Allowance<N> {
             return true;
         }
         slot.map(|slot| *slot = Some(now)).is_some()
+    }
+}
+
+impl<const N: usize> Allowance<N> {
+    /// What was taken last does not count.
+    fn give_back(&mut self) {
+        if let Some(latest) = self.0.iter_mut().max() {
+            *latest = None;
+        }
     }
 }
 

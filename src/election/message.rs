@@ -94,8 +94,10 @@ pub struct Request {
     /// Rises with every request of one election.
     pub id: u64,
     pub sent_at: Time,
-    /// Unanswered after this, the outcome is unknown.
+    /// Unanswered after this, the outcome is unknown, unless the store answers others meanwhile:
     pub bound: Duration,
+    /// then it may be as late as this.
+    pub patience: Duration,
     pub command: Command,
 }
 

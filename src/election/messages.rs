@@ -10,7 +10,8 @@ impl Election {
     pub(super) fn first_seen(&mut self, now: Time, sent_at: Time, record: &Record) -> Time {
         let announced = self.hints.announced(record);
         let news = self.sight(&record.version) == Some(Sight::New);
-        self.hints.answered(sent_at, news, announced.is_some());
+        self.hints
+            .answered(sent_at, &record.version, news, announced.is_some());
         if planted!(WatchFromSend) {
             return sent_at;
         }
@@ -20,7 +21,8 @@ impl Election {
     /// A message decides nothing. It tells the outside who is primary, which the next poll corrects if
     /// it was wrong, and may make this candidate ask, as often as the hints allow.
     pub(super) fn hear_message(&mut self, now: Time, message: Message) {
-        if matches!(self.state, State::Idle | State::Lapsed | State::Suspended) {
+        // A primary learns from the answers to its renewals: whoever runs it need not even listen.
+        if !matches!(self.state, State::Watching | State::Standing(_)) {
             return;
         }
         self.hints.note(now, &message);
@@ -38,13 +40,6 @@ impl Election {
             .as_ref()
             .map(|watch| compare(&watch.version, &record.version));
         if matches!(sight, Some(Sight::Old | Sight::Same)) {
-            return;
-        }
-        if let State::Primary(term) = &self.state {
-            // Somebody else wrote our record: it was lost, or taken. A renewal finds out.
-            if record.holder != Some(term.lease.identity) {
-                self.look(now);
-            }
             return;
         }
         let held = self.held_by_another(&record);

@@ -236,7 +236,7 @@ impl Election {
         let confirmed_from = term.lease.confirmed_from();
         let step_down_at = term.lease.step_down_at();
         self.timers.set(Timer::StepDown, step_down_at);
-        self.renew_after(confirmed_from, recovered);
+        self.renew_after(now, confirmed_from, recovered);
         self.timers.clear(Timer::Retry);
         self.outputs.push_back(Output::Extended { step_down_at });
     }

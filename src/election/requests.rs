@@ -22,6 +22,7 @@ impl Election {
 
     fn send_command(&mut self, now: Time) {
         let mut bound = self.config.command_bound();
+        let mut patience = bound;
         let nonce = Nonce::new(self.random.next_u64());
         let command = match &mut self.state {
             State::Idle | State::Lapsed | State::Suspended => return,
@@ -41,7 +42,9 @@ impl Election {
                 }
             }
             State::Primary(term) => {
-                bound = bound.min(term.lease.step_down_at().since(now));
+                // To ask again would take even more of a store that is behind.
+                patience = term.lease.step_down_at().since(now);
+                bound = bound.min(patience);
                 Command::Renew {
                     identity: term.lease.identity,
                     token: term.lease.token,
@@ -51,7 +54,7 @@ impl Election {
                 }
             }
         };
-        let id = self.send(now, bound, command);
+        let id = self.send(now, bound, patience, command);
         self.in_flight = Some(id);
         if self.health.waiting_since.is_none() {
             self.health.waiting_since = Some(now);
@@ -100,14 +103,15 @@ impl Election {
                     nonce,
                 },
             };
-            let id = self.send(now, self.config.command_bound(), command);
+            let bound = self.config.command_bound();
+            let id = self.send(now, bound, bound, command);
             self.pending_releases[i].step = Step::Sent(id);
         }
         self.pending_releases
             .retain(|pending_release| pending_release.step != Step::Done);
     }
 
-    fn send(&mut self, now: Time, bound: Duration, command: Command) -> u64 {
+    fn send(&mut self, now: Time, bound: Duration, patience: Duration, command: Command) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
         #[cfg(test)]
@@ -116,6 +120,7 @@ impl Election {
             id,
             sent_at: now,
             bound,
+            patience,
             command,
         }));
         id

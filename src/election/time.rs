@@ -19,6 +19,14 @@ impl Time {
         self.0
     }
 
+    /// The latest multiple of `grid` that is not after it; itself where there is none.
+    pub(super) const fn earlier_multiple_of(self, grid: Duration) -> Time {
+        match self.0.checked_rem(grid.as_micros() as u64) {
+            Some(over) => Time(self.0 - over),
+            None => self,
+        }
+    }
+
     /// The time from `earlier` to here, zero when `earlier` is the later of the two.
     pub const fn since(self, earlier: Time) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))

@@ -85,7 +85,7 @@ impl Election {
         self.timers.clear(Timer::Ripe);
         self.timers.clear(Timer::Retry);
         self.timers.set(Timer::StepDown, lease.step_down_at());
-        self.renew_after(sent_at, true);
+        self.renew_after(sent_at, sent_at, true);
         self.due = false;
         self.attempts = 0;
         self.view = None;
@@ -101,17 +101,20 @@ impl Election {
         });
     }
 
-    /// Sets when the next renewal is due, after one that was sent at `sent_at`; `anew` where others may have
-    /// been confirmed with it, from which it is to be parted.
-    pub(super) fn renew_after(&mut self, sent_at: Time, anew: bool) {
-        let interval = self.config.renew_interval;
+    /// Sets when the next renewal is due, after one that was sent at `sent_at` and whose answer is heard now; `anew`
+    /// where others may have been confirmed with it, from which it is to be parted.
+    pub(super) fn renew_after(&mut self, now: Time, sent_at: Time, anew: bool) {
+        let interval = self.config.renew_interval_after(now.since(sent_at));
         let latest = interval.saturating_sub(MIN_RENEW_INTERVAL);
         let earlier = match anew {
             true => self.random.up_to(self.config.renew_spread.min(latest)),
             false => Duration::ZERO,
         };
-        self.timers
-            .set(Timer::Renew, sent_at + (interval - earlier));
+        let due = sent_at + (interval - earlier);
+        self.timers.set(
+            Timer::Renew,
+            due.earlier_multiple_of(self.config.renew_grid),
+        );
     }
 
     /// Stops being primary, not on purpose.

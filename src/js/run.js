@@ -3,10 +3,9 @@
 // One run, from the question for its lease to its release.
 
 const {addon} = require('./binary.js')
-const counters = require('./counters.js')
+const {runs} = require('./counters.js')
 const {EventKind, end, handOver, keepAlive, layer, leavePlace, takeOver, takePlace} =
   require('./core.js')
-const diagnostics = require('./diagnostics.js')
 const {ofBinary} = require('./errors.js')
 const {ABORT} = require('./held.js')
 const {Lease, OVER} = require('./lease.js')
@@ -126,9 +125,6 @@ class Run {
    * @type {(() => void)[] | undefined} */
   #leaving
   #keeps = false
-  /** When it was asked for and when it began, in ms since 1970, where somebody listens for that. */
-  #askedAt = 0
-  #beganAt = 0
 
   /**
    * Asks for the lease of a run, with the options in the list of numbers.
@@ -137,7 +133,6 @@ class Run {
    */
   constructor(asked) {
     this.#asked = asked
-    if (diagnostics.runs.hasSubscribers) this.#askedAt = Date.now()
     this.resource = asked.resource
     const place = takePlace(this)
     try {
@@ -277,15 +272,14 @@ class Run {
 
   /** Its question is answered. */
   begin() {
-    if (this.#refusal) return this.#tell(this.#note(this.#refusal))
+    if (this.#refusal) return this.#tell(this.#refusal)
     // Where it was granted and has run out, because this loop or all of the process stood still: it is asked for
     // again. Given up here, a tick that was granted to us would be run by nobody.
     if (!addon.takeRun(this.id, this.#asked.ofTick)) return this.#waitForAnswer()
     this.#stage = 'running'
     this.keep(this.#asked.bounded)
     this.#lease = new Lease(this.id, this.#asked, this.#token)
-    counters.runs.active += 1
-    if (this.#askedAt > 0) this.#beganAt = Date.now()
+    runs.active += 1
     const threw = (/** @type {unknown} */ error) => this.#isDone(true, error)
     try {
       const work = this.#work
@@ -304,12 +298,11 @@ class Run {
    */
   #isDone(threw, value) {
     this.#result = {threw, value}
-    counters.runs.active -= 1
+    runs.active -= 1
     if (this.#stage !== 'running') return this.finish()
     this.#stage = 'releasing'
     try {
-      // Whoever watches hears of it where the caller is; without one nobody's context matters.
-      this.#goOn = this.#askedAt > 0 ? inThisContext(finish) : finish
+      this.#goOn = finish
       this.keep(true)
       end(this.id)
       this.#lease?.[OVER]()
@@ -320,9 +313,7 @@ class Run {
 
   /** It need not be waited for any longer. */
   finish() {
-    const ending = this.#ending()
-    // That was told as it happened.
-    this.#tell(this.#loss === 'overrun' ? ending : this.#note(ending))
+    this.#tell(this.#ending())
   }
 
   /** @param {Loss} loss */
@@ -353,7 +344,7 @@ class Run {
   #overrun() {
     this.#lose('overrun')
     // It may never end; whoever asked is not kept waiting.
-    this.#tell(this.#note({kind: 'lost', token: this.#token, loss: 'overrun'}))
+    this.#tell({kind: 'lost', token: this.#token, loss: 'overrun'})
     this.#tell = () => this.keep(false)
   }
 
@@ -363,25 +354,6 @@ class Run {
     if (loss) return {kind: 'lost', token, loss, result}
     if (result?.threw) return {kind: 'threw', token, error: result.value}
     return {kind: 'returned', token, value: result?.value}
-  }
-
-  /**
-   * Counts how it ended, and tells whoever watches.
-   *
-   * @param {Ending} ending
-   */
-  #note(ending) {
-    counters.countRun(ending)
-    if (this.#askedAt > 0) {
-      const {prefix, resource} = this.#asked
-      const times = {
-        askedAt: this.#askedAt,
-        beganAt: this.#beganAt || undefined,
-        endedAt: Date.now(),
-      }
-      diagnostics.tellRun({prefix, resource, ...times}, ending)
-    }
-    return ending
   }
 
   /** Its lease is released, and nothing follows. */

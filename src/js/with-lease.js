@@ -1,5 +1,7 @@
 'use strict'
 
+const {countRun} = require('./counters.js')
+const {watched} = require('./diagnostics.js')
 const {callable, reading, text} = require('./options.js')
 const {Run} = require('./run.js')
 const {errorOf} = require('./run-errors.js')
@@ -17,8 +19,11 @@ async function withLease(redis, resource, options, run) {
   const abandon = signal && (() => void running?.abandon('abandoned'))
   // Before anything is asked: it may throw.
   if (abandon) reading(() => signal.addEventListener('abort', abandon))
+  const watch = watched(asked)
   running = new Run(asked)
-  const ending = await running.live(run)
+  const ending = await running.live(watch ? watch.around(run) : run)
+  countRun(ending)
+  watch?.end(ending)
   if (abandon) signal.removeEventListener('abort', abandon)
   running.keep(false)
   if (ending.kind === 'returned') return /** @type {any} */ (ending.value)

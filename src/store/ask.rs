@@ -4,18 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::Value;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::keys::RunKeys;
+use super::keys::{Keys, RunKeys};
 use super::outgoing::Outgoing;
 use super::reply::decode_reply;
 use super::script::{Invocation, Script};
 use super::waiting_line::{Rank, Waits};
 use super::words::told;
-use super::{RedisSource, RunAnswers, run};
+use super::{Answers, RedisSource, RunAnswers, Target, run};
 use crate::election::run::{RunCommand, RunOutcome, RunRequest};
-use crate::election::{Failure, Identity, Reply};
+use crate::election::{Command, Failure, Identity, Reply, Request};
 
 /// A command that waits for its answer.
 pub(super) struct Ask {
@@ -29,6 +28,8 @@ pub(super) struct Ask {
     pub asked_at: Instant,
     /// When it is answered at the latest: until it is sent, as long as it may wait for that.
     pub deadline: Instant,
+    /// The same, while there is no connection.
+    pub connected_by: Instant,
     /// When it is answered at the very latest.
     pub end: Instant,
 }
@@ -41,18 +42,63 @@ pub(super) struct Answered {
     pub untold: bool,
 }
 
-/// What is asked, and who waits for the answer.
+/// What is asked, and who waits for the answer. It is written where it is sent, and nowhere before.
 pub(super) enum Asked {
-    Election {
-        invocation: Invocation,
-        /// The changes channel of the same election.
-        channel: Arc<str>,
-        sender: oneshot::Sender<Result<Reply, Failure>>,
-    },
+    Election(AskedElection),
     Run(AskedRun),
 }
 
-/// A command of a run. It is written where it is sent, and nowhere before.
+/// A command about the record of an election.
+pub(super) struct AskedElection {
+    pub source: Arc<RedisSource>,
+    pub target: Target,
+    pub campaign: u64,
+    pub answers: Arc<dyn Answers>,
+    /// `None` once it is answered.
+    request: Option<Request>,
+}
+
+impl AskedElection {
+    pub fn new(
+        source: Arc<RedisSource>,
+        target: Target,
+        campaign: u64,
+        request: Request,
+        answers: Arc<dyn Answers>,
+    ) -> Self {
+        AskedElection {
+            source,
+            target,
+            campaign,
+            answers,
+            request: Some(request),
+        }
+    }
+
+    fn command(&self) -> Option<&Command> {
+        self.request.as_ref().map(|request| &request.command)
+    }
+
+    fn keys(&self) -> Keys<'_> {
+        Keys::new(self.source.place(), &self.target.name)
+    }
+
+    fn answer(&mut self, answer: Result<Reply, Failure>) {
+        if let Some(request) = self.request.take() {
+            // Whatever a failure is made of, it is fit to be shown from here on.
+            let answer = answer.map_err(|failure| told(failure, &self.source));
+            self.answers.answer(self.campaign, request, answer);
+        }
+    }
+}
+
+impl Drop for AskedElection {
+    fn drop(&mut self) {
+        self.answer(Err(closed()));
+    }
+}
+
+/// A command of a run.
 pub(super) struct AskedRun {
     pub source: Arc<RedisSource>,
     pub resource: Arc<str>,
@@ -101,9 +147,13 @@ impl AskedRun {
 
 impl Drop for AskedRun {
     fn drop(&mut self) {
-        let cause = "the store was closed".into();
-        self.answer(Err(Failure::Unknown { cause }));
+        self.answer(Err(closed()));
     }
+}
+
+fn closed() -> Failure {
+    let cause = "the store was closed".into();
+    Failure::Unknown { cause }
 }
 
 /// What a run is told of a request when that was written to the socket.
@@ -122,14 +172,14 @@ impl SentNote {
 impl Waits for Ask {
     fn identity(&self) -> Option<Identity> {
         match &self.what {
-            Asked::Election { .. } => None,
+            Asked::Election(_) => None,
             Asked::Run(asked) => asked.command().map(RunCommand::identity),
         }
     }
 
     fn rank(&self) -> Rank {
         match &self.what {
-            Asked::Election { .. } => Rank::Pressing,
+            Asked::Election(_) => Rank::Pressing,
             Asked::Run(asked) => asked.command().map_or(Rank::New, Rank::of_run),
         }
     }
@@ -144,6 +194,21 @@ impl Waits for Ask {
 
     fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    fn connected_by(&self) -> Instant {
+        self.connected_by
+    }
+
+    fn latest(&self) -> Instant {
+        match &self.what {
+            Asked::Election(_) => self.end,
+            Asked::Run(_) => self.deadline,
+        }
+    }
+
+    fn wait_until(&mut self, deadline: Instant) {
+        self.deadline = deadline;
     }
 
     fn note_sent(&mut self, now: Instant) {
@@ -179,7 +244,7 @@ impl Ask {
     /// `None` for what has been answered.
     pub fn script(&self) -> Option<&'static Script> {
         match &self.what {
-            Asked::Election { invocation, .. } => Some(invocation.script),
+            Asked::Election(asked) => asked.command().map(Invocation::script_of),
             Asked::Run(asked) => asked.command().map(run::script),
         }
     }
@@ -187,12 +252,9 @@ impl Ask {
     /// Whether both are about the same record or lease.
     pub fn shares_key(&self, other: &Ask) -> bool {
         match (&self.what, &other.what) {
-            (
-                Asked::Election { invocation, .. },
-                Asked::Election {
-                    invocation: others, ..
-                },
-            ) => invocation.key() == others.key(),
+            (Asked::Election(asked), Asked::Election(others)) => {
+                asked.target.name == others.target.name
+            }
             (Asked::Run(asked), Asked::Run(others)) => asked.resource == others.resource,
             _ => false,
         }
@@ -201,7 +263,21 @@ impl Ask {
     /// Writes the call of its script, named by its hash or by its text; `spare` is memory to write in.
     pub fn put(&self, by_hash: bool, outgoing: &mut Outgoing, spare: &mut Vec<u8>) {
         match &self.what {
-            Asked::Election { invocation, .. } => invocation.put_into(outgoing, by_hash),
+            Asked::Election(asked) => {
+                if let Some(command) = asked.command() {
+                    let untold = asked.source.failover_unsafe;
+                    let memory = take(spare);
+                    let invocation = Invocation::of_election(
+                        memory,
+                        asked.keys(),
+                        &asked.target,
+                        untold,
+                        command,
+                    );
+                    invocation.put_into(outgoing, by_hash);
+                    *spare = invocation.into_memory();
+                }
+            }
             Asked::Run(asked) => {
                 if let Some(command) = asked.command() {
                     let invocation = run::invocation(asked.keys(), command, take(spare));
@@ -215,17 +291,15 @@ impl Ask {
     /// Hands over what the server answered, and says what that tells of the server.
     pub fn answer(self, value: &Value, subscribed: impl FnOnce(&str) -> bool) -> Answered {
         match self.what {
-            Asked::Election {
-                channel, sender, ..
-            } => {
-                let answer = decode_reply(value, subscribed(&channel));
+            Asked::Election(mut asked) => {
+                let answer =
+                    decode_reply(value, || subscribed(&asked.keys().changes().to_string()));
                 let record = answer.as_ref().ok().and_then(|reply| reply.record.as_ref());
                 let answered = Answered {
                     odd: odd(&answer),
                     untold: record.is_some_and(|record| record.version.is_untold()),
                 };
-                // The caller may have stopped waiting.
-                let _ = sender.send(answer);
+                asked.answer(answer);
                 answered
             }
             Asked::Run(mut asked) => {
@@ -246,7 +320,7 @@ impl Ask {
 
     pub fn fail(self, failure: Failure) {
         match self.what {
-            Asked::Election { sender, .. } => drop(sender.send(Err(failure))),
+            Asked::Election(mut asked) => asked.answer(Err(failure)),
             Asked::Run(mut asked) => asked.answer(Err(failure)),
         }
     }
@@ -263,7 +337,7 @@ impl fmt::Debug for Ask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Ask");
         match &self.what {
-            Asked::Election { invocation, .. } => shown.field("invocation", invocation),
+            Asked::Election(asked) => shown.field("command", &asked.command()),
             Asked::Run(asked) => shown.field("command", &asked.command()),
         };
         shown

@@ -212,12 +212,16 @@ impl Engine {
         sent.chain(self.line.iter())
     }
 
+    fn is_open(&self) -> bool {
+        matches!(self.state, ConnectionState::Open(_))
+    }
+
     fn next_due(&self) -> Option<Instant> {
         let on_wire = match &self.state {
             ConnectionState::Open(wire) => wire.next_due(),
             _ => None,
         };
-        let due = [on_wire, self.line.next_due(), self.rest_at];
+        let due = [on_wire, self.line.next_due(self.is_open()), self.rest_at];
         let due = due.into_iter().flatten().min();
         // Those that end one after the other are looked for together.
         due.map(|due| due.max(Instant::now() + LEAST_PAUSE))
@@ -302,7 +306,7 @@ impl Engine {
             }
             ConnectionState::Unused => {}
         }
-        self.ring_at(ask.deadline);
+        self.ring_at(ask.deadline.min(ask.connected_by));
         self.line.push(ask);
     }
 
@@ -393,7 +397,11 @@ impl Engine {
         let ConnectionState::Open(wire) = &mut self.state else {
             return;
         };
-        match wire.hear(said, now) {
+        let heard = wire.hear(said, now);
+        for (ask, failure) in wire.take_overtaken() {
+            ask.fail(failure);
+        }
+        match heard {
             Heard::Answered(ask, Ok(value)) => {
                 self.subscriptions.resume();
                 let subscribed = |channel: &str| self.subscriptions.is_confirmed(channel);
@@ -415,7 +423,6 @@ impl Engine {
                     false => self.backoff.reset(),
                 }
             }
-            Heard::NotRun(ask, failure) => ask.fail(failure),
             Heard::Confirmed(ChannelChange::Subscribe, channels) => {
                 self.subscriptions.confirm(channels);
             }
@@ -484,8 +491,8 @@ impl Engine {
                 self.lose(Failure::Unknown { cause });
             }
         }
-        let is_open = matches!(self.state, ConnectionState::Open(_));
-        while let Some(ask) = self.line.pop_late(now) {
+        let is_open = self.is_open();
+        while let Some(ask) = self.line.pop_late(now, is_open) {
             self.metrics.note_not_sent();
             let failure = match self.trouble().cause() {
                 Some(cause) => Failure::Unknown { cause },

@@ -27,23 +27,48 @@ pub(super) struct Place<'a> {
     pub db: u32,
 }
 
-/// The names of one election in Redis.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Keys {
-    /// The hash that is the record.
-    pub record: Arc<str>,
-    /// The channel on which every write of the record is published.
-    pub changes: Arc<str>,
+/// The names of one election in Redis. They are written where they go to, and made nowhere else.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keys<'a> {
+    place: Place<'a>,
+    name: &'a str,
 }
 
-impl Keys {
-    /// The braces keep all keys of one election in one slot of a cluster.
-    pub fn new(place: Place, name: &str) -> Self {
-        let Place { key_prefix, db } = place;
-        let record = format!("{key_prefix}primary:{{{name}}}");
-        Keys {
-            changes: format!("{record}:changes:{db}").into(),
-            record: record.into(),
+impl<'a> Keys<'a> {
+    pub fn new(place: Place<'a>, name: &'a str) -> Self {
+        Keys { place, name }
+    }
+
+    /// The hash that is the record.
+    pub fn record(self) -> impl Display + 'a {
+        ElectionName {
+            keys: self,
+            changes: false,
+        }
+    }
+
+    /// The channel on which every write of the record is published.
+    pub fn changes(self) -> impl Display + 'a {
+        ElectionName {
+            keys: self,
+            changes: true,
+        }
+    }
+}
+
+struct ElectionName<'a> {
+    keys: Keys<'a>,
+    changes: bool,
+}
+
+impl Display for ElectionName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Keys { place, name } = self.keys;
+        // The braces keep all keys of one election in one slot of a cluster.
+        write!(f, "{}primary:{{{name}}}", place.key_prefix)?;
+        match self.changes {
+            true => write!(f, ":changes:{}", place.db),
+            false => Ok(()),
         }
     }
 }
@@ -124,14 +149,18 @@ mod tests {
     #[test]
     fn the_name_stands_between_braces_behind_the_callers_prefix() {
         let keys = Keys::new(APP, "chronos");
-        assert_eq!(&*keys.record, "app:primary:{chronos}");
-        assert_eq!(&*keys.changes, "app:primary:{chronos}:changes:4");
+        assert_eq!(keys.record().to_string(), "app:primary:{chronos}");
+        assert_eq!(
+            keys.changes().to_string(),
+            "app:primary:{chronos}:changes:4"
+        );
     }
 
     #[test]
     fn each_database_has_channels_of_its_own() {
         let other = Place { db: 0, ..APP };
-        assert_ne!(Keys::new(APP, "a").changes, Keys::new(other, "a").changes);
+        let [one, two] = [APP, other].map(|place| Keys::new(place, "a").changes().to_string());
+        assert_ne!(one, two);
         let [one, two] = [APP, other].map(|place| RunKeys::new(place, "a").releases().to_string());
         assert_ne!(one, two);
     }

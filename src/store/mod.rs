@@ -18,6 +18,7 @@ mod leaving;
 mod memory;
 mod metrics;
 mod numbered;
+mod one_answer;
 mod opening;
 mod outgoing;
 mod pace;
@@ -66,6 +67,7 @@ pub use memory::{Applied, Field, MemoryStore, Register, RunApplied, RunRegister,
 #[cfg(test)]
 pub use memory::{mistaken, run_mistaken};
 pub use numbered::Numbered;
+use one_answer::OneAnswer;
 pub use redis_source::{IpFamily, RedisSource};
 pub use redis_store::RedisStore;
 pub use sentinel_source::{Endpoint, SentinelSource};
@@ -85,13 +87,27 @@ pub struct Target {
 /// The answer to come, within the bound of what was asked.
 pub type Answering<T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>>;
 
+/// To whom the answers about elections go, of many without a future for each.
+pub trait Answers: Send + Sync + 'static {
+    /// What was asked about the election of a campaign, and what came of it. It must not block.
+    fn answer(&self, campaign: u64, request: Request, answer: Result<Reply, Failure>);
+}
+
 /// An atomic register for the records of elections.
 pub trait Store: Send + Sync + fmt::Debug + 'static {
-    /// Sends a request and answers within its `bound`, come what may.
+    /// Sends a request, whose answer goes to `answers` with the number of the campaign, which is the caller's. It
+    /// comes within the request's `bound` if the server says nothing, and else within its `patience`.
     ///
     /// Requests of one caller leave in the order of the calls: a release that follows an acquire
-    /// goes out behind it. Sending begins with the call, not with the first poll.
-    fn send(&self, target: &Target, request: &Request) -> Answering<Reply>;
+    /// goes out behind it.
+    fn ask(&self, target: &Target, campaign: u64, request: Request, answers: &Arc<dyn Answers>);
+
+    /// The same, for one who waits for the answer alone. Sending begins with the call, not with the first poll.
+    fn send(&self, target: &Target, request: &Request) -> Answering<Reply> {
+        let (answers, answering) = OneAnswer::awaited();
+        self.ask(target, 0, request.clone(), &answers);
+        answering
+    }
 
     /// The messages of one election, until the receiver is dropped. They are hints: any may be
     /// lost, late or repeated, and where subscribing is refused none comes.

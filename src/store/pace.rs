@@ -81,9 +81,10 @@ const FIRST: usize = 8;
 /// However slow the server is, it has something to do.
 const LEAST: usize = 2;
 const MOST: usize = 2_048;
-/// So many are always sent of what is pressing. It is bounded too: what comes to its end unsent costs the
-/// server nothing.
-const PRESSING: usize = 256;
+/// So many are always sent of what is pressing, which asks again only when it was answered: thousands of elections
+/// are renewed in time on a machine that lets this process and the server run now and then. It is bounded too:
+/// what comes to its end unsent costs the server nothing.
+const PRESSING: usize = 1_024;
 /// How long the server may take longer than it could.
 const BEHIND: Duration = Duration::from_millis(25);
 

@@ -3,10 +3,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::ask::{Ask, Asked, AskedRun, patience};
+use super::ask::{Ask, Asked, AskedElection, AskedRun, patience};
 use super::commands::Commands;
 use super::credentials::PresentSource;
 use super::engine::{Engine, Order};
@@ -14,14 +14,14 @@ use super::error::no_answer;
 use super::jitter::random;
 use super::keys::{Keys, RunKeys};
 use super::metrics::ConnectionMetrics;
+use super::one_answer::OneAnswer;
 use super::patience::ttl_of_bound;
 use super::route::Route;
-use super::script::Invocation;
 use super::subscriptions::Receiver;
 use super::trouble::Trouble;
 use super::words::told;
 use super::{
-    Answering, CredentialStore, FenceOutcome, FenceRequest, FenceStore, ReadAgain, Reader,
+    Answering, Answers, CredentialStore, FenceOutcome, FenceRequest, FenceStore, ReadAgain, Reader,
     RedisSource, RunAnswers, RunStore, Store, Target,
 };
 use crate::election::run::{RunCommand, RunRequest};
@@ -50,10 +50,10 @@ impl RedisStore {
         let trouble: Arc<Mutex<Trouble>> = Arc::default();
         let (orders, received) = mpsc::unbounded_channel();
         let route = Route::new(source.clone(), present.clone());
-        let known = trouble.clone();
         let metrics = Arc::<ConnectionMetrics>::default();
         let counted = metrics.clone();
         let (known_source, way) = (present.clone(), route.clone());
+        let known = trouble.clone();
         let engine = Engine::new(known_source, way, known, counted, received, random());
         runtime.spawn(engine.run());
         RedisStore {
@@ -75,54 +75,37 @@ impl RedisStore {
     pub fn metrics(&self) -> [u64; 7] {
         self.metrics.read()
     }
-
-    fn keys(&self, target: &Target) -> Keys {
-        Keys::new(self.source.place(), &target.name)
-    }
 }
 
 /// How long is waited for an answer.
 #[derive(Clone, Copy)]
 struct Wait {
-    /// As long as it was not sent.
+    /// As long as it was not sent,
     to_be_sent: Duration,
-    /// From when it was.
+    /// and there is no connection.
+    unconnected: Duration,
+    /// From when it was, where nothing is answered.
     bound: Duration,
     /// In all.
     longest: Duration,
 }
 
-impl Wait {
-    fn of(bound: Duration) -> Self {
-        Wait {
-            to_be_sent: bound,
-            bound,
-            longest: bound,
-        }
-    }
-}
-
 impl RedisStore {
-    /// Asks, and says when its time is over. The ttl of what it is about bounds connecting.
-    fn ask(&self, what: Asked, ttl: Option<Duration>, wait: Wait) -> Instant {
+    /// Asks. The ttl of what it is about bounds connecting.
+    fn order(&self, what: Asked, ttl: Option<Duration>, wait: Wait) {
         let asked_at = Instant::now();
-        let Wait {
-            to_be_sent,
-            bound,
-            longest,
-        } = wait;
         let order = Order::Ask(Ask {
             what,
-            ttl: ttl.unwrap_or_else(|| ttl_of_bound(bound)),
-            to_be_sent,
-            bound,
+            ttl: ttl.unwrap_or_else(|| ttl_of_bound(wait.bound)),
+            to_be_sent: wait.to_be_sent,
+            bound: wait.bound,
             asked_at,
-            deadline: asked_at + patience(to_be_sent),
-            end: asked_at + patience(longest),
+            deadline: asked_at + patience(wait.to_be_sent),
+            connected_by: asked_at + patience(wait.unconnected),
+            end: asked_at + patience(wait.longest),
         });
-        // Refused only when the runtime of the task has ended; then nobody answers either.
+        // Refused only when the runtime of the task has ended; what is dropped says so to its caller.
         let _ = self.orders.send(order);
-        asked_at + longest
     }
 
     fn listen(&self, channel: Arc<str>, receiver: Receiver) {
@@ -131,50 +114,43 @@ impl RedisStore {
 }
 
 impl Store for RedisStore {
-    fn send(&self, target: &Target, request: &Request) -> Answering<Reply> {
+    fn ask(&self, target: &Target, campaign: u64, request: Request, answers: &Arc<dyn Answers>) {
         let ttl = match &request.command {
             Command::Acquire { ttl, .. } | Command::Renew { ttl, .. } => Some(*ttl),
             Command::Release { .. } | Command::Inspect => None,
         };
-        let keys = self.keys(target);
-        let bound = request.bound;
-        let (sender, answered) = oneshot::channel();
-        let what = Asked::Election {
-            invocation: Invocation::of_election(
-                target,
-                &keys,
-                self.source.failover_unsafe,
-                &request.command,
-            ),
-            channel: keys.changes,
-            sender,
+        let wait = Wait {
+            to_be_sent: request.patience,
+            unconnected: request.bound,
+            bound: request.bound,
+            longest: request.patience,
         };
-        let deadline = self.ask(what, ttl, Wait::of(bound));
+        let (source, target, answers) = (self.source.clone(), target.clone(), answers.clone());
+        let asked = AskedElection::new(source, target, campaign, request, answers);
+        self.order(Asked::Election(asked), ttl, wait);
+    }
+
+    fn send(&self, target: &Target, request: &Request) -> Answering<Reply> {
+        let (answers, answering) = OneAnswer::awaited();
+        self.ask(target, 0, request.clone(), &answers);
+        let (bound, longest) = (request.bound, request.patience);
+        let deadline = Instant::now() + longest;
         let (source, trouble) = (self.source.clone(), self.trouble.clone());
         Box::pin(async move {
             // The task is a little earlier and says why; but it may be gone or busy.
-            let answer = match timeout_at(deadline, answered).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(_)) => Err(Failure::Unknown {
-                    cause: "the store was closed".into(),
-                }),
-                Err(_) => {
-                    let known = trouble
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .cause();
-                    let cause = known.unwrap_or_else(|| no_answer(bound, &source.address()).into());
-                    Err(Failure::Unknown { cause })
-                }
-            };
-            // Whatever a failure is made of, it is fit to be shown from here on.
-            answer.map_err(|failure| told(failure, &source))
+            timeout_at(deadline, answering).await.unwrap_or_else(|_| {
+                let known = trouble.lock().unwrap_or_else(PoisonError::into_inner);
+                let cause = known.cause();
+                let cause = cause.unwrap_or_else(|| no_answer(bound, &source.address()).into());
+                Err(told(Failure::Unknown { cause }, &source))
+            })
         })
     }
 
     fn subscribe(&self, target: &Target) -> mpsc::UnboundedReceiver<Message> {
         let (sender, messages) = mpsc::unbounded_channel();
-        self.listen(self.keys(target).changes, Receiver::Changes(sender));
+        let channel = Keys::new(self.source.place(), &target.name).changes();
+        self.listen(channel.to_string().into(), Receiver::Changes(sender));
         messages
     }
 }
@@ -195,12 +171,13 @@ impl RunStore for RedisStore {
         };
         let wait = Wait {
             to_be_sent: request.to_be_sent(),
+            unconnected: request.to_be_sent(),
             bound: request.bound,
             longest: request.patience,
         };
         let (source, resource, answers) = (self.source.clone(), resource.clone(), answers.clone());
         let asked = AskedRun::new(source, resource, run, request, answers);
-        self.ask(Asked::Run(asked), ttl, wait);
+        self.order(Asked::Run(asked), ttl, wait);
     }
 
     fn subscribe_releases(&self, resource: &str) -> mpsc::UnboundedReceiver<Duration> {

@@ -10,11 +10,14 @@ use crate::election::{
 
 /// What a script answered, as `scripts/record.lua` describes it.
 ///
-/// `subscribed`: this connection is itself among those that received the message.
+/// `subscribed`: whether this connection is itself among those that received the message.
 ///
 /// Anything that no script of ours would say is [`Failure::Unknown`]: the connection is out of
 /// step, or somebody else answers.
-pub(super) fn decode_reply(value: &Value, subscribed: bool) -> Result<Reply, Failure> {
+pub(super) fn decode_reply(
+    value: &Value,
+    subscribed: impl FnOnce() -> bool,
+) -> Result<Reply, Failure> {
     parse_reply(value, subscribed).unwrap_or_else(|| {
         Err(Failure::Unknown {
             cause: "the answer is not one of this package's scripts".into(),
@@ -66,7 +69,7 @@ pub(super) fn decode_message(payload: &[u8]) -> Option<Message> {
 /// More than any of ours has. Anybody may publish, and thousands are remembered for a while.
 const LONGEST_MESSAGE: usize = 2_048;
 
-fn parse_reply(value: &Value, subscribed: bool) -> Option<Result<Reply, Failure>> {
+fn parse_reply(value: &Value, subscribed: impl FnOnce() -> bool) -> Option<Result<Reply, Failure>> {
     let Value::Array(values) = value else {
         return None;
     };
@@ -94,7 +97,8 @@ fn parse_reply(value: &Value, subscribed: bool) -> Option<Result<Reply, Failure>
     };
     let listeners = match heard {
         "-1" => None,
-        heard => Some(integer(heard)?.saturating_sub(u64::from(subscribed))),
+        "0" => Some(0),
+        heard => Some(integer(heard)?.saturating_sub(u64::from(subscribed()))),
     };
     Some(Ok(Reply {
         outcome,
@@ -213,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_reply_brings_the_whole_record() {
-        let reply = decode_reply(&array(&full()), false).unwrap();
+        let reply = decode_reply(&array(&full()), || false).unwrap();
         assert_eq!(
             reply,
             Reply {
@@ -226,18 +230,18 @@ mod tests {
 
     #[test]
     fn one_who_is_subscribed_itself_is_not_counted_among_the_others() {
-        let reply = decode_reply(&array(&full()), true).unwrap();
+        let reply = decode_reply(&array(&full()), || true).unwrap();
         assert_eq!(reply.listeners, Some(2));
-        let alone = decode_reply(&array(&["stale", "0"]), true).unwrap();
+        let alone = decode_reply(&array(&["stale", "0"]), || true).unwrap();
         assert_eq!(alone.listeners, Some(0));
-        let unpublished = decode_reply(&array(&["stale", "-1"]), true).unwrap();
+        let unpublished = decode_reply(&array(&["stale", "-1"]), || true).unwrap();
         assert_eq!(unpublished.listeners, None);
         assert_eq!(unpublished.record, None);
     }
 
     #[test]
     fn a_denial_says_why() {
-        let denied = decode_reply(&array(&["denied", "INFO server has no run_id"]), false);
+        let denied = decode_reply(&array(&["denied", "INFO server has no run_id"]), || false);
         let cause = "INFO server has no run_id".into();
         assert_eq!(denied, Err(Failure::Denied { cause }));
     }
@@ -247,7 +251,7 @@ mod tests {
         for odd in ["", "somebody", "+00102030405060708090a0b0c0d0e0f"] {
             let mut fields = full();
             fields[7] = odd;
-            let reply = decode_reply(&array(&fields), false).unwrap();
+            let reply = decode_reply(&array(&fields), || false).unwrap();
             assert_eq!(reply.record.unwrap().holder, None, "{odd:?}");
         }
     }
@@ -288,7 +292,7 @@ mod tests {
         short.pop();
         odd.push(array(&short));
         for value in odd {
-            let reply = decode_reply(&value, true);
+            let reply = decode_reply(&value, || true);
             assert!(matches!(reply, Err(Failure::Unknown { .. })), "{value:?}");
         }
     }

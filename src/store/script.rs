@@ -110,19 +110,29 @@ impl Invocation {
         begins + head.len()..begins + head.len() + length
     }
 
-    /// What an election asks about its record.
+    /// The script that a command about the record of an election calls.
+    pub fn script_of(command: &Command) -> &'static Script {
+        match command {
+            Command::Acquire { .. } => &ACQUIRE,
+            Command::Renew { .. } => &RENEW,
+            Command::Release { .. } => &RELEASE,
+            Command::Inspect => &INSPECT,
+        }
+    }
+
+    /// What an election asks about its record, written where `memory` is.
     pub fn of_election(
+        memory: Vec<u8>,
+        keys: Keys,
         target: &Target,
-        keys: &Keys,
         failover_unsafe: bool,
         command: &Command,
     ) -> Self {
         let may_be_untold = if failover_unsafe { "1" } else { "" };
-        let begin = |script| {
-            Invocation::new(Vec::new(), script, &keys.record)
-                .with(&keys.changes)
-                .with(may_be_untold)
-        };
+        let script = Invocation::script_of(command);
+        let called = Invocation::new(memory, script, keys.record())
+            .with(keys.changes())
+            .with(may_be_untold);
         match command {
             Command::Acquire {
                 identity,
@@ -131,7 +141,7 @@ impl Invocation {
                 watched,
                 eager,
                 nonce,
-            } => begin(&ACQUIRE)
+            } => called
                 .with(identity)
                 .with(&target.server)
                 .with(ttl.as_millis())
@@ -145,7 +155,7 @@ impl Invocation {
                 ttl,
                 over,
                 nonce,
-            } => begin(&RENEW)
+            } => called
                 .with(identity)
                 .with(&target.server)
                 .with(token.get())
@@ -156,8 +166,8 @@ impl Invocation {
                 identity,
                 listeners,
                 nonce,
-            } => begin(&RELEASE).with(identity).with(listeners).with(nonce),
-            Command::Inspect => begin(&INSPECT),
+            } => called.with(identity).with(listeners).with(nonce),
+            Command::Inspect => called,
         }
     }
 

@@ -113,9 +113,23 @@ impl<A: Waits, C> Unanswered<A, C> {
 
     /// Those whose time is over. The connection is in doubt when nothing is answered for as long as one
     /// of them could wait.
+    ///
+    /// Whoever has the time waits for as long as others are answered: to ask again would double the work of a
+    /// server, or of a process, that is merely behind, until nothing is answered in time any more.
     pub fn take_late(&mut self, now: Instant) -> Vec<A> {
         let mut late = Vec::new();
         for sent in &mut self.sent {
+            let SentKind::Script {
+                ask: Some(asked), ..
+            } = &mut sent.what
+            else {
+                continue;
+            };
+            let silent_at = self.answered_at + asked.patience();
+            let patient = silent_at.min(asked.latest());
+            if asked.deadline() <= now && patient > now && !planted!(LateIsAskedAgain) {
+                asked.wait_until(patient);
+            }
             let SentKind::Script { ask, .. } = &mut sent.what else {
                 continue;
             };

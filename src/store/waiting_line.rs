@@ -22,8 +22,17 @@ pub(super) trait Waits {
     /// The same, less what it takes to tell the caller.
     fn patience(&self) -> Duration;
 
-    /// When it is answered at the latest.
+    /// When it is answered at the latest, as far as is known now.
     fn deadline(&self) -> Instant;
+
+    /// The same, while it was not sent because there is no connection.
+    fn connected_by(&self) -> Instant;
+
+    /// Until when its answer may be late, where others are answered meanwhile.
+    fn latest(&self) -> Instant;
+
+    /// It may wait until then.
+    fn wait_until(&mut self, deadline: Instant);
 
     /// It is sent now: its answer is to come within its patience.
     fn note_sent(&mut self, now: Instant);
@@ -120,8 +129,8 @@ impl<A: Waits> WaitingLine<A> {
     /// Those whose time is over, as far as nobody with more time stands before them: they are never
     /// sent, and whoever waits for them knows the time too. To look at all again and again would take
     /// the time that a crowd does not have.
-    pub fn pop_late(&mut self, now: Instant) -> Option<A> {
-        let is_late = |ask: Option<&A>| ask.is_some_and(|ask| ask.deadline() <= now);
+    pub fn pop_late(&mut self, now: Instant, connected: bool) -> Option<A> {
+        let is_late = |ask: Option<&A>| ask.is_some_and(|ask| sent_by(ask, connected) <= now);
         if is_late(self.pressing.front()) {
             self.pressing.pop_front()
         } else if is_late(self.leaving.front()) {
@@ -134,9 +143,10 @@ impl<A: Waits> WaitingLine<A> {
     }
 
     /// When [`WaitingLine::pop_late`] is to be asked next.
-    pub fn next_due(&self) -> Option<Instant> {
+    pub fn next_due(&self, connected: bool) -> Option<Instant> {
         let fronts = [&self.pressing, &self.leaving, &self.new].map(VecDeque::front);
-        fronts.into_iter().flatten().map(Waits::deadline).min()
+        let due = fronts.into_iter().flatten();
+        due.map(|ask| sent_by(ask, connected)).min()
     }
 
     pub fn take_all(&mut self) -> impl Iterator<Item = A> + use<A> {
@@ -159,6 +169,13 @@ impl<A: Waits> WaitingLine<A> {
 
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
+    }
+}
+
+fn sent_by(ask: &impl Waits, connected: bool) -> Instant {
+    match connected {
+        true => ask.deadline(),
+        false => ask.deadline().min(ask.connected_by()),
     }
 }
 

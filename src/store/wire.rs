@@ -30,6 +30,11 @@ pub(super) struct Wire {
     /// Memory to write a command in.
     spare: Vec<u8>,
     unanswered: Unanswered<Ask, Channels>,
+    /// Scripts that were not run, and are sent again when it is known what became of those that were sent behind
+    /// them for the same key, each with what the server said.
+    again: Vec<(Ask, Arc<str>)>,
+    /// Those of them that cannot be sent again, because one behind them was run.
+    overtaken: Vec<(Ask, Failure)>,
     /// Who is told when so many bytes were written.
     unwritten: VecDeque<(u64, SentNote)>,
     /// The scripts that were sent in full over this connection, by their SHA1.
@@ -57,8 +62,6 @@ pub(super) enum ChannelChange {
 /// What something that the server said means.
 pub(super) enum Heard {
     Answered(Ask, Said),
-    /// The script was not run, and cannot be sent again without overtaking what was sent behind it.
-    NotRun(Ask, Failure),
     Confirmed(ChannelChange, Vec<Arc<str>>),
     Refused(ChannelChange, Vec<Arc<str>>, RedisError),
     Message(Push),
@@ -81,6 +84,8 @@ impl Wire {
             outgoing: Outgoing::default(),
             spare: Vec::new(),
             unanswered: Unanswered::new(now),
+            again: Vec::new(),
+            overtaken: Vec::new(),
             unwritten: VecDeque::new(),
             known: HashSet::new(),
             by_text_only: false,
@@ -203,16 +208,36 @@ impl Wire {
             // As in the older protocol.
             return self.hear_confirmation(now);
         }
+        let heard = self.hear_answer_to_first(answer, now);
+        if !self.again.is_empty() {
+            self.send_free_again(now);
+        }
+        heard
+    }
+
+    fn hear_answer_to_first(&mut self, answer: Said, now: Instant) -> Heard {
         match (self.unanswered.pop(now), answer) {
-            (None | Some(SentKind::Script { ask: None, .. }), _) => Heard::Nothing,
+            (None, _) => Heard::Nothing,
+            (Some(SentKind::Script { ask: None, .. }), answer) => {
+                if !answer.is_err_and(|error| self.is_not_run(&error)) {
+                    self.note_run(|_| true);
+                }
+                Heard::Nothing
+            }
             (
                 Some(SentKind::Script {
                     ask: Some(ask),
                     by_hash: true,
                 }),
                 Err(error),
-            ) if self.is_not_run(&error) => self.send_again(ask, &error, now),
-            (Some(SentKind::Script { ask: Some(ask), .. }), answer) => Heard::Answered(ask, answer),
+            ) if self.is_not_run(&error) => {
+                self.again.push((ask, server_words(&error).into()));
+                Heard::Nothing
+            }
+            (Some(SentKind::Script { ask: Some(ask), .. }), answer) => {
+                self.note_run(|other| other.shares_key(&ask));
+                Heard::Answered(ask, answer)
+            }
             (Some(SentKind::Other(sent)), Err(error)) => {
                 Heard::Refused(sent.change, sent.channels, error)
             }
@@ -232,20 +257,33 @@ impl Wire {
         refuses
     }
 
-    /// Sends a script by its text, unless that would reorder it with others for the same key.
-    fn send_again(&mut self, ask: Ask, error: &RedisError, now: Instant) -> Heard {
-        let follows = self.unanswered.iter().any(|sent| match sent {
-            SentKind::Script { ask: other, .. } => {
-                other.as_ref().is_none_or(|other| other.shares_key(&ask))
-            }
-            SentKind::Other(_) => false,
-        });
-        if follows {
-            let cause = server_words(error).into();
-            return Heard::NotRun(ask, Failure::Refused { cause });
+    /// A script was run: none of these may be sent again behind it.
+    fn note_run(&mut self, shares_key: impl Fn(&Ask) -> bool) {
+        for (ask, cause) in self.again.extract_if(.., |(ask, _)| shares_key(ask)) {
+            self.overtaken.push((ask, Failure::Refused { cause }));
         }
-        self.ask(ask, now);
-        Heard::Nothing
+    }
+
+    /// Sends those again, in their order, behind which nothing is on its way for the same key.
+    fn send_free_again(&mut self, now: Instant) {
+        let unanswered = &self.unanswered;
+        let is_free = |(ask, _): &mut (Ask, Arc<str>)| {
+            !unanswered.iter().any(|sent| match sent {
+                SentKind::Script { ask: other, .. } => {
+                    other.as_ref().is_none_or(|other| other.shares_key(ask))
+                }
+                SentKind::Other(_) => false,
+            })
+        };
+        let free: Vec<_> = self.again.extract_if(.., is_free).collect();
+        for (ask, _) in free {
+            self.ask(ask, now);
+        }
+    }
+
+    /// Those that were not run, and cannot be any more without overtaking what was sent behind them.
+    pub fn take_overtaken(&mut self) -> Vec<(Ask, Failure)> {
+        std::mem::take(&mut self.overtaken)
     }
 
     pub fn take_late(&mut self, now: Instant) -> Vec<Ask> {
@@ -261,11 +299,13 @@ impl Wire {
     }
 
     pub fn asks(&self) -> impl Iterator<Item = &Ask> {
-        self.unanswered.asks()
+        let again = self.again.iter().map(|(ask, _)| ask);
+        self.unanswered.asks().chain(again)
     }
 
     pub fn into_asks(self) -> impl Iterator<Item = Ask> {
-        self.unanswered.into_asks()
+        let again = self.again.into_iter().map(|(ask, _)| ask);
+        self.unanswered.into_asks().chain(again)
     }
 }
 

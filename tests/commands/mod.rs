@@ -28,6 +28,7 @@ pub fn request(command: Command) -> Request {
         id: 1,
         sent_at: Time::ZERO,
         bound: PATIENCE,
+        patience: PATIENCE,
         command,
     }
 }

@@ -1,12 +1,27 @@
 use std::sync::atomic::AtomicU32;
 
-use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, WeakUnboundedSender};
 use tokio::time::{Instant, advance, timeout};
 
 use super::*;
 use crate::driver::shared::CampaignInput;
 
 const TIMEOUT: Duration = Duration::from_secs(8);
+
+impl Served for WeakUnboundedSender<CampaignInput> {
+    fn has_ended(&self) -> bool {
+        self.strong_count() == 0
+    }
+
+    fn tell(&self, hangs: bool) {
+        if let Some(told) = self.upgrade() {
+            let _ = told.send(match hangs {
+                true => CampaignInput::Suspend,
+                false => CampaignInput::Resume,
+            });
+        }
+    }
+}
 
 /// A loop and one campaign that it serves.
 struct Scene {

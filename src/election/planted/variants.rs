@@ -108,6 +108,10 @@ pub enum Planted {
     // Of the connection's engine.
     /// A connection is in doubt when one command is late, whatever else is answered on it.
     LateIsInDoubt,
+    /// A renewal that is late behind others is given up, and asked for again.
+    LateIsAskedAgain,
+    /// However late the answers come, renewals are asked for as often.
+    AsOftenWhenBehind,
     /// What is held waits behind the runs that came before it.
     FirstComeFirstSent,
     /// However far behind the server is, all that waits is sent.
@@ -183,8 +187,10 @@ impl Planted {
     ];
 
     /// What the simulation of overload has to find.
-    pub const OF_OVERLOAD: [Planted; 3] = [
+    pub const OF_OVERLOAD: [Planted; 5] = [
         Planted::LateIsInDoubt,
+        Planted::LateIsAskedAgain,
+        Planted::AsOftenWhenBehind,
         Planted::FirstComeFirstSent,
         Planted::AllSentAtOnce,
     ];

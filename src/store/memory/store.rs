@@ -9,8 +9,8 @@ use super::names::Names;
 use crate::election::run::{RunCommand, RunOutcome, RunRequest};
 use crate::election::{Command, Failure, Message, Reply, Request, Token};
 use crate::store::{
-    Answering, CommandReply, CredentialStore, FenceOutcome, FenceRequest, FenceStore, ReadAgain,
-    Reader, RunAnswers, RunStore, Store, Target,
+    Answering, Answers, CommandReply, CredentialStore, FenceOutcome, FenceRequest, FenceStore,
+    ReadAgain, Reader, RunAnswers, RunStore, Store, Target,
 };
 
 /// `memory://name`: elections within one process, for tests.
@@ -97,8 +97,9 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn send(&self, target: &Target, request: &Request) -> Answering<Reply> {
-        Box::pin(std::future::ready(self.apply(target, &request.command)))
+    fn ask(&self, target: &Target, campaign: u64, request: Request, answers: &Arc<dyn Answers>) {
+        let answer = self.apply(target, &request.command);
+        answers.answer(campaign, request, answer);
     }
 
     fn subscribe(&self, target: &Target) -> mpsc::UnboundedReceiver<Message> {

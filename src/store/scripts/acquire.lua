@@ -52,9 +52,8 @@ end
 
 if record.missing then
   create(record, nonce, ttl, now)
-  local up = record.present_server.uptime
   -- One that cannot be read may have a holder.
-  if eager ~= '' and record.absent and record.present_server.unpromoted and up and up * 1000 > tonumber(eager) then
+  if eager ~= '' and record.absent and is_up_for(record.present_server, tonumber(eager)) then
     return grant()
   end
   return write('refused', 'created', record, nonce, now)

@@ -47,6 +47,7 @@ fn ask(start: Instant, number: u128, new: bool, millis: u64) -> Ask {
         bound,
         asked_at: start,
         deadline: start + bound,
+        connected_by: start + bound,
         end: start + bound,
     }
 }
@@ -100,12 +101,15 @@ fn those_whose_time_is_over_are_taken_from_the_front() {
         line.push(ask(start, number, new, millis));
     }
     let after = |millis| start + Duration::from_millis(millis);
-    assert_eq!(line.next_due(), Some(after(10)));
-    assert!(line.pop_late(after(9)).is_none());
-    let mut late = || line.pop_late(after(20)).and_then(|ask| ask.identity());
+    assert_eq!(line.next_due(true), Some(after(10)));
+    assert!(line.pop_late(after(9), true).is_none());
+    let mut late = || {
+        line.pop_late(after(20), true)
+            .and_then(|ask| ask.identity())
+    };
     assert_eq!(late(), Some(Identity::new(3)));
     assert_eq!(late(), Some(Identity::new(1)));
     assert_eq!(late(), None);
-    assert_eq!(line.next_due(), Some(after(100)));
+    assert_eq!(line.next_due(true), Some(after(100)));
     assert_eq!(emptied(line), [2, -2]);
 }

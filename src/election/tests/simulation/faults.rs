@@ -274,6 +274,9 @@ impl World {
             after: &message.record,
         };
         self.statistics.count_write(&write);
+        for (candidate, messages) in self.candidates.iter().zip(&mut self.rules.messages) {
+            messages.write(candidate.clock.local(self.now));
+        }
         if before.is_none() {
             self.created_by = Some(envelope.clone());
         }

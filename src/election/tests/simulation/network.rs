@@ -7,7 +7,7 @@ use super::plan::micros;
 use super::queue::{Address, Delivery, Happening};
 use super::redis::Verb;
 use super::world::World;
-use crate::election::{Command, Failure, Message, Reply};
+use crate::election::{Command, Failure, Message, Reply, Request};
 
 impl World {
     /// One way without faults.
@@ -43,7 +43,14 @@ impl World {
         link.used = true;
         let node = link.node;
         let cut = self.now < link.cut_until;
-        let bound = envelope.request.bound;
+        let Request {
+            bound, patience, ..
+        } = envelope.request;
+        // While the store answers others, it may be any later.
+        let bound = match patience > bound && self.network[Kind::Lateness as usize].one_in(4) {
+            true => bound + (patience - bound) / 2,
+            false => bound,
+        };
         let late = self.lateness();
         let overdue = Delivery::Overdue {
             id: envelope.request.id,

@@ -68,7 +68,7 @@ const MISTAKES: [(Planted, Family, Rule, u64); 36] = [
         Planted::FloorFromMessages,
         Family::Network,
         Rule::Liveness,
-        100,
+        2_000,
     ),
     (
         Planted::MessagesUnbounded,
@@ -105,7 +105,7 @@ const MISTAKES: [(Planted, Family, Rule, u64); 36] = [
         Planted::UntoldLostReplyGranted,
         Family::UntoldRollback,
         Rule::R2,
-        300,
+        3_000,
     ),
 ];
 

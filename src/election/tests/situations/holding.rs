@@ -11,10 +11,48 @@ fn a_primary_renews_a_third_of_the_ttl_after_the_send_of_the_last_confirmed_requ
     let me = scene.identity('A');
     assert_eq!(scene.run_until(2000), ["2000: renew A 7 #2 within 1000"]);
     assert_eq!(
-        scene.reply(2700, 2, reply(Outcome::Renewed, held_by(me, 7, 3))),
+        scene.reply(2200, 2, reply(Outcome::Renewed, held_by(me, 7, 3))),
         ["extended until 6660"]
     );
     assert_eq!(scene.wakes_at(), Some(4000.0));
+}
+
+#[test]
+fn a_primary_whose_renewal_took_long_renews_later_and_leaves_time_for_one_more() {
+    for (answered_at, renews_at) in [(2250, 4000.0), (2700, 4900.0), (4100, 5660.0)] {
+        let mut scene = Scene::primary();
+        let me = scene.identity('A');
+        scene.run_until(2000);
+        scene.reply(answered_at, 2, reply(Outcome::Renewed, held_by(me, 7, 3)));
+        assert_eq!(scene.wakes_at(), Some(renews_at), "{answered_at}");
+    }
+}
+
+#[test]
+fn renewals_of_many_elections_are_due_together_and_only_earlier() {
+    let mut due = Vec::new();
+    for sent_at in [3, 6, 11] {
+        let mut election = Election::new(
+            Config {
+                renew_spread: Duration::ZERO,
+                ..Config::new(Duration::from_secs(6))
+            },
+            Random::from_seed(sent_at),
+        );
+        let sent_at = at(sent_at as u64);
+        election.listen(sent_at, true);
+        election.campaign(sent_at);
+        while let Some(output) = election.poll_output() {
+            if let Output::Send(request) = output
+                && let Command::Acquire { identity, .. } = request.command
+            {
+                let granted = reply(Outcome::Granted, held_by(identity, 7, 1));
+                election.handle_reply(sent_at, request, granted);
+            }
+        }
+        due.push(election.poll_timeout().unwrap());
+    }
+    assert_eq!(due, [at(2000), at(2000), at(2010)]);
 }
 
 #[test]
@@ -93,31 +131,34 @@ fn a_re_assertion_that_came_too_late_by_one_write_is_tried_over_the_newer_versio
 }
 
 #[test]
-fn a_primary_that_hears_of_anothers_write_to_its_record_renews_at_once() {
+fn a_primary_whose_record_another_created_anew_writes_it_again_with_its_next_renewal() {
     let mut scene = Scene::primary();
+    let me = scene.identity('A');
     let anew = Record {
         version: epoch_2(0),
         ..created(0)
     };
+    let heard = scene.message(500, WriteKind::Created, anew.clone());
+    assert_eq!(heard, [""; 0], "whoever is primary need not listen");
+    assert_eq!(scene.run_until(2000), ["2000: renew A 7 #2 within 1000"]);
     assert_eq!(
-        scene.message(500, WriteKind::Created, anew),
-        ["renew A 7 #2 within 1000"],
-        "the record was flushed and a standby's poll created it"
+        scene.reply(2010, 2, reply(Outcome::Stale, anew)),
+        ["renew A 7 over 0.2.run #3 within 1000"]
     );
+    scene.reply(2020, 3, reply(Outcome::Renewed, held_by(me, 7, 1)));
 }
 
 #[test]
-fn a_primary_ignores_its_own_messages_and_older_ones() {
+fn a_primary_ignores_messages_of_its_own_and_of_others() {
     let mut scene = Scene::primary();
     let me = scene.identity('A');
-    assert_eq!(
-        scene.message(20, WriteKind::Granted, held_by(me, 7, 2)),
-        [] as [&str; 0]
-    );
-    assert_eq!(
-        scene.message(30, WriteKind::Released, released_by(OTHER, 5, 1)),
-        [] as [&str; 0]
-    );
+    for (at, change, record) in [
+        (20, WriteKind::Granted, held_by(me, 7, 2)),
+        (30, WriteKind::Released, released_by(OTHER, 5, 1)),
+        (40, WriteKind::Granted, held_by(OTHER, 9, 9)),
+    ] {
+        assert_eq!(scene.message(at, change, record), [""; 0]);
+    }
 }
 
 fn epoch_2(seq: u64) -> Version {
@@ -195,7 +236,8 @@ fn they_are_parted_anew_after_a_failure_and_only_then() {
 
 /// When a primary with a ttl of 6 s sends its first renewals, in ms, the first of which fails or not.
 fn renewals(seed: u128, first_fails: bool) -> Vec<u64> {
-    let config = Config::new(Duration::from_secs(6));
+    let mut config = Config::new(Duration::from_secs(6));
+    config.renew_grid = Duration::ZERO;
     let mut election = Election::new(config, Random::from_seed(seed));
     election.listen(Time::ZERO, true);
     election.campaign(Time::ZERO);

@@ -92,6 +92,7 @@ impl Scene {
         // In every situation renewals are due on time.
         let config = Config {
             renew_spread: Duration::ZERO,
+            renew_grid: Duration::ZERO,
             ..config
         };
         let election = Election::new(config, Random::from_seed(1));

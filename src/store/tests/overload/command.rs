@@ -15,6 +15,7 @@ pub struct Played {
     asked_at: Instant,
     bound: Duration,
     deadline: Instant,
+    connected_by: Instant,
     end: Instant,
     /// How long it was not sent.
     pub waited: Duration,
@@ -28,9 +29,17 @@ pub enum Asked {
 
 impl Played {
     pub fn new(owner: usize, what: Asked, now: Instant) -> Self {
-        let (to_be_sent, bound, longest) = match &what {
-            Asked::Election(request) => (request.bound, request.bound, request.bound),
-            Asked::Run(request) => (request.to_be_sent(), request.bound, request.patience),
+        let (to_be_sent, unconnected, bound, longest) = match &what {
+            Asked::Election(request) => {
+                let Request {
+                    bound, patience, ..
+                } = *request;
+                (patience, bound, bound, patience)
+            }
+            Asked::Run(request) => {
+                let to_be_sent = request.to_be_sent();
+                (to_be_sent, to_be_sent, request.bound, request.patience)
+            }
         };
         Played {
             owner,
@@ -38,6 +47,7 @@ impl Played {
             asked_at: now,
             bound,
             deadline: now + patience(to_be_sent),
+            connected_by: now + patience(unconnected),
             end: now + patience(longest),
             waited: Duration::ZERO,
         }
@@ -69,6 +79,21 @@ impl Waits for Played {
 
     fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    fn connected_by(&self) -> Instant {
+        self.connected_by
+    }
+
+    fn latest(&self) -> Instant {
+        match &self.what {
+            Asked::Election(_) => self.end,
+            Asked::Run(_) => self.deadline,
+        }
+    }
+
+    fn wait_until(&mut self, deadline: Instant) {
+        self.deadline = deadline;
     }
 
     fn note_sent(&mut self, now: Instant) {

@@ -14,12 +14,13 @@ use world::{Broken, World};
 use crate::election::planted::Planted;
 
 const SEEDS: u64 = 400;
+const STRAINED_SEEDS: u64 = 12;
 
 /// Plays the seeds until one breaks a rule.
-fn search(seeds: u64, planted: Option<Planted>) -> Option<(u64, Broken)> {
+fn search(seeds: u64, plan: fn(u64) -> Plan, planted: Option<Planted>) -> Option<(u64, Broken)> {
     Planted::plant(planted);
     let found = (0..seeds).find_map(|seed| {
-        let broken = World::new(Plan::of_seed(seed)).run().broken?;
+        let broken = World::new(plan(seed)).run().broken?;
         Some((seed, broken))
     });
     Planted::plant(None);
@@ -28,11 +29,21 @@ fn search(seeds: u64, planted: Option<Planted>) -> Option<(u64, Broken)> {
 
 #[test]
 fn no_lease_is_lost_to_the_runs_beside_it() {
-    let found = search(SEEDS, None);
+    let found = search(SEEDS, Plan::of_seed, None);
     assert!(
         found.is_none(),
         "{found:#?}\n{:#?}",
         found.as_ref().map(|(seed, _)| Plan::of_seed(*seed))
+    );
+}
+
+#[test]
+fn a_store_that_is_behind_with_renewals_costs_no_election() {
+    let found = search(STRAINED_SEEDS, Plan::strained, None);
+    assert!(
+        found.is_none(),
+        "{found:#?}\n{:#?}",
+        found.as_ref().map(|(seed, _)| Plan::strained(*seed))
     );
 }
 
@@ -55,7 +66,11 @@ fn crowds_are_served_and_refused_and_connections_come_to_their_end() {
 #[test]
 fn every_mistake_of_the_engine_is_found() {
     for planted in Planted::OF_OVERLOAD {
-        let found = search(SEEDS, Some(planted));
+        let plan = match planted {
+            Planted::LateIsAskedAgain | Planted::AsOftenWhenBehind => Plan::strained,
+            _ => Plan::of_seed,
+        };
+        let found = search(SEEDS, plan, Some(planted));
         println!("{planted:?}: {found:?}");
         assert!(found.is_some(), "{planted:?}");
     }

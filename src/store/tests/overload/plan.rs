@@ -12,8 +12,12 @@ pub struct Plan {
     pub away: u64,
     /// How late the process looks at what has arrived, in microseconds at most.
     pub late: u64,
-    /// The ttls of the elections.
+    /// The ttls of the elections, of which one begins after the other.
     pub elections: Vec<Duration>,
+    /// In microseconds.
+    pub between_elections: u64,
+    /// From when on the store answers no more than that, in microseconds: before, it answers five times as many.
+    pub strained_at: u64,
     pub crowds: Vec<Crowd>,
     /// When the store answers nothing, and for how long, in microseconds.
     pub hangs: Vec<(u64, u64)>,
@@ -59,12 +63,37 @@ impl Plan {
             away,
             late: late.min(ttl.as_micros() as u64 / 50),
             elections: vec![ttl; elections as usize],
+            between_elections: 0,
+            strained_at: 0,
             crowds,
             hangs: hangs.into_iter().collect(),
             end_at: 18_000_000,
         };
         plan.note_what_fits();
         plan
+    }
+
+    /// Elections alone, on a store that answers all renewals that keep them, and not all that they would like.
+    pub fn strained(seed: u64) -> Plan {
+        let mut draw = Random::from_seed(u128::from(seed));
+        let mut pick = |choices: &[u64]| choices[below(&mut draw, choices.len() as u64) as usize];
+        let (per_second, late) = (pick(&[200, 500]), pick(&[0, 5_000, 30_000]));
+        let ttl = Duration::from_millis(pick(&[1_000, 5_000]));
+        // A renewal every third of a ttl is 1.5 times what the store answers.
+        let elections = per_second * ttl.as_millis() as u64 / 2_000;
+        Plan {
+            seed: draw.next_u128(),
+            per_second,
+            away: 50,
+            late: late.min(ttl.as_micros() as u64 / 50),
+            elections: vec![ttl; elections as usize],
+            // Each is granted before the next asks.
+            between_elections: 500_000 / per_second,
+            strained_at: 8_000_000,
+            crowds: Vec::new(),
+            hangs: Vec::new(),
+            end_at: 30_000_000,
+        }
     }
 
     /// A crowd that is alone, on a store that does not hang, whose commands take half of its time.

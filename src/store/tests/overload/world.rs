@@ -78,6 +78,7 @@ pub enum Broken {
 }
 
 enum Happening {
+    Election(Duration),
     Crowd(usize),
     Hang(u64),
     Arrives(u64, Box<Played>),
@@ -123,9 +124,9 @@ impl World {
 
     pub fn run(mut self) -> Account {
         self.connect();
-        for ttl in self.plan.elections.clone() {
-            let random = self.stream();
-            self.add(Owner::election(ttl, random));
+        for (index, ttl) in self.plan.elections.clone().into_iter().enumerate() {
+            let at = index as u64 * self.plan.between_elections;
+            self.at(at, Happening::Election(ttl));
         }
         for (index, crowd) in self.plan.crowds.clone().into_iter().enumerate() {
             self.at(crowd.at, Happening::Crowd(index));
@@ -165,6 +166,10 @@ impl World {
 
     fn happen(&mut self, happening: Happening) {
         match happening {
+            Happening::Election(ttl) => {
+                let random = self.stream();
+                self.add(Owner::election(ttl, random));
+            }
             Happening::Crowd(index) => {
                 let crowd = self.plan.crowds[index].clone();
                 for number in 0..crowd.count {
@@ -197,7 +202,11 @@ impl World {
     }
 
     fn serve(&mut self) {
-        if let Some(at) = self.server.begin(self.now, self.plan.per_second) {
+        let per_second = match self.now < self.plan.strained_at {
+            true => 5 * self.plan.per_second,
+            false => self.plan.per_second,
+        };
+        if let Some(at) = self.server.begin(self.now, per_second) {
             self.at(at, Happening::Done);
         }
     }
@@ -234,7 +243,7 @@ impl World {
         self.send(heard);
         let waiting = [
             self.open.as_ref().and_then(Unanswered::next_due),
-            self.line.next_due(),
+            self.line.next_due(self.open.is_some()),
         ];
         let due = waiting.into_iter().flatten().min();
         let due = due.map(|due| (due - self.start).as_micros() as u64);
@@ -348,7 +357,7 @@ impl World {
                 self.lose();
             }
         }
-        while let Some(ask) = self.line.pop_late(now) {
+        while let Some(ask) = self.line.pop_late(now, self.open.is_some()) {
             self.tell(ask, Err(refused()));
         }
     }

@@ -2,15 +2,21 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::{Instant, sleep};
+use tracing::Span;
 
 use super::*;
-use crate::driver::LeaseCell;
-use crate::election::{Command, Config, Nonce, Outcome, Random, Record, Token, Version};
-use crate::store::Answering;
+use crate::driver::shared::{CampaignInput, Shared};
+use crate::driver::{CampaignChange, LeaseCell};
+use crate::election::{
+    Answer, Command, Config, Election, Failure, Message, Nonce, Outcome, Random, Reason, Record,
+    Reply, Request, Token, Version,
+};
+use crate::store::{Answers, Store, Target};
 
 const TTL: Duration = Duration::from_secs(1);
+const CAMPAIGN: u64 = 1;
 
 /// Answers every command as the test says, after a time; without a word it answers as a server
 /// that grants and confirms everything.
@@ -18,22 +24,26 @@ const TTL: Duration = Duration::from_secs(1);
 struct FakeStore {
     answers: Mutex<VecDeque<(Duration, Result<(), Failure>)>>,
     sent: Mutex<Vec<Command>>,
+    subscribed: Mutex<Vec<mpsc::UnboundedSender<Message>>>,
 }
 
 impl Store for FakeStore {
-    fn send(&self, _: &Target, request: &Request) -> Answering<Reply> {
+    fn ask(&self, _: &Target, campaign: u64, request: Request, answers: &Arc<dyn Answers>) {
         self.sent.lock().unwrap().push(request.command.clone());
         let answer = self.answers.lock().unwrap().pop_front();
         let (after, answer) = answer.unwrap_or((Duration::from_millis(1), Ok(())));
         let reply = reply_to(&request.command);
-        Box::pin(async move {
+        let answers = answers.clone();
+        tokio::spawn(async move {
             sleep(after).await;
-            answer.map(|()| reply)
-        })
+            answers.answer(campaign, request, answer.map(|()| reply));
+        });
     }
 
     fn subscribe(&self, _: &Target) -> UnboundedReceiver<Message> {
-        mpsc::unbounded_channel().1
+        let (sender, messages) = mpsc::unbounded_channel();
+        self.subscribed.lock().unwrap().push(sender);
+        messages
     }
 }
 
@@ -74,7 +84,7 @@ fn clock() -> Time {
 
 struct Scene {
     store: Arc<FakeStore>,
-    inputs: UnboundedSender<CampaignInput>,
+    inbox: Arc<CampaignInbox>,
     shared: Arc<Shared>,
     changes: UnboundedReceiver<CampaignChange>,
 }
@@ -84,25 +94,26 @@ fn scene(answers: Vec<(Duration, Result<(), Failure>)>) -> Scene {
         answers: Mutex::new(answers.into()),
         ..FakeStore::default()
     });
-    let (inputs, received) = mpsc::unbounded_channel();
+    let inbox: Arc<CampaignInbox> = Arc::default();
     let (told, changes) = mpsc::unbounded_channel();
     let shared = Arc::new(Shared::default());
-    let campaign = CampaignLoop::new(
+    let campaign = CampaignSlot::new(
+        CAMPAIGN,
         Election::new(Config::new(TTL), Random::from_seed(1)),
         store.clone(),
         Target {
             name: "test".into(),
             server: "server".into(),
         },
-        received,
         shared.clone(),
-        Arc::new(move |change| drop(told.send(change))),
-        clock,
+        Box::new(move |change| drop(told.send(change))),
+        Span::none(),
     );
-    tokio::spawn(campaign.run());
+    tokio::spawn(ServedCampaigns::new(inbox.clone(), clock).serve());
+    inbox.put(CAMPAIGN, CampaignHappening::Start(Box::new(campaign)));
     Scene {
         store,
-        inputs,
+        inbox,
         shared,
         changes,
     }
@@ -110,7 +121,7 @@ fn scene(answers: Vec<(Duration, Result<(), Failure>)>) -> Scene {
 
 impl Scene {
     fn ask(&self, input: CampaignInput) {
-        self.inputs.send(input).unwrap();
+        self.inbox.put(CAMPAIGN, CampaignHappening::Asked(input));
     }
 
     async fn next(&mut self) -> CampaignChange {
@@ -163,6 +174,19 @@ async fn a_primary_is_renewed_until_it_resigns_and_then_released() {
     let sent = scene.store.sent.lock().unwrap();
     assert!(matches!(sent.last(), Some(Command::Release { .. })));
     assert!(sent.len() > 10, "{}", sent.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_candidate_hears_messages_and_a_primary_does_not() {
+    let mut scene = scene(vec![]);
+    let cell = scene.elected().await;
+    let is_heard = |number: usize| !scene.store.subscribed.lock().unwrap()[number].is_closed();
+    sleep(TTL).await;
+    assert!(!is_heard(0));
+    scene.ask(CampaignInput::Listen(true));
+    assert!(!cell.is_held(clock() + TTL), "seen expired, and so lost");
+    sleep(TTL * 3).await;
+    assert!(!is_heard(1), "it stood again, and was elected");
 }
 
 #[tokio::test(start_paused = true)]
@@ -265,13 +289,10 @@ async fn a_grant_after_a_resign_was_asked_for_is_never_held() {
 async fn the_loop_ends_with_its_last_handle_once_the_lease_was_released() {
     let mut scene = scene(vec![]);
     scene.elected().await;
+    scene.ask(CampaignInput::Abandon);
     let Scene {
-        store,
-        inputs,
-        mut changes,
-        ..
+        store, mut changes, ..
     } = scene;
-    drop(inputs);
     while changes.recv().await.is_some() {}
     let sent = store.sent.lock().unwrap();
     assert!(matches!(sent.last(), Some(Command::Release { .. })));
@@ -294,7 +315,9 @@ async fn a_drain_that_nobody_ends_lets_the_lease_go_at_its_time() {
         CampaignChange::Undrained { resign: 1 }
     ));
     assert!(!cell.is_held(clock()));
-    assert_eq!(clock().since(began), TTL * 2);
+    // Timers count whole milliseconds.
+    let late = clock().since(began + TTL * 2);
+    assert!(late <= Duration::from_millis(1), "{late:?}");
     assert!(matches!(
         scene.next().await,
         CampaignChange::Resigned { token: Some(_), .. }

@@ -1,0 +1,1 @@
+export {tell, work} from '../work.mjs'
