@@ -60,6 +60,10 @@ pub(super) enum ChannelChange {
 }
 
 /// What something that the server said means.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are answers, for which a box would cost more"
+)]
 pub(super) enum Heard {
     Answered(Ask, Said),
     Confirmed(ChannelChange, Vec<Arc<str>>),
