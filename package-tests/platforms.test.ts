@@ -88,7 +88,7 @@ each(those(/^darwin-/))('%s asks for libraries of the system alone', async (plat
   const commands = binary.slice(0, 32 + Buffer.from(binary.slice(0, 32), 'latin1').readUInt32LE(20))
   const paths = commands.match(/(\/usr\/lib|\/System)\/[^\0]+/g)
   expect(paths).toContain('/usr/lib/libSystem.B.dylib')
-  const known = /^\/usr\/lib\/lib(System\.B|charset\.1|iconv\.2)\.dylib$/
+  const known = /^\/usr\/lib\/(dyld|lib(System\.B|charset\.1|iconv\.2)\.dylib)$/
   expect(paths?.filter((path) => !known.test(path))).toEqual([])
 })
 

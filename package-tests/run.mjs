@@ -88,7 +88,7 @@ async function bringPlatforms(dir) {
       await bringForeignNode(name).catch((error) => skip(`run on ${name}`, reason(error)))
     }
   }
-  if (absent.length) skip(absent.join(', '), 'not built: npm run package -- --all-linux, or --all')
+  if (absent.length) skip(absent.join(', '), 'not built: npm run package -- --help says how')
 }
 
 /**

@@ -65,7 +65,7 @@ async function buildForWindows(target) {
   const dir = join(OUT, 'libnode')
   await mkdir(dir, {recursive: true})
   await writeFile(join(dir, 'libnode.dll'), '')
-  await writeFile(join(dir, 'libnode.a'), '!<arch>\n')
+  for (const name of ['libnode.a', 'libnode.dll.a']) await writeFile(join(dir, name), '!<arch>\n')
   const args = ['zigbuild', '--release', '--locked', '--lib', '--target', target]
   await run('cargo', args, {env: {...(await zigEnvironment()), LIBNODE_PATH: dir}})
 }
