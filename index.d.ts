@@ -1080,7 +1080,8 @@ export declare function whilePrimary(
  *
  * @throws the error of `run`, or a {@link PrimaryLeaseError}: `ERR_LEASE_HELD` (another holds it, has held it less than
  * `minHold` ago, or has run this tick), `ERR_STORE_UNAVAILABLE` (no answer from Redis for
- * `acquireTimeout`), `ERR_STORE_DENIED`, `ERR_LEASE_LOST` (it was lost during the run, or the run
+ * `acquireTimeout`, or `the server is behind`: it answers, and has more to do than it can in that time),
+ * `ERR_STORE_DENIED`, `ERR_LEASE_LOST` (it was lost during the run, or the run
  * took longer than `maxRun`; with the `result` of the run if it finished, or its error as the
  * `cause`), `ERR_INVALID_CONFIG` (an argument) and `ERR_CLOSED` (the process is ending, or the lease
  * could not be handed over, in which case it was released).

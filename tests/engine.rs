@@ -280,7 +280,7 @@ async fn new_runs_beyond_what_the_server_answers_wait_unsent_and_harm_nobody() {
     assert!(before_election < 1_000, "{before_election} went first");
     let unsent = join_all(runs).await;
     let unsent = unsent.iter().filter(|answer| {
-        matches!(answer, Err(Failure::Refused { cause }) if cause.starts_with("not sent within "))
+        matches!(answer, Err(Failure::Refused { cause }) if cause.starts_with("the server is behind: not sent within "))
     });
     assert!(unsent.count() > 0);
     inspect(&store, "after", PATIENCE).await.unwrap();

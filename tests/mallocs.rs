@@ -178,6 +178,6 @@ fn a_pair_of_commands_and_a_run_ask_for_little_memory() {
         )
     });
     println!("mallocs: {commands:.1} for two commands, {a_run:.1} for a run");
-    assert!(commands < 8.0, "{commands}");
-    assert!(a_run < 8.0, "{a_run}");
+    assert!(commands < 3.0, "{commands}");
+    assert!(a_run < 6.0, "{a_run}");
 }

@@ -3,7 +3,6 @@
 
 use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -16,6 +15,7 @@ use napi::Env;
 use super::node::Bell;
 use crate::driver::{LeaseCell, soon};
 use crate::election::Time;
+use crate::store::Numbered;
 
 /// Something to be done on an environment's own thread.
 pub type Act = Box<dyn FnOnce(&Env, &Rc<Environment>) + Send>;
@@ -77,10 +77,10 @@ pub struct Environment {
     pub channel: Channel,
     /// It is ending: nothing new is begun.
     pub closed: Cell<bool>,
-    members: RefCell<HashMap<u64, Rc<dyn Member>>>,
-    features: RefCell<HashMap<TypeId, Rc<dyn Feature>>>,
+    members: RefCell<Numbered<u64, Rc<dyn Member>>>,
+    features: RefCell<Numbered<TypeId, Rc<dyn Feature>>>,
     /// The leases that are held, or were until now.
-    cells: RefCell<HashMap<u64, Arc<LeaseCell>>>,
+    cells: RefCell<Numbered<u64, Arc<LeaseCell>>>,
     numbers: Cell<u64>,
     /// How many promises keep the process alive.
     awaited: Cell<usize>,

@@ -74,6 +74,8 @@ pub struct Attachment {
     pub number: u64,
     /// What a verb is called with, where that is a list of numbers.
     pub numbers: Float64Array,
+    /// The runs that are over, since the last hand-over.
+    pub over: Float64Array,
     deliver: Deliver,
     events: RefCell<Float64Array>,
     filled: Cell<usize>,
@@ -123,10 +125,11 @@ impl Feature for Events {
 }
 
 impl Attachment {
-    pub fn new(number: u64, deliver: Deliver, events: Float64Array, numbers: Float64Array) -> Self {
+    pub fn new(number: u64, deliver: Deliver, [events, numbers, over]: [Float64Array; 3]) -> Self {
         Attachment {
             number,
             numbers,
+            over,
             deliver,
             events: RefCell::new(events),
             filled: Cell::new(0),

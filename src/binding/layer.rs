@@ -12,21 +12,23 @@ use super::exit::present;
 use super::logging;
 
 /// Brings events to `deliver(count, extras)`: it finds the numbers of `count` events in `events`. Returns the
-/// number of this layer; `numbers` is where it puts the lists of numbers that verbs read.
+/// number of this layer; `numbers` is where it puts the lists of numbers that verbs read, and `over` the runs that are
+/// over.
 #[napi(
     catch_unwind,
-    ts_args_type = "deliver: (count: number, extras: (string | Line)[]) => void, events: Float64Array, numbers: Float64Array"
+    ts_args_type = "deliver: (count: number, extras: (string | Line)[]) => void, events: Float64Array, numbers: Float64Array, over: Float64Array"
 )]
 pub fn attach(
     env: &Env,
     deliver: Function<'_, FnArgs<(u32, Vec<Extra>)>, UnknownReturnValue>,
     events: Float64Array,
     numbers: Float64Array,
+    over: Float64Array,
 ) -> Result<f64> {
     let environment = present(env).map_err(Cause::from)?;
     let number = environment.next_number();
     let deliver = deliver.create_ref().map_err(Cause::from)?;
-    let attachment = Attachment::new(number, deliver, events, numbers);
+    let attachment = Attachment::new(number, deliver, [events, numbers, over]);
     environment.feature::<Events>().attach(attachment);
     Ok(number as f64)
 }

@@ -1,5 +1,6 @@
 //! The lease of one run, from the question for it to its release.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::mem::take;
 use std::rc::Rc;
@@ -152,14 +153,14 @@ pub fn lease_name(resource: String, of_runner: bool) -> Result<String> {
 }
 
 /// The name of a resource in the store; that of a runner's job is one already.
-fn name_of(resource: &str, of_runner: bool) -> std::result::Result<String, Cause> {
+fn name_of(resource: &str, of_runner: bool) -> std::result::Result<Cow<'_, str>, Cause> {
     match of_runner {
         true => Ok(resource.into()),
         false => {
             check_name("resource", resource)?;
             // Mostly it is its own name.
             match resource.contains([':', '%']) {
-                true => Ok(compose("resource", &[resource])?),
+                true => Ok(compose("resource", &[resource])?.into()),
                 false => Ok(resource.into()),
             }
         }
@@ -184,10 +185,10 @@ pub fn check_run(env: &Env, layer: f64) -> Result<()> {
 }
 
 /// Asks for the lease of a run, with the options in the layer's list of numbers, and returns its number. An event
-/// says what came of it, of the run at this place.
+/// says what came of it, of the run at this place. Before that, so many runs of the layer are over.
 #[napi(
     catch_unwind,
-    ts_args_type = "layer: number, store: ExternalObject<unknown>, resource: string, place: number"
+    ts_args_type = "layer: number, store: ExternalObject<unknown>, resource: string, place: number, over: number"
 )]
 pub fn begin_run(
     env: &Env,
@@ -195,8 +196,11 @@ pub fn begin_run(
     store: &External<OpenStore>,
     resource: String,
     place: u32,
+    over: u32,
 ) -> Result<f64> {
     let (environment, layer) = layer_of(env, layer)?;
+    // What ended before it may be what it asks for.
+    end(&environment, &layer, over);
     Ok(begin(&environment, &layer, store, &resource, place)? as f64)
 }
 
@@ -242,21 +246,28 @@ fn begin(
     Ok(number)
 }
 
-/// The run is over: its lease is not held from here on, and released.
+/// Hands over what was asked for since the last call: to wake another thread costs as much as all the rest of a run.
+/// Before that, so many runs of the layer are over.
 #[napi(catch_unwind)]
-pub fn release_run(run: f64) {
-    with(run, |environment, run| {
+pub fn hand_over_runs(layer: f64, over: u32) {
+    let Some(environment) = existing() else {
+        return;
+    };
+    if let Some(layer) = environment.feature::<Events>().attachment(layer as u64) {
+        end(&environment, &layer, over);
+    }
+    hand_over();
+}
+
+/// So many runs of the layer are over: their leases are not held from here on, and released.
+fn end(environment: &Environment, layer: &Attachment, over: u32) {
+    for run in layer.over.iter().take(over as usize) {
+        let run = *run as u64;
         environment.end_lease(run);
         if let Some(run) = environment.member::<Run>(run) {
             run.handle.release();
         }
-    });
-}
-
-/// Hands over what was asked for since the last call: to wake another thread costs as much as all the rest of a run.
-#[napi(catch_unwind)]
-pub fn hand_over_runs() {
-    hand_over();
+    }
 }
 
 /// The run begins, with its tick used up where it is of one: true if its lease is held at this very moment. Where it

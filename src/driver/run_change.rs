@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::{Heartbeat, LeaseCell};
 use crate::election::run::{Refusal, RunConfig, RunEnd, RunOutcome, RunRequest};
-use crate::election::{Failure, Random, Time};
+use crate::election::{Failure, Time};
 use crate::store::RunStore;
 
 /// What the lease of a run tells the outside, in order.
@@ -53,7 +53,8 @@ pub struct RunStart {
 
 /// What a run hears.
 pub(super) enum RunInput {
-    Start(RunStart, Random),
+    /// With the seed of all that it draws.
+    Start(RunStart, u128),
     Release,
     /// The run may go on until then, and its lease is released all the same.
     ReleaseAt(Time),

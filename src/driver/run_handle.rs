@@ -27,10 +27,10 @@ impl RunHandle {
     /// When the source of randomness or the background thread cannot be had.
     pub fn start(start: RunStart) -> io::Result<RunHandle> {
         static LAST: AtomicU64 = AtomicU64::new(0);
-        let random = random()?;
+        let seed = seed()?;
         serve()?;
         let run = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-        INBOX.leave(run, RunInput::Start(start, random));
+        INBOX.leave(run, RunInput::Start(start, seed));
         Ok(RunHandle(run))
     }
 
@@ -106,8 +106,8 @@ fn serve() -> io::Result<()> {
         .copied()
 }
 
-/// A source of its own for each run, from one of this thread that the operating system seeded.
-fn random() -> io::Result<Random> {
+/// Each run draws from a source of its own, seeded from one of this thread that the operating system seeded.
+fn seed() -> io::Result<u128> {
     thread_local! {
         static SEEDS: RefCell<Option<Random>> = const { RefCell::new(None) };
     }
@@ -118,7 +118,6 @@ fn random() -> io::Result<Random> {
             getrandom::fill(&mut seed).map_err(io::Error::other)?;
             *seeds = Some(Random::from_seed(u128::from_ne_bytes(seed)));
         }
-        let seed = seeds.as_mut().map_or(0, Random::next_u128);
-        Ok(Random::from_seed(seed))
+        Ok(seeds.as_mut().map_or(0, Random::next_u128))
     })
 }

@@ -19,6 +19,7 @@ use super::run_change::{RunInput, RunStart};
 use super::run_inbox::RunInbox;
 use crate::election::run::RunCommand;
 use crate::election::{Random, Time};
+use crate::store::Numbered;
 
 /// What a lease that is asked for is owed by this process itself.
 #[derive(Default)]
@@ -35,7 +36,8 @@ type Line = (usize, Arc<str>);
 /// Tells each run what it is told, and when its time has come.
 pub(super) struct Runs {
     background: Background,
-    slots: HashMap<u64, RunSlot>,
+    /// Boxed: a run is moved once, and not with the table.
+    slots: Numbered<u64, Box<RunSlot>>,
     /// When which run wants to be called. What was set for earlier makes no other entry: one that rings too early is
     /// cheaper.
     alarms: BinaryHeap<Reverse<(Time, u64)>>,
@@ -55,7 +57,7 @@ impl Runs {
                 inbox,
                 outbox: Vec::new(),
             },
-            slots: HashMap::new(),
+            slots: Numbered::default(),
             alarms: BinaryHeap::new(),
             lines: HashMap::new(),
             turns: Vec::new(),
@@ -104,7 +106,9 @@ impl Runs {
 
     fn hear(&mut self, now: Time, run: u64, input: RunInput) {
         match input {
-            RunInput::Start(start, random) => self.start(now, run, start, random),
+            RunInput::Start(start, seed) => {
+                self.start(now, run, start, Random::from_seed(seed));
+            }
             input => self.act(now, run, |slot, background| {
                 slot.step(now, Some(input), background)
             }),
@@ -113,7 +117,7 @@ impl Runs {
     }
 
     fn start(&mut self, now: Time, run: u64, start: RunStart, random: Random) {
-        let slot = RunSlot::new(run, start, random);
+        let slot = Box::new(RunSlot::new(run, start, random));
         if slot.stage() == SlotStage::Waiting {
             let line = self.lines.entry(slot.line()).or_default();
             line.push_back(run);
@@ -131,7 +135,7 @@ impl Runs {
             && at <= now
         {
             self.alarms.pop();
-            let is_set = |slot: &&mut RunSlot| slot.alarm_at == Some(at);
+            let is_set = |slot: &&mut Box<RunSlot>| slot.alarm_at == Some(at);
             if let Some(slot) = self.slots.get_mut(&run).filter(is_set) {
                 slot.alarm_at = None;
                 self.act(now, run, |slot, background| {
@@ -208,7 +212,7 @@ impl Runs {
 
     /// A run is about to ask.
     fn note_question(&mut self, now: Time, run: u64) {
-        let line = self.slots.get(&run).map(RunSlot::line);
+        let line = self.slots.get(&run).map(|slot| slot.line());
         let Some(owed) = line.and_then(|line| self.owed.get_mut(&line)) else {
             return;
         };
@@ -234,7 +238,7 @@ impl Runs {
         }
         // A question that waits for a connection would overtake what was lost with the last one.
         let slots = &self.slots;
-        let asks = |run: &u64| slots.get(run).is_some_and(RunSlot::is_asking);
+        let asks = |run: &u64| slots.get(run).is_some_and(|slot| slot.is_asking());
         owed.to.retain(asks);
         if !owed.to.is_empty() {
             self.hasten(now, run);
@@ -242,7 +246,8 @@ impl Runs {
     }
 
     fn hasten(&mut self, now: Time, run: u64) {
-        if self.slots.get(&run).is_some_and(RunSlot::may_be_hastened) {
+        let slot = self.slots.get(&run);
+        if slot.is_some_and(|slot| slot.may_be_hastened()) {
             self.act(now, run, |slot, background| slot.hasten(now, background));
         }
     }

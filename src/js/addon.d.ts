@@ -19,18 +19,19 @@ export declare function appendToCommand(command: ExternalObject<unknown>, piece:
 
 /**
  * Brings events to `deliver(count, extras)`: it finds the numbers of `count` events in `events`. Returns the
- * number of this layer; `numbers` is where it puts the lists of numbers that verbs read.
+ * number of this layer; `numbers` is where it puts the lists of numbers that verbs read, and `over` the runs that are
+ * over.
  */
-export declare function attach(deliver: (count: number, extras: (string | Line)[]) => void, events: Float64Array, numbers: Float64Array): number
+export declare function attach(deliver: (count: number, extras: (string | Line)[]) => void, events: Float64Array, numbers: Float64Array, over: Float64Array): number
 
 /** Somebody waits until its release is confirmed, though its caller did not. */
 export declare function awaitRelease(run: number): void
 
 /**
  * Asks for the lease of a run, with the options in the layer's list of numbers, and returns its number. An event
- * says what came of it, of the run at this place.
+ * says what came of it, of the run at this place. Before that, so many runs of the layer are over.
  */
-export declare function beginRun(layer: number, store: ExternalObject<unknown>, resource: string, place: number): number
+export declare function beginRun(layer: number, store: ExternalObject<unknown>, resource: string, place: number, over: number): number
 
 /** The campaigns of a prefix, or all of this environment. */
 export declare function campaigns(prefix?: string | undefined | null): Array<number>
@@ -121,8 +122,11 @@ export interface GrantedLease {
   grace: number
 }
 
-/** Hands over what was asked for since the last call: to wake another thread costs as much as all the rest of a run. */
-export declare function handOverRuns(): void
+/**
+ * Hands over what was asked for since the last call: to wake another thread costs as much as all the rest of a run.
+ * Before that, so many runs of the layer are over.
+ */
+export declare function handOverRuns(layer: number, over: number): void
 
 /** Whether the lease with this number is held at this very moment. */
 export declare function isHeld(lease: number): boolean
@@ -288,9 +292,6 @@ export interface RedisFields {
 
 /** Ends a campaign, for a lease of it that began after the resign `era`. */
 export declare function release(campaign: number, era: number): Promise<void>
-
-/** The run is over: its lease is not held from here on, and released. */
-export declare function releaseRun(run: number): void
 
 /** The run may go on for so many ms, and its lease is released all the same. */
 export declare function releaseRunAfter(run: number, ms: number): void

@@ -16,6 +16,7 @@ const {OPTIONS: OPTIONS_OF_TLS} = require('./tls.js')
  * @typedef {object} Words
  * @property {readonly string[]} decisive what decides how they are read: where it is the same, so is the rest
  * @property {readonly string[]} nested the same of the `socket` in them
+ * @property {(options: Fields, socket: Fields) => unknown[]} values what these have
  * @property {(options: Fields, given: any) => Given} translate
  */
 
@@ -32,6 +33,7 @@ const OF_TLS = OPTIONS_OF_TLS.filter((name) => !['host', 'port', 'path', 'socket
 const OF_IOREDIS = {
   decisive: [...IOREDIS.honoured, ...Object.keys(IOREDIS.refused), ...OURS],
   nested: [],
+  values: valuesOfIoredis,
   translate: (options) => ({options, called: {}}),
 }
 
@@ -39,6 +41,10 @@ const OF_IOREDIS = {
 const OF_NODE_REDIS = {
   decisive: [...NODE_REDIS.honoured, ...Object.keys(NODE_REDIS.refused)],
   nested: [...NODE_REDIS_SOCKET.honoured, ...Object.keys(NODE_REDIS_SOCKET.refused), ...OF_TLS],
+  values: (options, socket) => [
+    ...OF_NODE_REDIS.decisive.map((name) => options[name]),
+    ...OF_NODE_REDIS.nested.map((name) => socket[name]),
+  ],
   translate: fromNodeRedis,
 }
 
@@ -136,6 +142,38 @@ function refuseKind(given) {
 }
 
 /**
+ * Each by its name: this is done for every run, and a name that varies takes ten times as long to look up.
+ *
+ * @param {any} options
+ */
+function valuesOfIoredis(options) {
+  return [
+    options.host,
+    options.port,
+    options.path,
+    options.db,
+    options.username,
+    options.password,
+    options.keyPrefix,
+    options.connectionName,
+    options.family,
+    options.connectTimeout,
+    options.tls,
+    options.sentinels,
+    options.name,
+    options.role,
+    options.sentinelUsername,
+    options.sentinelPassword,
+    options.sentinelTLS,
+    options.enableTLSForSentinelMode,
+    options.natMap,
+    options.updateSentinels,
+    options.Connector,
+    options.failoverUnsafe,
+  ]
+}
+
+/**
  * @param {Fields} options
  * @param {any} client
  * @returns {Given}
@@ -203,5 +241,7 @@ function ownOf(names, options) {
   )
 }
 
+exports.OF_IOREDIS = OF_IOREDIS
+exports.OF_NODE_REDIS = OF_NODE_REDIS
 exports.ownOf = ownOf
 exports.placeOf = placeOf

@@ -4,7 +4,9 @@
 // in one call.
 
 const {addon} = require('./binary.js')
+const {invalid} = require('./errors.js')
 const {consoleLevel, log, presentWhile, reportUnknownLevel, setLogger: setLog} = require('./log.js')
+const {reading} = require('./options.js')
 
 const {EventKind} = addon
 const {Ping: PING, Logged: LOGGED, CredentialsRefused: REFUSED} = EventKind
@@ -19,7 +21,17 @@ const events = new Float64Array(SIZE * 256)
 /** What a verb is called with, where that is a list of numbers. */
 const numbers = new Float64Array(16)
 
-const layer = addon.attach(deliver, events, numbers)
+/**
+ * So many are handed over together: while the store works on them this thread goes on with the next. All at once
+ * would take turns with the store, and one of two processors would always stand still.
+ */
+const AT_ONCE = 16
+
+/** The runs that are over since the last hand-over, which are told with it. */
+const over = new Float64Array(AT_ONCE)
+let countOver = 0
+
+const layer = addon.attach(deliver, events, numbers, over)
 
 /**
  * Who hears the events of which run, each at a place of its own while something may be told of it. (A `Map` with so
@@ -31,6 +43,8 @@ const places = []
 /** @type {number[]} */
 const freePlaces = []
 
+const SPOILED = 'Array.prototype has numbered fields: nothing can be kept in an array'
+
 /**
  * Who reads a source again when the server refuses its credentials.
  *
@@ -38,7 +52,9 @@ const freePlaces = []
  */
 const readers = new Map()
 
+/** How many promises keep the process alive, and whether the binary knows that there are any. */
 let awaited = 0
+let isKept = false
 
 addon.log(layer, consoleLevel)
 presentWhile(() => addon.isLogged(layer))
@@ -85,7 +101,10 @@ function tell(kind, place, number, extras) {
  */
 function takePlace(run) {
   const place = freePlaces.pop() ?? places.length
+  const isNew = place === places.length
   places[place] = run
+  // A setter of all arrays took it: nothing would ever be told.
+  if (isNew && places.length === place) throw reading(() => places[place] ?? invalid(SPOILED))
   return place
 }
 
@@ -114,15 +133,38 @@ const {nextTick} = addon.timers()
 const settled = Promise.resolve()
 let isToHandOver = false
 
+/** How many wait for the end of this turn. */
+let waiting = 0
+
 /**
  * Something was asked of a run. The first goes to the background at once, since nobody knows how long this turn of the
- * event loop lasts; the rest together, at its end.
+ * event loop lasts; of the rest so many together, and what is left at its end.
  */
 function handOver() {
-  if (isToHandOver) return
+  if (isToHandOver) {
+    if (++waiting === AT_ONCE) handOverNow()
+    return
+  }
   isToHandOver = true
-  addon.handOverRuns()
   nextTick(handOverAll)
+  handOverNow()
+}
+
+/**
+ * A run is over: its lease is to be released.
+ *
+ * @param {number} run
+ */
+function end(run) {
+  over[countOver++] = run
+  handOver()
+}
+
+/** How many are over: whoever takes them tells the binary. */
+function takeOver() {
+  const count = countOver
+  countOver = 0
+  return count
 }
 
 /** What comes of the events that are being delivered is handed over together: when nothing more comes of them. */
@@ -135,7 +177,13 @@ function handOverAtEnd() {
 
 function handOverAll() {
   isToHandOver = false
-  addon.handOverRuns()
+  handOverNow()
+  keepOrNot()
+}
+
+function handOverNow() {
+  waiting = 0
+  addon.handOverRuns(layer, takeOver())
 }
 
 /**
@@ -145,7 +193,15 @@ function handOverAll() {
  */
 function keepAlive(keep) {
   awaited += keep ? 1 : -1
-  if (awaited === (keep ? 1 : 0)) addon.keepAlive(keep)
+  // A turn of the event loop in which one begins and another ends changes nothing.
+  if (!isToHandOver) keepOrNot()
+}
+
+function keepOrNot() {
+  const keeps = awaited > 0
+  if (keeps === isKept) return
+  isKept = keeps
+  addon.keepAlive(keeps)
 }
 
 /**
@@ -162,6 +218,7 @@ function isInspected() {
 }
 
 exports.EventKind = EventKind
+exports.end = end
 exports.handOver = handOver
 exports.keepAlive = keepAlive
 exports.layer = layer
@@ -170,3 +227,4 @@ exports.leavePlace = leavePlace
 exports.readers = readers
 exports.takePlace = takePlace
 exports.setLogger = setLogger
+exports.takeOver = takeOver

@@ -64,17 +64,17 @@ async function establishPrimaryServer(redis, prefix, options) {
 /** @param {unknown} options */
 function readOptions(options) {
   const read = given(options, OF_ELECTION)
-  const version = optionalText(read, 'version')
+  const version = optionalText('version', read.version)
   return {
-    ttl: millis(read, 'ttl'),
-    renewInterval: millis(read, 'renewInterval'),
-    establishTimeout: millis(read, 'establishTimeout'),
-    exitTimeout: millis(read, 'exitTimeout'),
-    stallTimeout: millisOrFalse(read, 'stallTimeout'),
-    scope: optionalText(read, 'scope'),
-    serverId: optionalText(read, 'serverId'),
-    eagerStart: boolean(read, 'eagerStart'),
-    priority: number(read, 'priority'),
+    ttl: millis('ttl', read.ttl),
+    renewInterval: millis('renewInterval', read.renewInterval),
+    establishTimeout: millis('establishTimeout', read.establishTimeout),
+    exitTimeout: millis('exitTimeout', read.exitTimeout),
+    stallTimeout: millisOrFalse('stallTimeout', read.stallTimeout),
+    scope: optionalText('scope', read.scope),
+    serverId: optionalText('serverId', read.serverId),
+    eagerStart: boolean('eagerStart', read.eagerStart),
+    priority: number('priority', read.priority),
     version,
     versionOrder: version === undefined ? undefined : versionOrder(version),
   }
@@ -90,7 +90,9 @@ function onPrimaryChange(prefix, listener) {
 
 /** @type {Outside['whilePrimary']} */
 function whilePrimary(prefix, run, options) {
-  const keeps = reading(() => boolean(given(options, ['keepOnFailure']), 'keepOnFailure')) ?? false
+  const keeps =
+    reading(() => boolean('keepOnFailure', given(options, ['keepOnFailure']).keepOnFailure)) ??
+    false
   const election = electionOf(text('prefix', prefix))
   callable('run', run)
   const guard = new Guard(election, run, keeps)
@@ -147,7 +149,7 @@ function primaryStatus(prefix) {
 
 /** @type {Outside['resignPrimaryServer']} */
 async function resignPrimaryServer(prefix, options) {
-  const drain = reading(() => millis(given(options, ['drain']), 'drain')) ?? 0
+  const drain = reading(() => millis('drain', given(options, ['drain']).drain)) ?? 0
   const name = prefix === undefined || prefix === null ? undefined : text('prefix', prefix)
   try {
     await Promise.all(addon.campaigns(name).map((campaign) => addon.resign(campaign, drain)))

@@ -7,7 +7,8 @@ const {watched} = require('./diagnostics.js')
 const {calling, invalid} = require('./errors.js')
 const {log} = require('./log.js')
 const {MAX_MS, callable, describe, given, millis, reading, text} = require('./options.js')
-const {Run, errorOf} = require('./run.js')
+const {Run} = require('./run.js')
+const {errorOf} = require('./run-errors.js')
 const {hand, isBounded, isOfTick, ofRun, ofRunner, periodOf} = require('./run-options.js')
 const {storeOf} = require('./source.js')
 
@@ -71,7 +72,7 @@ class LeaderRunner {
 
   /** @param {{drain?: number}} [options] */
   async close(options) {
-    const drain = reading(() => millis(given(options, ['drain']), 'drain')) ?? this.#lockTTL
+    const drain = reading(() => millis('drain', given(options, ['drain']).drain)) ?? this.#lockTTL
     this.#closed = true
     const left = [...this.#runs].map((run) => !run.abandon('closed') && run.leaveWithin(drain))
     await Promise.all(left)

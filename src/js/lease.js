@@ -1,12 +1,16 @@
 'use strict'
 
 const {addon} = require('./binary.js')
-const {Held, showing} = require('./held.js')
+const {ABORT, Held, showing} = require('./held.js')
+
+/** By which this layer says that the run under a lease is over, before the binary is told. */
+const OVER = Symbol('over')
 
 /** The lease of one run of a job. */
 class Lease extends Held {
   #resource
   #ofRunner
+  #isOver = false
 
   /**
    * @param {number} run
@@ -19,6 +23,16 @@ class Lease extends Held {
     this.#ofRunner = prefix !== undefined
   }
 
+  /** @override */
+  get isHeld() {
+    return !this.#isOver && super.isHeld
+  }
+
+  /** @override */
+  get remainingMs() {
+    return this.#isOver ? 0 : super.remainingMs
+  }
+
   get resource() {
     return this.#resource
   }
@@ -26,8 +40,14 @@ class Lease extends Held {
   get name() {
     return addon.leaseName(this.#resource, this.#ofRunner)
   }
+
+  [OVER]() {
+    this.#isOver = true
+    this[ABORT]()
+  }
 }
 
 showing(Lease, ['resource', 'token', 'isHeld', 'remainingMs'])
 
 exports.Lease = Lease
+exports.OVER = OVER

@@ -53,7 +53,8 @@ function describeObject(value) {
  */
 function isPlain(value) {
   const prototype = Object.getPrototypeOf(value)
-  return prototype === null || Object.getPrototypeOf(prototype) === null
+  if (prototype === Object.prototype || prototype === null) return true
+  return Object.getPrototypeOf(prototype) === null
 }
 
 /**
@@ -99,10 +100,9 @@ function given(options, known) {
     throw invalid(`options must be an object, got ${describe(options)}`)
   }
   /** @type {Given} */
-  const read = {}
-  for (const key of Object.keys(options)) {
+  const read = {...options}
+  for (const key of Object.keys(read)) {
     if (!known.includes(key)) throw unknown('options', key, known)
-    read[key] = /** @type {Given} */ (options)[key]
   }
   return read
 }
@@ -118,11 +118,10 @@ function unknown(what, key, known) {
 }
 
 /**
- * @param {Given} options
  * @param {string} field
+ * @param {unknown} value
  */
-function millis(options, field) {
-  const value = options[field]
+function millis(field, value) {
   if (value === undefined) return undefined
   if (typeof value === 'number' && value >= 0 && value <= MAX_MS) return value
   const got = typeof value === 'number' ? value : describe(value)
@@ -132,39 +131,37 @@ function millis(options, field) {
 /**
  * As `millis`, or `false`, which is for ever.
  *
- * @param {Given} options
  * @param {string} field
+ * @param {unknown} value
  */
-function millisOrFalse(options, field) {
-  return options[field] === false ? Number.POSITIVE_INFINITY : millis(options, field)
+function millisOrFalse(field, value) {
+  return value === false ? Number.POSITIVE_INFINITY : millis(field, value)
 }
 
 /**
- * @param {Given} options
  * @param {string} field
+ * @param {unknown} value
  */
-function number(options, field) {
-  const value = options[field]
+function number(field, value) {
   if (value === undefined || typeof value === 'number') return value
   throw invalid(`${field} must be a number, got ${describe(value)}`)
 }
 
 /**
- * @param {Given} options
  * @param {string} field
+ * @param {unknown} value
  */
-function boolean(options, field) {
-  const value = options[field]
+function boolean(field, value) {
   if (value === undefined || typeof value === 'boolean') return value
   throw invalid(`${field} must be true or false, got ${describe(value)}`)
 }
 
 /**
- * @param {Given} options
  * @param {string} field
+ * @param {unknown} value
  */
-function optionalText(options, field) {
-  return options[field] === undefined ? undefined : text(field, options[field])
+function optionalText(field, value) {
+  return value === undefined ? undefined : text(field, value)
 }
 
 /**

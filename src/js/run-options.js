@@ -57,7 +57,13 @@ const [
   FOUND,
   AWAITS,
 ] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
-const COUNT = 13
+
+/** Nothing given. A literal is copied; to fill an array costs as much as all the rest of reading the options.
+ *
+ * @returns {Numbers}
+ */
+// biome-ignore format: one line
+const none = () => [NaN, NaN, NaN, NaN, NaN, NaN, NaN, NaN, NaN, NaN, NaN, NaN, NaN]
 
 /**
  * Those of `withLease`, with its signal.
@@ -66,10 +72,10 @@ const COUNT = 13
  */
 function ofWithLease(options) {
   const read = given(options, OF_WITH_LEASE)
-  const list = new Array(COUNT).fill(Number.NaN)
-  put(list, TTL, millis(read, 'ttl'))
+  const list = none()
+  put(list, TTL, millis('ttl', read.ttl))
   readAll(list, read)
-  put(list, WAIT, millis(read, 'wait'))
+  put(list, WAIT, millis('wait', read.wait))
   readTick(list, read)
   return {list, signal: signalOf(read)}
 }
@@ -82,7 +88,7 @@ function ofWithLease(options) {
  */
 function ofRunner(ttl, options) {
   const read = given(options, OF_RUNNER)
-  const list = new Array(COUNT).fill(Number.NaN)
+  const list = none()
   list[OF_A_RUNNER] = 1
   list[TTL] = ttl
   readAll(list, read)
@@ -110,7 +116,8 @@ function ofRun(ofAll, options) {
  * @param {Numbers} list
  */
 function hand(list) {
-  numbers.set(list)
+  // So few numbers are copied sooner one by one than by a call of `set`.
+  for (let at = 0; at < list.length; at++) numbers[at] = list[at] ?? Number.NaN
 }
 
 /** @param {Numbers} list */
@@ -124,18 +131,19 @@ const isBounded = (list) => !Number.isNaN(list[MAX_RUN])
 const periodOf = (list) => list[EVERY] ?? Number.NaN
 
 /** @param {Numbers} list */
-const isOfTick = (list) => [TICK, EVERY, FOUND].some((at) => !Number.isNaN(list[at]))
+const isOfTick = (list) =>
+  !(Number.isNaN(list[TICK]) && Number.isNaN(list[EVERY]) && Number.isNaN(list[FOUND]))
 
 /**
  * @param {Numbers} list
  * @param {Given} read
  */
 function readAll(list, read) {
-  put(list, MEMORY, millis(read, 'tickMemory'))
-  put(list, ACQUIRE, millis(read, 'acquireTimeout'))
-  put(list, STALL, millisOrFalse(read, 'stallTimeout'))
-  put(list, EXIT, millis(read, 'exitTimeout'))
-  const awaits = boolean(read, 'awaitRelease')
+  put(list, MEMORY, millis('tickMemory', read.tickMemory))
+  put(list, ACQUIRE, millis('acquireTimeout', read.acquireTimeout))
+  put(list, STALL, millisOrFalse('stallTimeout', read.stallTimeout))
+  put(list, EXIT, millis('exitTimeout', read.exitTimeout))
+  const awaits = boolean('awaitRelease', read.awaitRelease)
   if (awaits !== undefined) list[AWAITS] = Number(awaits)
   readHold(list, read)
 }
@@ -145,8 +153,8 @@ function readAll(list, read) {
  * @param {Given} read
  */
 function readHold(list, read) {
-  put(list, MIN_HOLD, millis(read, 'minHold'))
-  put(list, MAX_RUN, millis(read, 'maxRun'))
+  put(list, MIN_HOLD, millis('minHold', read.minHold))
+  put(list, MAX_RUN, millis('maxRun', read.maxRun))
 }
 
 /**
@@ -154,7 +162,7 @@ function readHold(list, read) {
  * @param {Given} read
  */
 function readTick(list, read) {
-  const every = millis(read, 'tickEvery')
+  const every = millis('tickEvery', read.tickEvery)
   if (read.tick !== undefined && every !== undefined) {
     throw invalid('tick and tickEvery were both given: one of them names the tick')
   }

@@ -4,10 +4,11 @@
 
 const {addon} = require('./binary.js')
 const {runs} = require('./counters.js')
-const {EventKind, handOver, keepAlive, layer, leavePlace, takePlace} = require('./core.js')
-const {PrimaryLeaseError, ofBinary} = require('./errors.js')
+const {EventKind, end, handOver, keepAlive, layer, leavePlace, takeOver, takePlace} =
+  require('./core.js')
+const {ofBinary} = require('./errors.js')
 const {ABORT} = require('./held.js')
-const {Lease} = require('./lease.js')
+const {Lease, OVER} = require('./lease.js')
 const {log} = require('./log.js')
 
 /** @typedef {import('../../index.js').LeaseEndReason | 'overrun'} Loss */
@@ -54,9 +55,46 @@ const {
   Failed: FAILED,
 } = EventKind
 
+const LONG = 'a run without maxRun has held its lease for long: nobody else can run it meanwhile'
+
 const nothing = () => {}
 
-const LONG = 'a run without maxRun has held its lease for long: nobody else can run it meanwhile'
+/** What settles the promise that was made last: without a function of its own for each.
+ *
+ * @type {(value: any) => void} */
+let resolveOfLast = nothing
+/** @param {(value: any) => void} resolve */
+const keepResolve = (resolve) => {
+  resolveOfLast = resolve
+}
+
+/**
+ * In a reaction of which nobody hears what it throws.
+ *
+ * @param {Run} run
+ */
+function begin(run) {
+  try {
+    run.begin()
+  } catch (error) {
+    run.fail(error)
+  }
+}
+
+/** @param {Run} run */
+const finish = (run) => run.finish()
+
+/**
+ * The same, later, in the present asynchronous context.
+ *
+ * @param {(run: Run) => void} call
+ */
+function inThisContext(call) {
+  const called = /** @type {Promise<Run>} */ (new Promise(keepResolve))
+  const goOn = resolveOfLast
+  void called.then(call)
+  return goOn
+}
 
 class Run {
   /** @type {'asking' | 'granted' | 'running' | 'releasing' | 'sent' | 'cut' | 'over'} */
@@ -72,12 +110,17 @@ class Run {
   /** How the lease ended before the run did.
    * @type {Loss | undefined} */
   #loss
+  /** @type {(lease: Lease) => unknown} */
+  #work = nothing
   /** Goes on where it waits: for the answer to its question, or for its release.
-   * @type {() => void} */
+   * @type {(run: Run) => void} */
   #goOn = nothing
-  /** Tells its caller, where that may be before the run is over.
-   * @type {((ending: Ending) => void) | undefined} */
-  #tell
+  /** Tells its caller, which a run that outlives its time does before it is over.
+   * @type {(ending: Ending) => void} */
+  #tell = nothing
+  /** How the work ended.
+   * @type {{threw: boolean, value: unknown} | undefined} */
+  #result
   /** Those who wait until the lease is released.
    * @type {(() => void)[] | undefined} */
   #leaving
@@ -93,7 +136,7 @@ class Run {
     this.resource = asked.resource
     const place = takePlace(this)
     try {
-      this.id = addon.beginRun(layer, asked.store, asked.resource, place)
+      this.id = addon.beginRun(layer, asked.store, asked.resource, place, takeOver())
     } catch (error) {
       leavePlace(place)
       throw ofBinary(error)
@@ -110,12 +153,11 @@ class Run {
    * @returns {Promise<Ending>}
    */
   live(work) {
-    const lived = this.#live(work)
-    if (!this.#asked.bounded) return lived
-    return new Promise((tell) => {
-      this.#tell = tell
-      void lived.then(tell)
-    })
+    this.#work = work
+    const ended = /** @type {Promise<Ending>} */ (new Promise(keepResolve))
+    this.#tell = resolveOfLast
+    this.#waitForAnswer()
+    return ended
   }
 
   /**
@@ -177,7 +219,7 @@ class Run {
         if (kind === GRANTED) {
           this.#stage = 'granted'
           this.#token = number
-          return this.#goOn()
+          return this.#goOn(this)
         }
         if (REFUSALS.has(kind)) {
           const refusal = {kind: REFUSALS.get(kind), cause: extras[number]}
@@ -197,9 +239,9 @@ class Run {
       case 'releasing':
         // The run ended with the deadline, which was over when its release was asked for.
         if (kind === LOST) this.#loss = /** @type {Loss} */ (extras[number])
-        else if (kind === SENT) this.#stage = 'sent'
-        else this.#isOver()
-        if (kind !== LOST) this.#goOn()
+        if (kind === SENT) this.#stage = 'sent'
+        if (kind === RELEASED || kind === FAILED) this.#isOver()
+        if (this.#stage !== 'releasing') this.#goOn(this)
         return
       case 'sent':
       case 'cut':
@@ -211,52 +253,67 @@ class Run {
   #refuse(refusal) {
     this.#stage = 'over'
     this.#refusal = refusal
-    this.#goOn()
+    this.#goOn(this)
+  }
+
+  #waitForAnswer() {
+    this.#stage = 'asking'
+    this.#goOn = inThisContext(begin)
   }
 
   /**
-   * @param {(lease: Lease) => unknown} work
-   * @returns {Promise<Ending>}
+   * Something of ours broke.
+   *
+   * @param {unknown} error
    */
-  async #live(work) {
-    do {
-      // Where it was granted and has run out, because this loop or all of the process stood still: it is asked for
-      // again. Given up here, a tick that was granted to us would be run by nobody.
-      this.#stage = 'asking'
-      await new Promise(this.#waiting)
-      if (this.#refusal) return this.#refusal
-    } while (!addon.takeRun(this.id, this.#asked.ofTick))
+  fail(error) {
+    this.#tell({kind: 'threw', token: this.#token, error})
+  }
+
+  /** Its question is answered. */
+  begin() {
+    if (this.#refusal) return this.#tell(this.#refusal)
+    // Where it was granted and has run out, because this loop or all of the process stood still: it is asked for
+    // again. Given up here, a tick that was granted to us would be run by nobody.
+    if (!addon.takeRun(this.id, this.#asked.ofTick)) return this.#waitForAnswer()
     this.#stage = 'running'
     this.keep(this.#asked.bounded)
     this.#lease = new Lease(this.id, this.#asked, this.#token)
     runs.active += 1
-    let threw = false
-    let value
+    const threw = (/** @type {unknown} */ error) => this.#isDone(true, error)
     try {
-      value = await work(this.#lease)
+      const work = this.#work
+      const worked = work(this.#lease)
+      void Promise.resolve(worked).then((value) => this.#isDone(false, value), threw)
     } catch (error) {
-      threw = true
-      value = error
+      threw(error)
     }
+  }
+
+  /**
+   * The work is: the lease goes first, and then the caller is told.
+   *
+   * @param {boolean} threw
+   * @param {unknown} value
+   */
+  #isDone(threw, value) {
+    this.#result = {threw, value}
     runs.active -= 1
-    if (this.#stage === 'running') await this.#release()
-    return this.#endingOf(threw, value)
-  }
-
-  /** The run is over: the lease goes first, and then the caller is told. */
-  #release() {
+    if (this.#stage !== 'running') return this.finish()
     this.#stage = 'releasing'
-    this.keep(true)
-    addon.releaseRun(this.id)
-    handOver()
-    const released = new Promise(this.#waiting)
-    this.#lease?.[ABORT]()
-    return released
+    try {
+      this.#goOn = finish
+      this.keep(true)
+      end(this.id)
+      this.#lease?.[OVER]()
+    } catch (error) {
+      this.fail(error)
+    }
   }
 
-  /** @param {(value?: undefined) => void} goOn */
-  #waiting = (goOn) => {
-    this.#goOn = goOn
+  /** It need not be waited for any longer. */
+  finish() {
+    this.#tell(this.#ending())
   }
 
   /** @param {Loss} loss */
@@ -287,18 +344,16 @@ class Run {
   #overrun() {
     this.#lose('overrun')
     // It may never end; whoever asked is not kept waiting.
-    this.#tell?.({kind: 'lost', token: this.#token, loss: 'overrun'})
+    this.#tell({kind: 'lost', token: this.#token, loss: 'overrun'})
+    this.#tell = () => this.keep(false)
   }
 
-  /**
-   * @param {boolean} threw
-   * @param {unknown} value
-   * @returns {Ending}
-   */
-  #endingOf(threw, value) {
-    const [token, loss] = [this.#token, this.#loss]
-    if (loss) return {kind: 'lost', token, loss, result: {threw, value}}
-    return threw ? {kind: 'threw', token, error: value} : {kind: 'returned', token, value}
+  /** @returns {Ending} */
+  #ending() {
+    const [token, loss, result] = [this.#token, this.#loss, this.#result]
+    if (loss) return {kind: 'lost', token, loss, result}
+    if (result?.threw) return {kind: 'threw', token, error: result.value}
+    return {kind: 'returned', token, value: result?.value}
   }
 
   /** Its lease is released, and nothing follows. */
@@ -309,57 +364,4 @@ class Run {
   }
 }
 
-/**
- * What a refusal or a loss is to a caller.
- *
- * @param {string} resource
- * @param {Ending} ending
- */
-function errorOf(resource, ending) {
-  const name = JSON.stringify(resource)
-  switch (ending.kind) {
-    case 'held':
-      return new PrimaryLeaseError(
-        'ERR_LEASE_HELD',
-        `the lease of ${name} is held by another, or was until just now`,
-      )
-    case 'ran':
-      return new PrimaryLeaseError(
-        'ERR_LEASE_HELD',
-        `this tick of ${name} was run by another, or is being run`,
-      )
-    case 'unavailable':
-      return new PrimaryLeaseError(
-        'ERR_STORE_UNAVAILABLE',
-        `no answer about the lease of ${name}: ${ending.cause}`,
-      )
-    case 'denied':
-      return new PrimaryLeaseError(
-        'ERR_STORE_DENIED',
-        `redis refuses this server: ${ending.cause.replace(/\.+$/, '')}`,
-      )
-    case 'lost':
-      return lossOf(name, ending)
-    case 'abandoned':
-      return new PrimaryLeaseError('ERR_CLOSED', `the run of ${name} was abandoned`)
-    default:
-      return new PrimaryLeaseError('ERR_CLOSED', `the run of ${name} failed internally`)
-  }
-}
-
-/**
- * @param {string} name
- * @param {Ending & {kind: 'lost'}} ending
- */
-function lossOf(name, {token, loss, result}) {
-  const message =
-    loss === 'overrun'
-      ? `the run of ${name} under the lease ${token} took longer than maxRun`
-      : `the lease ${token} of ${name} was lost: ${loss}`
-  if (!result) return new PrimaryLeaseError('ERR_LEASE_LOST', message)
-  const more = result.threw ? {cause: result.value} : {result: result.value}
-  return new PrimaryLeaseError('ERR_LEASE_LOST', message, more)
-}
-
 exports.Run = Run
-exports.errorOf = errorOf

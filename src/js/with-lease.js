@@ -3,7 +3,8 @@
 const {countRun} = require('./counters.js')
 const {watched} = require('./diagnostics.js')
 const {callable, reading, text} = require('./options.js')
-const {Run, errorOf} = require('./run.js')
+const {Run} = require('./run.js')
+const {errorOf} = require('./run-errors.js')
 const {hand, isBounded, isOfTick, ofWithLease} = require('./run-options.js')
 const {storeOf} = require('./source.js')
 
@@ -15,15 +16,15 @@ async function withLease(redis, resource, options, run) {
   hand(asked.list)
   /** @type {Run | undefined} */
   let running
-  const abandon = () => void running?.abandon('abandoned')
+  const abandon = signal && (() => void running?.abandon('abandoned'))
   // Before anything is asked: it may throw.
-  reading(() => signal?.addEventListener('abort', abandon))
+  if (abandon) reading(() => signal.addEventListener('abort', abandon))
   const watch = watched(asked)
   running = new Run(asked)
   const ending = await running.live(watch ? watch.around(run) : run)
   countRun(ending)
   watch?.end(ending)
-  signal?.removeEventListener('abort', abandon)
+  if (abandon) signal.removeEventListener('abort', abandon)
   running.keep(false)
   if (ending.kind === 'returned') return /** @type {any} */ (ending.value)
   if (ending.kind === 'threw') throw ending.error

@@ -140,7 +140,7 @@ pub(super) fn no_connection(bound: Duration, address: &str) -> Arc<str> {
 pub(super) fn not_sent(bound: Duration, address: &str) -> Failure {
     let bound = bound.as_millis();
     Failure::Refused {
-        cause: format!("not sent within {bound} ms: the server is behind ({address})").into(),
+        cause: format!("the server is behind: not sent within {bound} ms ({address})").into(),
     }
 }
 

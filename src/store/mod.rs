@@ -17,6 +17,7 @@ mod keys;
 mod leaving;
 mod memory;
 mod metrics;
+mod numbered;
 mod one_answer;
 mod opening;
 mod outgoing;
@@ -65,6 +66,7 @@ pub use keys::{check_key_prefix, fenced_election, fenced_lease};
 pub use memory::{Applied, Field, MemoryStore, Register, RunApplied, RunRegister, Server, Tells};
 #[cfg(test)]
 pub use memory::{mistaken, run_mistaken};
+pub use numbered::Numbered;
 use one_answer::OneAnswer;
 pub use redis_source::{IpFamily, RedisSource};
 pub use redis_store::RedisStore;

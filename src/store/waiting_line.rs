@@ -1,10 +1,11 @@
 //! What waits to be sent.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Numbered;
 use crate::election::run::RunCommand;
 use crate::election::{Identity, planted};
 
@@ -64,7 +65,7 @@ pub(super) struct WaitingLine<A> {
     leaving: VecDeque<A>,
     new: VecDeque<A>,
     /// How many wait among the new ones, of each run.
-    of_run: HashMap<Identity, usize>,
+    of_run: Numbered<Identity, usize>,
 }
 
 impl<A> Default for WaitingLine<A> {
@@ -73,7 +74,7 @@ impl<A> Default for WaitingLine<A> {
             pressing: VecDeque::new(),
             leaving: VecDeque::new(),
             new: VecDeque::new(),
-            of_run: HashMap::new(),
+            of_run: Numbered::default(),
         }
     }
 }

@@ -62,7 +62,7 @@ pub(super) enum ChannelChange {
 /// What something that the server said means.
 #[expect(
     clippy::large_enum_variant,
-    reason = "nearly all is an answer, and one lives at a time"
+    reason = "nearly all are answers, for which a box would cost more"
 )]
 pub(super) enum Heard {
     Answered(Ask, Said),

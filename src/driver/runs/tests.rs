@@ -96,8 +96,8 @@ impl Bench {
             sink: self.sink.clone(),
             number: run,
         };
-        let random = Random::from_seed(u128::from(run));
-        self.inbox.leave(run, RunInput::Start(start, random));
+        self.inbox
+            .leave(run, RunInput::Start(start, u128::from(run)));
     }
 
     async fn sent(&mut self) -> Sent {
@@ -297,8 +297,7 @@ fn the_alarms_of_runs_that_have_ended_are_forgotten() {
             number: run,
         };
         let at = Time::from_micros(run);
-        let random = Random::from_seed(u128::from(run));
-        runs.hear(at, run, RunInput::Start(start, random));
+        runs.hear(at, run, RunInput::Start(start, u128::from(run)));
         let (_, _, request) = sent.try_recv().unwrap();
         let held = RunOutcome::Held(Duration::from_secs(1));
         runs.hear(at, run, RunInput::Answer(request, Ok(held)));
@@ -323,8 +322,7 @@ fn what_a_burst_took_is_given_back() {
             sink: sink.clone(),
             number: run,
         };
-        let random = Random::from_seed(u128::from(run));
-        runs.hear(Time::ZERO, run, RunInput::Start(start, random));
+        runs.hear(Time::ZERO, run, RunInput::Start(start, u128::from(run)));
     }
     assert!(runs.slots.capacity() >= 20_000);
     for run in 0..20_000 {

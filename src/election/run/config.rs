@@ -57,10 +57,14 @@ impl RunConfig {
 
     /// Checks the relations between the fields; `ttl_field` is what the caller calls the ttl.
     pub fn check(&self, ttl_field: &'static str) -> Result<(), ConfigError> {
-        let between = |field, value: Duration, least: Duration, most: Duration, why: &str| {
+        let between = |field, value: Duration, least: Duration, most: Duration| {
             if (least..=most).contains(&value) {
                 return Ok(());
             }
+            let why = match field {
+                "minHold" => format!(" (the {ttl_field})"),
+                _ => String::new(),
+            };
             Err(ConfigError {
                 field,
                 value: if field == ttl_field {
@@ -72,25 +76,24 @@ impl RunConfig {
             })
         };
         let ttl = self.ttl;
-        between(ttl_field, ttl, MIN_RUN_TTL, MAX_TTL, "")?;
-        let why = format!(" (the {ttl_field})");
-        between("minHold", self.min_hold, Duration::ZERO, ttl, &why)?;
-        between("wait", self.wait, Duration::ZERO, MAX_WAIT, "")?;
+        between(ttl_field, ttl, MIN_RUN_TTL, MAX_TTL)?;
+        between("minHold", self.min_hold, Duration::ZERO, ttl)?;
+        between("wait", self.wait, Duration::ZERO, MAX_WAIT)?;
         let least = Duration::from_millis(10);
-        between("acquireTimeout", self.acquire_timeout, least, MAX_WAIT, "")?;
+        between("acquireTimeout", self.acquire_timeout, least, MAX_WAIT)?;
         match self.tick {
             Some(Tick {
                 name: TickName::At(_),
                 memory,
                 ..
-            }) => between("tickMemory", memory, ttl, MAX_TICK_MEMORY, "")?,
+            }) => between("tickMemory", memory, ttl, MAX_TICK_MEMORY)?,
             Some(Tick {
                 name: TickName::Present,
                 memory,
                 ..
             }) => {
                 let least = Duration::from_millis(2);
-                between("tickEvery", memory * 2, least, MAX_TICK_MEMORY, "")?;
+                between("tickEvery", memory * 2, least, MAX_TICK_MEMORY)?;
             }
             None => {}
         }

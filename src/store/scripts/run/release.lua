@@ -13,10 +13,11 @@
 
 local mine = ARGV[1]
 local value = redis.call('GET', KEYS[1])
-if not value or string.sub(value, 1, #mine) ~= mine or string.find(value, '^%d+ %d+$', #mine + 1) then
+if not value or string.find(value, mine, 1, true) ~= 1 or string.find(value, '^%d+ %d+$', #mine + 1) then
   return 0
 end
-local free_at, remaining = '0', 0
+-- As text: to write a number costs as much as a command.
+local free_at, remaining, kept = '0', '0', '1000'
 if ARGV[2] ~= '0' then
   local time = redis.call('TIME')
   local now = time[1] * 1000000 + time[2]
@@ -26,8 +27,9 @@ if ARGV[2] ~= '0' then
   local left = math.min(math.max(granted + least - now, 0), least)
   free_at = string.format('%.0f', now + left)
   remaining = math.ceil(left / 1000)
+  kept = math.max(remaining, 1000)
 end
-redis.call('SET', KEYS[1], mine .. remaining .. ' ' .. free_at, 'PX', math.max(remaining, 1000))
+redis.call('SET', KEYS[1], mine .. remaining .. ' ' .. free_at, 'PX', kept)
 -- Refused by an ACL, it leaves waiters to ask again by themselves.
 redis.pcall('PUBLISH', ARGV[3], remaining)
 return 1
