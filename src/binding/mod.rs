@@ -14,6 +14,7 @@ pub mod layer;
 pub mod lease;
 mod listener;
 mod logging;
+pub mod look;
 mod node;
 mod options;
 pub mod postgres_fence;

@@ -12,6 +12,7 @@ const {
   resignPrimaryServer,
   whilePrimary,
 } = require('./functions.js')
+const {inspectPrimary} = require('./inspect.js')
 const {LeaderRunner} = require('./leader-runner.js')
 const {Lease} = require('./lease.js')
 const {PrimaryLease} = require('./primary-lease.js')
@@ -25,6 +26,7 @@ module.exports = {
   PrimaryLease: /** @type {any} */ (PrimaryLease),
   PrimaryLeaseError,
   establishPrimaryServer,
+  inspectPrimary,
   onPrimaryChange,
   postgresFence: addon.postgresFence,
   primaryStatus,

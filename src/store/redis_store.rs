@@ -13,6 +13,7 @@ use super::engine::{Engine, Order};
 use super::error::no_answer;
 use super::jitter::random;
 use super::keys::{Keys, RunKeys};
+use super::look::Looks;
 use super::patience::ttl_of_bound;
 use super::route::Route;
 use super::script::Invocation;
@@ -20,8 +21,8 @@ use super::subscriptions::Receiver;
 use super::trouble::Trouble;
 use super::words::told;
 use super::{
-    Answering, CredentialStore, FenceOutcome, FenceRequest, FenceStore, ReadAgain, Reader,
-    RedisSource, RunAnswers, RunStore, Store, Target,
+    Answering, CredentialStore, ElectionLook, FenceOutcome, FenceRequest, FenceStore, ListLook,
+    LookStore, ReadAgain, Reader, RedisSource, RunAnswers, RunStore, Store, Target,
 };
 use crate::election::run::{RunCommand, RunRequest};
 use crate::election::{Command, Failure, Message, Reply, Request};
@@ -36,6 +37,7 @@ pub struct RedisStore {
     source: Arc<RedisSource>,
     present: Arc<PresentSource>,
     commands: Commands,
+    looks: Looks,
     trouble: Arc<Mutex<Trouble>>,
     orders: mpsc::UnboundedSender<Order>,
 }
@@ -52,7 +54,8 @@ impl RedisStore {
         let engine = Engine::new(present.clone(), route.clone(), known, received, random());
         runtime.spawn(engine.run());
         RedisStore {
-            commands: Commands::new(present.clone(), route),
+            commands: Commands::new(present.clone(), route.clone()),
+            looks: Looks::new(source.clone(), route),
             source,
             present,
             trouble,
@@ -202,6 +205,16 @@ impl RunStore for RedisStore {
 impl FenceStore for RedisStore {
     fn fence(&self, request: FenceRequest) -> Answering<FenceOutcome> {
         self.commands.send(request)
+    }
+}
+
+impl LookStore for RedisStore {
+    fn look(&self, name: &str, within: Option<Duration>) -> Answering<ElectionLook> {
+        self.looks.election(name, within)
+    }
+
+    fn list(&self, cursor: u64, within: Option<Duration>) -> Answering<ListLook> {
+        self.looks.list(cursor, within)
     }
 }
 
