@@ -129,6 +129,7 @@ fn candidate(
         target: Target {
             name: name.into(),
             server: format!("server {number}").into(),
+            entry: format!("{number} 0 - server {number}").into(),
         },
         config,
         sink: Box::new(move |change| drop(told.send((number, change)))),

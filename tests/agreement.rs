@@ -34,6 +34,8 @@ enum Step {
         ttl: u64,
         /// The floor is the highest token that was ever shown, plus this: an hour is above any clock.
         above: Option<u64>,
+        /// Where it is refused, this rank is entered.
+        rank: Option<u8>,
     },
     Renew(usize, Shown),
     /// With a token above all that were granted, as a holder has after a roll-back.
@@ -60,12 +62,16 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(Shown::Earlier)
     ];
     let floor = prop_oneof![Just(None), Just(Some(0)), Just(Some(AN_HOUR))];
-    let acquire = (who.clone(), shown.clone(), 500_u64..9_000, floor).prop_map(
-        |(who, watched, ttl, above)| Step::Acquire {
+    // No rank is forgotten before the end.
+    let ttl = 60_000_u64..900_000;
+    let rank = prop::option::of(0..7_u8);
+    let acquire = (who.clone(), shown.clone(), ttl, floor, rank).prop_map(
+        |(who, watched, ttl, above, rank)| Step::Acquire {
             who,
             watched,
             ttl,
             above,
+            rank,
         },
     );
     let spoilt = prop_oneof![
@@ -125,12 +131,14 @@ impl World {
                 watched,
                 ttl,
                 above,
+                rank,
             } => Command::Acquire {
                 identity: name(who),
                 ttl: Duration::from_millis(ttl),
                 floor: Token::new(above.map_or(0, |above| self.highest() + above)),
                 watched: version(who, watched),
                 eager: None,
+                rank: rank.map(|place| RANKS[usize::from(place)].parse().unwrap()),
                 nonce: commands::NONCE,
             },
             Step::Renew(who, over) => {
@@ -182,7 +190,7 @@ impl World {
         }
         format!(
             "{:?}, told {told:?}: token {}, seq {} of epoch {} in run {}, {:?} on {:?}, {:?}, \
-             released {}, same run {}",
+             released {}, same run {}, ranks {}",
             reply.outcome,
             place(&mut self.known_tokens, &record.token),
             record.version.seq,
@@ -193,6 +201,7 @@ impl World {
             record.ttl,
             record.released,
             record.same_incarnation,
+            record.ranks,
         )
     }
 }
@@ -402,6 +411,10 @@ fn agree(tells: Tells, arguments: &[&str], cases: u32) {
     agreed.unwrap_or_else(|error| panic!("{error}"));
 }
 
+/// In the order of a locale they would be others.
+const RANKS: [&str; 7] = [
+    "0999", "1000", "1000~", "1000a!", "1000B!", "1000b!", "1001-",
+];
 const IDENTITIES: usize = 3;
 const AN_HOUR: u64 = 3_600_000_000;
 const NOW: u64 = 1_795_000_000_000_000;

@@ -33,6 +33,7 @@ fn stand(
         target: Target {
             name: "crowd".into(),
             server: format!("server {number}").into(),
+            entry: format!("{number} 0 - server {number}").into(),
         },
         config: Config::new(ttl),
         sink: Box::new(move |change| {

@@ -28,6 +28,7 @@ fn target(name: &str) -> Target {
     Target {
         name: name.into(),
         server: "server one".into(),
+        entry: "1 0 - server".into(),
     }
 }
 

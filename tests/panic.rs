@@ -75,6 +75,7 @@ fn reply_to(command: &Command) -> Result<Reply, Failure> {
             ttl: TTL,
             released: outcome == Outcome::Released,
             same_incarnation: true,
+            ranks: Default::default(),
         }),
         listeners: Some(0),
     })
@@ -91,6 +92,7 @@ fn campaign(nth: u32, late: bool) -> (Handle, mpsc::UnboundedReceiver<CampaignCh
         target: Target {
             name: "test".into(),
             server: "server".into(),
+            entry: "1 0 - server".into(),
         },
         config: Config::new(TTL),
         sink: Box::new(move |change| drop(told.send(change))),
@@ -187,6 +189,7 @@ async fn a_panic_in_the_task_of_a_connection_costs_that_connection_and_is_said()
         let target = Target {
             name: on.into(),
             server: "server".into(),
+            entry: "1 0 - server".into(),
         };
         // Who subscribed before the panic is subscribed after it, too.
         let mut messages = store.subscribe(&target);
@@ -219,6 +222,7 @@ async fn until_heard(
                 floor: Token::NONE,
                 watched: watched.clone(),
                 eager: None,
+                rank: None,
                 nonce: Nonce::new(1),
             };
             let request = Request {

@@ -34,6 +34,7 @@ fn target() -> Target {
     Target {
         name: "chronos".into(),
         server: "server one".into(),
+        entry: "1 0 - server".into(),
     }
 }
 
@@ -53,6 +54,7 @@ fn acquire() -> Command {
         floor: Token::NONE,
         watched: None,
         eager: None,
+        rank: None,
         nonce: Nonce::new(7),
     }
 }
@@ -536,6 +538,7 @@ async fn commands_leave_in_the_order_of_the_calls_whether_polled_or_not() {
         ttl,
         floor,
         eager,
+        rank: None,
         nonce,
         ..
     } = acquire()
@@ -549,6 +552,7 @@ async fn commands_leave_in_the_order_of_the_calls_whether_polled_or_not() {
         floor,
         watched,
         eager,
+        rank: None,
         nonce,
     };
     // Nobody waits for the grant's answer; its release goes out behind it.
@@ -556,6 +560,7 @@ async fn commands_leave_in_the_order_of_the_calls_whether_polled_or_not() {
     let release = Command::Release {
         identity,
         listeners: 0,
+        reason: None,
         nonce,
     };
     let reply = ask(&store, PATIENCE, release).await.unwrap();

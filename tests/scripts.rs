@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use commands::{MINE, NONCE, OTHER, TTL, acquire, next, over, renew, request, target, with_floor};
+use commands::{
+    MINE, NONCE, OTHER, TTL, acquire, next, over, renew, request, signing, target, with_floor,
+};
 use primary_lease::election::{
     Command, Failure, Identity, Message, Outcome, Record, Reply, Token, Version, WriteKind,
 };
@@ -65,6 +67,7 @@ impl Bench {
         self.ask(Command::Release {
             identity,
             listeners,
+            reason: None,
             nonce: NONCE,
         })
         .await
@@ -138,6 +141,7 @@ fn eager(identity: Identity, eager: Duration) -> Command {
         floor: Token::NONE,
         watched: None,
         eager: Some(eager),
+        rank: None,
         nonce: NONCE,
     }
 }
@@ -889,6 +893,7 @@ async fn a_record_of_a_newer_release_is_left_alone() {
         Command::Release {
             identity: MINE,
             listeners: 0,
+            reason: None,
             nonce: NONCE,
         },
         Command::Inspect,
@@ -914,6 +919,151 @@ async fn a_key_of_another_type_is_named() {
             "{cause}"
         );
     }
+}
+
+// The roster, the ranks and the log
+
+const ROSTER: &str = "primary:{chronos}:standbys";
+
+impl Bench {
+    fn standbys(&self) -> u64 {
+        let mut command = redis::cmd("ZCARD");
+        command
+            .arg(ROSTER)
+            .query(&mut self.server.connect())
+            .unwrap()
+    }
+
+    /// So many entered it, and were never seen again.
+    fn leave_behind(&self, standbys: usize) {
+        let mut add = redis::cmd("ZADD");
+        add.arg(ROSTER);
+        for number in 0..standbys {
+            add.arg(number).arg(format!("{number} 0 - gone"));
+        }
+        add.exec(&mut self.server.connect()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_write_of_a_roster_of_ten_thousand_looks_at_ten_of_those_that_are_gone() {
+    let bench = Bench::new();
+    bench.win(MINE).await;
+    bench.leave_behind(10_000);
+    for polls in 1..=3 {
+        bench.ask(signing(OTHER, "1000")).await.unwrap();
+        assert_eq!(bench.standbys(), 10_001 - 10 * polls);
+    }
+    let mut command = redis::cmd("PTTL");
+    let left: u64 = command
+        .arg(ROSTER)
+        .query(&mut bench.server.connect())
+        .unwrap();
+    assert!(left <= 2 * TTL.as_millis() as u64, "{left}");
+}
+
+#[tokio::test]
+async fn whoever_does_not_ask_for_it_writes_nothing_when_refused() {
+    let bench = Bench::new();
+    bench.win(MINE).await;
+    let before = bench.fields();
+    bench.acquire(OTHER).await;
+    assert_eq!((bench.fields(), bench.standbys()), (before, 0));
+}
+
+#[tokio::test]
+async fn a_rank_that_nobody_enters_any_more_is_forgotten_after_a_ttl() {
+    let bench = Bench::new();
+    bench.win(MINE).await;
+    let ms = bench.time_us() / 1_000;
+    let old = ms - TTL.as_millis() as u64 - 1;
+    // As of a clock that was set back.
+    let ahead = ms + 3_600_000;
+    bench.set("ranks", &format!("1003:{ahead},1002:{old},1001:{ms}"));
+    bench.ask(signing(OTHER, "1000")).await.unwrap();
+    assert_eq!(
+        bench.inspect().await.unwrap().ranks.to_string(),
+        "1001,1000"
+    );
+}
+
+#[tokio::test]
+async fn whatever_stands_in_the_ranks_and_the_log_costs_no_answer() {
+    let bench = Bench::new();
+    let record = bench.win(MINE).await;
+    for odd in [
+        "?",
+        "1001:x",
+        "a b:1 c:2",
+        ":,:,",
+        "\n\u{0}",
+        &"1001:1,".repeat(9_999),
+    ] {
+        bench.set("ranks", odd);
+        bench.set("log", odd);
+        let shown = bench.inspect().await.unwrap();
+        assert_eq!(
+            (shown.version, shown.token),
+            (record.version.clone(), record.token)
+        );
+        let refused = bench.ask(signing(OTHER, "1000")).await.unwrap();
+        assert_eq!(refused.outcome, Outcome::Refused);
+        let ranks = bench.inspect().await.unwrap().ranks.to_string();
+        assert_eq!(ranks, "1000", "{odd:?}");
+    }
+    assert_eq!(bench.release(MINE).await.outcome, Outcome::Released);
+    assert!(bench.fields()["log"].len() < 1_200);
+}
+
+#[tokio::test]
+async fn a_hostile_name_is_one_entry_and_one_line() {
+    let mut bench = Bench::new();
+    let name = "a\nb\u{1b}[31m \u{7f}".to_owned() + &"\u{1f600}".repeat(193);
+    bench.target.server = name.as_str().into();
+    bench.target.entry = format!("7 0 - {name}").into();
+    bench.win(MINE).await;
+    bench.ask(signing(OTHER, "1000")).await.unwrap();
+    let mut range = redis::cmd("ZRANGE");
+    range.arg(ROSTER).arg(0).arg(-1);
+    let entries: Vec<String> = range.query(&mut bench.server.connect()).unwrap();
+    assert_eq!(entries, [format!("7 0 - {name}")]);
+    let log = bench.fields()["log"].clone();
+    let name = name.replace(['\n', '\u{1b}', '\u{7f}'], "?");
+    assert!(log.ends_with(&format!("elected-missing {name}")), "{log}");
+    assert_eq!(log.lines().count(), 1);
+}
+
+#[tokio::test]
+async fn no_roster_and_no_log_costs_an_answer() {
+    let bench = Bench::new();
+    let record = bench.win(MINE).await;
+    for rules in [
+        &["~*", "&*", "+@all", "-@sortedset", "-hget"][..],
+        &["~*", "&*", "+@all", "-zrangebyscore", "-zrem", "-pexpire"][..],
+    ] {
+        let store = user(&bench.server, rules);
+        let asked = request(signing(OTHER, "1000"));
+        let refused = store.send(&bench.target, &asked).await.unwrap();
+        assert_eq!(refused.outcome, Outcome::Refused);
+        let again = request(over(OTHER, &refused.record.unwrap().version));
+        let granted = store.send(&bench.target, &again).await.unwrap();
+        assert_eq!(granted.outcome, Outcome::Granted);
+        let released = request(commands::release(OTHER));
+        let released = store.send(&bench.target, &released).await.unwrap();
+        assert_eq!(released.outcome, Outcome::Released);
+        bench.win(MINE).await;
+    }
+    bench.run(&["SET", ROSTER, "of another type"]);
+    let refused = bench.ask(signing(OTHER, "1000")).await.unwrap();
+    assert_eq!(refused.outcome, Outcome::Refused);
+    bench.run(&["CONFIG", "SET", "maxmemory", "1"]);
+    let refused = bench.ask(signing(OTHER, "1000")).await.unwrap();
+    assert_eq!(refused.outcome, Outcome::Refused);
+    bench.run(&["CONFIG", "SET", "maxmemory", "0"]);
+    bench.run(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
+    let refused = bench.ask(signing(OTHER, "1000")).await.unwrap();
+    assert_eq!(refused.outcome, Outcome::Refused);
+    assert!(refused.record.unwrap().token > record.token);
 }
 
 // Permissions

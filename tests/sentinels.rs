@@ -124,6 +124,7 @@ async fn ask(store: &RedisStore, bound: Duration) -> Result<Reply, Failure> {
     let target = Target {
         name: "chronos".into(),
         server: "server one".into(),
+        entry: "1 0 - server".into(),
     };
     let request = Request {
         id: 1,
@@ -235,6 +236,7 @@ async fn nor_from_an_answer_in_little_time() {
     let target = Target {
         name: "chronos".into(),
         server: "server one".into(),
+        entry: "1 0 - server".into(),
     };
     let _messages = store.subscribe(&target);
     ask(&store, Duration::from_secs(1)).await.unwrap();

@@ -144,6 +144,7 @@ async fn a_write_that_came_back_is_not_one_of_the_same_number() {
         floor: Token::NONE,
         watched: Some(created.clone()),
         eager: None,
+        rank: None,
         nonce: Nonce::new(0x77),
     };
     let (taken, other, others) = outcome(&store, again).await;

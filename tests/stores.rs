@@ -9,9 +9,10 @@ mod suite;
 use std::sync::Arc;
 
 use commands::{
-    MINE, NONCE, OTHER, PATIENCE, TTL, acquire, next, over, release, renew, request, target,
+    ENTRY, MINE, NONCE, OTHER, PATIENCE, TTL, acquire, leaving, next, over, release, renew,
+    request, signing, target,
 };
-use primary_lease::election::{Command, Outcome, Record, Reply, Token, WriteKind};
+use primary_lease::election::{Command, Outcome, Reason, Record, Reply, Token, WriteKind};
 use primary_lease::store::{
     Backend, CommandReply, FenceOutcome, FenceRequest, MemoryStore, RedisSource, RedisStore, Target,
 };
@@ -23,7 +24,8 @@ struct Bench {
     ours: Arc<dyn Backend>,
     theirs: Arc<dyn Backend>,
     target: Target,
-    _server: Option<RedisServer>,
+    memory: Option<Arc<MemoryStore>>,
+    server: Option<RedisServer>,
 }
 
 impl Bench {
@@ -31,9 +33,10 @@ impl Bench {
         let store = MemoryStore::named(case, || 1_795_000_000_000_000);
         Bench {
             ours: store.clone(),
-            theirs: store,
+            theirs: store.clone(),
             target: target("suite"),
-            _server: None,
+            memory: Some(store),
+            server: None,
         }
     }
 
@@ -52,13 +55,53 @@ impl Bench {
             ours: open(),
             theirs: open(),
             target: target("suite"),
-            _server: Some(server),
+            memory: None,
+            server: Some(server),
         }
     }
 
     async fn ask(&self, command: Command) -> Reply {
         let answer = self.ours.send(&self.target, &request(command)).await;
         answer.unwrap()
+    }
+
+    /// Who is entered in the roster.
+    fn standbys(&self) -> Vec<String> {
+        if let Some(memory) = &self.memory {
+            let entries = memory.standbys(&self.target).into_iter();
+            return entries.map(|(entry, _)| entry.to_string()).collect();
+        }
+        let mut connection = self.server.as_ref().unwrap().connect();
+        let mut range = redis::cmd("ZRANGE");
+        range.arg("primary:{suite}:standbys").arg(0).arg(-1);
+        range.query(&mut connection).unwrap()
+    }
+
+    /// The log without its times and tokens, the latest change first.
+    fn changes(&self) -> Vec<String> {
+        let log = match &self.memory {
+            Some(memory) => memory.changes(&self.target).join("\n"),
+            None => {
+                let mut connection = self.server.as_ref().unwrap().connect();
+                let mut get = redis::cmd("HGET");
+                let log: Option<String> = get
+                    .arg("primary:{suite}")
+                    .arg("log")
+                    .query(&mut connection)
+                    .unwrap();
+                log.unwrap_or_default()
+            }
+        };
+        let change = |line: &str| {
+            let words: Vec<&str> = line.splitn(3, ' ').collect();
+            assert!(
+                words[0].parse::<u64>().unwrap() > 1_700_000_000_000_000,
+                "{line}"
+            );
+            words[1].parse::<u64>().unwrap();
+            words[2].to_owned()
+        };
+        log.lines().map(change).collect()
     }
 
     /// Takes a missing record: at once in memory, as one who has watched it on Redis.
@@ -243,7 +286,78 @@ async fn a_resource_refuses_what_is_below_the_highest_token_of_the_same_lease(be
     }
 }
 
+async fn who_is_refused_stands_in_the_roster_until_it_is_elected_or_leaves(bench: Bench) {
+    bench.win().await;
+    assert_eq!(bench.standbys(), [""; 0]);
+    let asked = bench.ask(acquire(OTHER)).await;
+    assert_eq!(asked.outcome, Outcome::Refused);
+    assert_eq!(bench.standbys(), [""; 0], "it did not ask to be entered");
+    bench.ask(signing(OTHER, "1001")).await;
+    bench.ask(signing(OTHER, "1001")).await;
+    assert_eq!(bench.standbys(), [ENTRY]);
+    // It leaves, with the release of what it may have been granted.
+    assert_eq!(bench.ask(release(OTHER)).await.outcome, Outcome::NotMine);
+    assert_eq!(bench.standbys(), [""; 0]);
+    bench.ask(signing(OTHER, "1001")).await;
+    bench.ask(release(MINE)).await;
+    let elected = bench.ask(signing(OTHER, "1001")).await;
+    assert_eq!(elected.outcome, Outcome::Granted);
+    assert_eq!(bench.standbys(), [""; 0]);
+}
+
+async fn the_highest_ranks_are_shown_and_the_version_stays(bench: Bench) {
+    let won = bench.win().await;
+    let ask = |rank| bench.ask(signing(OTHER, rank));
+    assert_eq!(ask("1000").await.record, Some(won.clone()));
+    for (rank, shown) in [
+        ("1000B!", "1000"),
+        ("1000a!", "1000B!,1000"),
+        ("0999", "1000a!,1000B!,1000"),
+        ("1001", "1000a!,1000B!,1000,0999"),
+        ("1000", "1001,1000a!,1000B!,1000"),
+        ("0001", "1001,1000a!,1000B!,1000"),
+    ] {
+        let record = ask(rank).await.record.unwrap();
+        assert_eq!(record.ranks.to_string(), shown);
+        assert_eq!(record.version, won.version);
+    }
+    let renewed = bench.ask(renew(MINE, won.token, None)).await;
+    let shown = renewed.record.unwrap().ranks.to_string();
+    assert_eq!(shown, "1001,1000a!,1000B!,1000");
+}
+
+async fn the_last_ten_changes_are_told_with_their_reasons(bench: Bench) {
+    let won = bench.win().await;
+    bench.ask(acquire(MINE)).await;
+    bench.ask(renew(MINE, won.token, None)).await;
+    bench.ask(leaving(MINE, Some(Reason::Failed))).await;
+    let next = bench.ask(acquire(OTHER)).await.record.unwrap();
+    let silent = bench.ask(over(MINE, &next.version)).await.record.unwrap();
+    let newer = Token::new(silent.token.get() + 1);
+    bench.ask(renew(OTHER, newer, Some(&silent.version))).await;
+    bench.ask(leaving(OTHER, None)).await;
+    let mut expected = vec![
+        "left-unclaimed server one",
+        "restored server one",
+        "elected-silent server one",
+        "elected-free server one",
+        "left-failed server one",
+        "elected-missing server one",
+    ];
+    assert_eq!(bench.changes(), expected);
+    for identity in [MINE, OTHER, MINE, OTHER] {
+        bench.ask(acquire(identity)).await;
+        bench.ask(leaving(identity, Some(Reason::Resigned))).await;
+        expected.insert(0, "elected-free server one");
+        expected.insert(0, "left-resigned server one");
+    }
+    assert_eq!(bench.changes(), expected[..10]);
+}
+
 every_store_passes! {
+    who_is_refused_stands_in_the_roster_until_it_is_elected_or_leaves,
+    the_highest_ranks_are_shown_and_the_version_stays,
+    the_last_ten_changes_are_told_with_their_reasons,
     a_missing_record_is_seen_as_none_and_has_nothing_to_release,
     a_grant_shows_its_holder_and_is_what_others_see,
     an_acquire_whose_reply_was_lost_is_granted_again_with_its_token,

@@ -33,6 +33,7 @@ async fn ask(store: &RedisStore, bound: Duration, command: Command) -> Result<Re
     let target = Target {
         name: "chronos".into(),
         server: "server one".into(),
+        entry: "1 0 - server".into(),
     };
     let request = Request {
         id: 1,
@@ -55,6 +56,7 @@ fn acquire(ttl: Duration) -> Command {
         floor: Token::NONE,
         watched: None,
         eager: None,
+        rank: None,
         nonce: Nonce::new(7),
     }
 }
@@ -332,6 +334,7 @@ async fn whoever_comes_to_wait_for_an_attempt_under_way_bounds_it_too() {
     let target = Target {
         name: "chronos".into(),
         server: "server one".into(),
+        entry: "1 0 - server".into(),
     };
     // Who only listens may wait for all of the connectTimeout.
     let _messages = store.subscribe(&target);

@@ -12,7 +12,7 @@ use super::environment::{Environment, Feature, Leaving, Member};
 use super::error::{Code, denied, new};
 use super::listener::{Audience, GrantedLease, PlainChange, PlainPrimary, number};
 use super::promise::Deferred;
-use crate::driver::{self, CampaignSettings, Fence, Handle, LeaseCell, now, reason_word};
+use crate::driver::{self, CampaignSettings, Fence, Handle, LeaseCell, now};
 use crate::election::{Answer, Primary, Reason, Token};
 use crate::store::Source;
 
@@ -174,13 +174,13 @@ impl Campaign {
             }
             driver::CampaignChange::Lost { token, reason } => {
                 self.end_term(environment);
-                Some(self.ended("lost", Some(token), reason_word(reason)))
+                Some(self.ended("lost", Some(token), reason.word()))
             }
             driver::CampaignChange::Resigned { token, reason } => {
                 self.end_term(environment);
                 *self.primary.borrow_mut() = None;
                 *self.unavailable.borrow_mut() = None;
-                Some(self.ended("resigned", token, reason_word(reason)))
+                Some(self.ended("resigned", token, reason.word()))
             }
             driver::CampaignChange::PrimaryChanged(primary) => {
                 let change = self.changed(primary.as_ref());

@@ -16,7 +16,7 @@ use super::listener::{Audience, Listener};
 use super::options::{PlainElectionOptions, duration};
 use super::promise::Deferred;
 use super::source::{PlainSource, source, use_credentials_of};
-use crate::driver::{CampaignSettings, Fence, Handle, Start, store};
+use crate::driver::{CampaignSettings, Fence, Handle, Start, store, wall_micros};
 use crate::election::{Token, check_name};
 use crate::store::{Source, Target};
 
@@ -105,6 +105,7 @@ fn start(
         target: Target {
             name: settings.name.as_str().into(),
             server: settings.server_id.as_str().into(),
+            entry: settings.roster_entry(wall_micros()).into(),
         },
         config: settings.config.clone(),
         sink: Box::new(move |change| {

@@ -18,6 +18,10 @@ pub struct PlainElectionOptions {
     pub scope: Option<String>,
     pub server_id: Option<String>,
     pub eager_start: Option<bool>,
+    pub priority: Option<f64>,
+    pub version: Option<String>,
+    /// The version as a text that sorts as versions do: `src/js/version.js`.
+    pub version_order: Option<String>,
 }
 
 impl From<PlainElectionOptions> for CampaignOptions {
@@ -31,6 +35,9 @@ impl From<PlainElectionOptions> for CampaignOptions {
             scope: given.scope,
             server_id: given.server_id,
             eager_start: given.eager_start.unwrap_or(false),
+            priority: given.priority,
+            version: given.version,
+            version_order: given.version_order.unwrap_or_default(),
         }
     }
 }

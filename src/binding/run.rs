@@ -18,7 +18,6 @@ use super::options::{duration, run_options};
 use super::source::OpenStore;
 use crate::driver::{
     Fence, LeaseCell, RunChange, RunHandle, RunSettings, RunSink, RunStart, Taken, hand_over, now,
-    reason_word,
 };
 use crate::election::run::Refusal;
 use crate::election::{check_name, compose};
@@ -357,7 +356,7 @@ fn hear(
         }
         RunChange::Lost(end) => {
             environment.end_lease(number);
-            return tell_text(EventKind::Lost, reason_word(end.reason));
+            return tell_text(EventKind::Lost, end.reason.word());
         }
         RunChange::Overrun => {
             environment.end_lease(number);

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, Sleep, sleep};
 use tracing::Span;
 
-use super::change::{CampaignChange, reason_word};
+use super::change::CampaignChange;
 use super::shared::{CampaignInput, Shared};
 use crate::election::{
     Answer, Election, Event, Failure, Message, Notice, Output, Reason, Reply, Request, Time,
@@ -281,7 +281,7 @@ impl CampaignLoop {
                 self.shared.end_term();
                 tracing::warn!(
                     token = token.get(),
-                    reason = reason_word(reason),
+                    reason = reason.word(),
                     "lost the lease"
                 );
                 CampaignChange::Lost { token, reason }
@@ -290,7 +290,7 @@ impl CampaignLoop {
                 self.shared.end_term();
                 tracing::info!(
                     token = token.map(|token| token.get()),
-                    reason = reason_word(reason),
+                    reason = reason.word(),
                     "resigned"
                 );
                 CampaignChange::Resigned { token, reason }

@@ -48,19 +48,5 @@ pub enum CampaignChange {
     },
 }
 
-/// The word that the outside has for a reason.
-pub fn reason_word(reason: Reason) -> &'static str {
-    match reason {
-        Reason::StoreLost => "store-lost",
-        Reason::Expired => "expired",
-        Reason::Superseded => "superseded",
-        Reason::Stalled => "stalled",
-        Reason::Failed => "failed",
-        Reason::Resigned => "resigned",
-        Reason::Exit => "exit",
-        Reason::Internal => "internal",
-    }
-}
-
 /// Where the changes go: called from one task only, in order. It must not block.
 pub type Sink = Box<dyn Fn(CampaignChange) + Send + Sync>;

@@ -19,8 +19,8 @@ mod settings;
 mod shared;
 mod stores;
 
-pub use change::{CampaignChange, Sink, reason_word};
-pub use clock::now;
+pub use change::{CampaignChange, Sink};
+pub use clock::{now, wall_micros};
 pub use fence::Fence;
 pub use handle::{Handle, Start};
 pub use heartbeat::Heartbeat;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::election::run::{DEFAULT_TICK_MEMORY, RunConfig, Tick};
 use crate::election::{
-    Config, ConfigError, DEFAULT_TTL, check_stall_timeout, default_stall_timeout, election_name,
+    Config, ConfigError, DEFAULT_TTL, PRIORITIES, Rank, check_stall_timeout, default_stall_timeout,
+    election_name,
 };
 
 /// What a caller gave for a campaign. `Duration::MAX` is for ever.
@@ -20,6 +21,10 @@ pub struct CampaignOptions {
     pub scope: Option<String>,
     pub server_id: Option<String>,
     pub eager_start: bool,
+    pub priority: Option<f64>,
+    pub version: Option<String>,
+    /// The version as a text that sorts as versions do.
+    pub version_order: String,
 }
 
 /// What a campaign is started with, beside its source.
@@ -30,6 +35,8 @@ pub struct CampaignSettings {
     pub exit_timeout: Duration,
     pub scope: Option<String>,
     pub server_id: String,
+    pub priority: i16,
+    pub version: Option<String>,
     /// The name of the election.
     pub name: String,
 }
@@ -90,6 +97,8 @@ impl CampaignSettings {
         config.establish_timeout = given(options.establish_timeout, config.establish_timeout);
         config.stall_timeout = stall_timeout(config.ttl, options.stall_timeout);
         config.eager_start = options.eager_start;
+        let priority = priority(options.priority)?;
+        config.rank = rank(priority, options.version.as_deref(), &options.version_order)?;
         config.check()?;
         let exit_timeout = exit_timeout(options.exit_timeout)?;
         let server_id = options.server_id.unwrap_or_else(default_server_id);
@@ -99,8 +108,16 @@ impl CampaignSettings {
             exit_timeout,
             scope: options.scope,
             server_id,
+            priority,
+            version: options.version,
             name,
         })
+    }
+
+    /// How this server stands in the roster since `began`, in microseconds since 1970.
+    pub fn roster_entry(&self, began: u64) -> String {
+        let version = self.version.as_deref().unwrap_or("-");
+        format!("{began} {} {version} {}", self.priority, self.server_id)
     }
 
     /// The first option in which another call differs, with both values.
@@ -136,6 +153,16 @@ impl CampaignSettings {
                 "eagerStart",
                 a.eager_start.to_string(),
                 b.eager_start.to_string(),
+            ),
+            (
+                "priority",
+                self.priority.to_string(),
+                other.priority.to_string(),
+            ),
+            (
+                "version",
+                text(self.version.as_deref()),
+                text(other.version.as_deref()),
             ),
         ];
         pairs
@@ -200,6 +227,27 @@ fn exit_timeout(given: Option<Duration>) -> Result<Duration, ConfigError> {
     }
     let rule = format!("from 0 to {}", ms(MAX_EXIT_TIMEOUT));
     Err(refuse("exitTimeout", ms(timeout), rule))
+}
+
+fn priority(given: Option<f64>) -> Result<i16, ConfigError> {
+    let given = given.unwrap_or(0.0);
+    if given.fract() == 0.0 && given.abs() <= f64::from(PRIORITIES) {
+        return Ok(given as i16);
+    }
+    let rule = format!("an integer from -{PRIORITIES} to {PRIORITIES}");
+    Err(refuse("priority", given.to_string(), rule))
+}
+
+/// A version has no spaces, or it could not stand in the roster.
+fn rank(priority: i16, version: Option<&str>, order: &str) -> Result<Rank, ConfigError> {
+    let version = version.unwrap_or_default();
+    let plain = !version.contains(|c: char| c.is_whitespace() || c.is_control());
+    let rank = Rank::new(priority, order).ok().filter(|_| plain);
+    rank.ok_or_else(|| {
+        let shown: String = version.chars().take(40).collect();
+        let rule = "a semantic version of at most 64 characters, like 1.4.0 or 2.0.0-rc.1";
+        refuse("version", format!("{shown:?}"), rule.into())
+    })
 }
 
 fn check_server_id(server_id: &str) -> Result<(), ConfigError> {

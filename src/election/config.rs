@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::planted;
+use super::{Rank, planted};
 
 /// What one election is told at its start. Everything else follows from the ttl.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Config {
     /// How long the event loop that is served may stand still before it counts as hung; `None` for
     /// ever.
     pub stall_timeout: Option<Duration>,
+    /// How it ranks among those who stand: the highest goes first.
+    pub rank: Rank,
 }
 
 pub const MIN_TTL: Duration = Duration::from_millis(500);
@@ -57,6 +59,7 @@ impl Config {
             establish_timeout: DEFAULT_ESTABLISH_TIMEOUT,
             eager_start: false,
             stall_timeout: Some(default_stall_timeout(ttl)),
+            rank: Rank::default(),
         }
     }
 

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::config::LONGEST_REST;
 use super::health::Health;
@@ -44,6 +45,10 @@ pub struct Election {
     /// Failures in a row of such commands.
     pub(super) attempts: u32,
     pub(super) watch: Option<Watch>,
+    /// How long those of a higher rank are let go first, as far as was told.
+    pub(super) yields: Duration,
+    /// When the roster was last signed in this standing.
+    pub(super) signed_at: Option<Time>,
     /// Who is primary as the outside was last told; `None` where nothing was seen yet.
     pub(super) view: Option<Option<Primary>>,
     /// The highest token ever seen.
@@ -82,6 +87,8 @@ impl Election {
             due: false,
             attempts: 0,
             watch: None,
+            yields: Duration::ZERO,
+            signed_at: None,
             view: None,
             floor: Token::NONE,
             health: Health::default(),
@@ -141,7 +148,7 @@ impl Election {
     pub fn resign(&mut self, now: Time, reason: Reason) {
         self.lapse(now);
         let campaigning = self.state != State::Idle;
-        let token = self.leave(now);
+        let token = self.leave(now, reason);
         self.end_campaign();
         self.bound_resign(now);
         if campaigning {
@@ -162,8 +169,8 @@ impl Election {
             self.state,
             State::Watching | State::Standing(_) | State::Primary(_)
         ) {
-            if let Some(token) = self.leave(now) {
-                let reason = Reason::Stalled;
+            let reason = Reason::Stalled;
+            if let Some(token) = self.leave(now, reason) {
                 self.outputs
                     .push_back(Output::Event(Event::Lost { token, reason }));
             }
@@ -188,7 +195,7 @@ impl Election {
             if others_work && !planted!(FailureForgetsOthers) {
                 self.lose(now, reason);
             } else {
-                self.leave(now);
+                self.leave(now, reason);
                 self.outputs
                     .push_back(Output::Event(Event::Lost { token, reason }));
                 self.go_on(now);
@@ -236,7 +243,8 @@ impl Election {
                     self.due = true;
                     self.notice_that_nobody_listens();
                 }
-                Timer::Renew | Timer::Retry | Timer::Takeover | Timer::Ripe => self.due = true,
+                Timer::Renew | Timer::Retry | Timer::Takeover => self.due = true,
+                Timer::Ripe => self.take_ripe(now),
                 Timer::Rest if self.state == State::Watching => self.go_on(now),
                 Timer::Rest => {}
                 Timer::Unavailable => self.report_unavailable(),
@@ -360,6 +368,7 @@ impl Election {
             term: None,
             over: None,
             listeners: 0,
+            reason: None,
             step: Step::Due(window_end),
             attempts: 0,
             window_end,

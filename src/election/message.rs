@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Identity, Nonce, Time, Token};
+use super::{Identity, Nonce, Rank, Ranks, Time, Token};
 
 /// What a record's state is compared by: every write adds 1 to `seq`, every creation draws a new
 /// `epoch`, and `incarnation` names the Redis server's present life and data set.
@@ -51,6 +51,8 @@ pub struct Record {
     pub released: bool,
     /// It was last written in the server's present incarnation. Always true in a message.
     pub same_incarnation: bool,
+    /// Which ranks stand by.
+    pub ranks: Ranks,
 }
 
 /// What is asked of the store.
@@ -67,6 +69,8 @@ pub enum Command {
         /// Take a *missing* record at once where the server has been up, and unpromoted, for
         /// longer than this (`eagerStart`).
         eager: Option<Duration>,
+        /// Where it is refused, enter this rank, and the caller in the roster.
+        rank: Option<Rank>,
         nonce: Nonce,
     },
     Renew {
@@ -81,6 +85,8 @@ pub enum Command {
         identity: Identity,
         /// How many others may want the lease; told to them in the message.
         listeners: u32,
+        /// Why, for people; `None` where it was granted without anybody's knowledge.
+        reason: Option<Reason>,
         nonce: Nonce,
     },
     /// Look without changing anything.
@@ -184,7 +190,7 @@ pub struct Primary {
 }
 
 /// Why a lease ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// Commands were failing until the step-down deadline.
     StoreLost,
@@ -202,6 +208,22 @@ pub enum Reason {
     Exit,
     /// The lease could not be handed to whom it is for.
     Internal,
+}
+
+impl Reason {
+    /// The word that the outside and the record have for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Reason::StoreLost => "store-lost",
+            Reason::Expired => "expired",
+            Reason::Superseded => "superseded",
+            Reason::Stalled => "stalled",
+            Reason::Failed => "failed",
+            Reason::Resigned => "resigned",
+            Reason::Exit => "exit",
+            Reason::Internal => "internal",
+        }
+    }
 }
 
 /// What the outside is told.

@@ -47,6 +47,7 @@ impl Election {
             }
             return;
         }
+        self.hear_ranks(&record);
         let held = self.held_by_another(&record);
         let ghost = record.holder.is_some_and(|holder| self.gave_up(holder));
         let standing = matches!(self.state, State::Standing(_));

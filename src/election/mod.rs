@@ -22,6 +22,7 @@ mod nonce;
 mod pending_release;
 pub(crate) mod planted;
 mod random;
+mod rank;
 mod replies;
 mod requests;
 pub mod run;
@@ -46,6 +47,7 @@ pub use name::{check_name, compose, election_name};
 pub use nonce::Nonce;
 pub(crate) use planted::planted;
 pub use random::Random;
+pub use rank::{MOST_RANKS, NotARank, PRIORITIES, Rank, Ranks};
 pub use time::Time;
 pub use token::Token;
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Identity, Time, Token, Version};
+use super::{Identity, Reason, Time, Token, Version};
 
 /// The release of an identity that is not used any more, until the store has answered it.
 ///
@@ -15,6 +15,8 @@ pub(super) struct PendingRelease {
     /// The record has to be written again over this version first.
     pub over: Option<Version>,
     pub listeners: u32,
+    /// Why the term ended; `None` where there was none.
+    pub reason: Option<Reason>,
     pub step: Step,
     /// Failed sends so far.
     pub attempts: u32,

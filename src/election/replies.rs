@@ -38,6 +38,9 @@ impl Election {
                 match &request.command {
                     Command::Acquire { identity, .. } => {
                         self.fresh = false;
+                        if let Some(record) = &reply.record {
+                            self.hear_ranks(record);
+                        }
                         self.hear_acquired(now, seen_at, &request, *identity, reply);
                     }
                     Command::Renew {
@@ -260,12 +263,11 @@ impl Election {
         if matches!(sight, Some(Sight::Same)) {
             return;
         }
-        let watch = Watch::begin(seen_at, record, &self.config);
+        self.watch = Some(Watch::begin(seen_at, record, &self.config));
         let standing = matches!(self.state, State::Standing(_));
-        if standing {
-            self.timers.set(Timer::Ripe, watch.ripe_at());
+        if let Some(at) = self.takeover_at().filter(|_| standing) {
+            self.timers.set(Timer::Ripe, at);
         }
-        self.watch = Some(watch);
         if record.same_incarnation && self.held_by_another(record) {
             if !self.hints.release_after(&record.version) {
                 // Whatever made us want to ask has been answered.
@@ -281,14 +283,35 @@ impl Election {
         }
     }
 
-    /// A released record is taken after a delay that keeps many listeners from asking at once.
+    /// A released record is taken after a delay that keeps many listeners from asking at once, and lets those of
+    /// a higher rank go first.
     pub(super) fn take_over_soon(&mut self, now: Time, listeners: u32) {
-        let delay = crowd::delay(listeners, &mut self.random);
+        let delay = crowd::delay(listeners, &mut self.random) + self.yields;
         if delay.is_zero() {
             self.due = true;
         } else if !self.timers.is_set(Timer::Takeover) {
             self.timers.set(Timer::Takeover, now + delay);
         }
+    }
+
+    /// When the watched record is taken, if it is still unchanged then.
+    pub(super) fn takeover_at(&self) -> Option<Time> {
+        self.watch
+            .as_ref()
+            .map(|watch| watch.ripe_at() + self.yields)
+    }
+
+    /// The watched record was to be taken now, unless somebody higher was heard of since.
+    pub(super) fn take_ripe(&mut self, now: Time) {
+        match self.takeover_at() {
+            Some(at) if at > now => self.timers.set(Timer::Ripe, at),
+            _ => self.due = true,
+        }
+    }
+
+    /// Who else stands by: it decides who goes first, and forbids nobody anything.
+    pub(super) fn hear_ranks(&mut self, record: &Record) {
+        self.yields = record.ranks.yield_of(&self.config.rank);
     }
 
     fn schedule_poll(&mut self, now: Time) {

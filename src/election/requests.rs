@@ -23,13 +23,15 @@ impl Election {
     fn send_command(&mut self, now: Time) {
         let mut bound = self.config.command_bound();
         let nonce = Nonce::new(self.random.next_u64());
+        let signs = matches!(self.state, State::Standing(_)) && self.signs(now);
+        let is_ripe = self.takeover_at().is_some_and(|at| at <= now);
         let command = match &mut self.state {
             State::Idle | State::Lapsed | State::Suspended => return,
             State::Watching => Command::Inspect,
             State::Standing(standing) => {
                 let identity = standing.identity;
                 self.open_acquires.push((self.next_id, identity));
-                let ripe = self.watch.as_ref().filter(|watch| watch.ripe_at() <= now);
+                let ripe = self.watch.as_ref().filter(|_| is_ripe);
                 let eager = self.config.eager_start && self.fresh;
                 Command::Acquire {
                     identity,
@@ -37,6 +39,7 @@ impl Election {
                     floor: self.floor,
                     watched: ripe.map(|watch| watch.version.clone()),
                     eager: eager.then(|| self.config.ripe_after(self.config.ttl)),
+                    rank: signs.then(|| self.config.rank.clone()),
                     nonce,
                 }
             }
@@ -61,6 +64,16 @@ impl Election {
             }
         }
         self.watch_establishing();
+    }
+
+    /// Whether the acquire that is sent now enters this candidate in the roster: once in a poll interval.
+    fn signs(&mut self, now: Time) -> bool {
+        let interval = self.poll_interval();
+        let signs = self.signed_at.is_none_or(|at| now.since(at) >= interval);
+        if signs {
+            self.signed_at = Some(now);
+        }
+        signs
     }
 
     /// An establishing caller waits only so long for a store that does not answer.
@@ -97,6 +110,7 @@ impl Election {
                 (None, _) => Command::Release {
                     identity: pending_release.identity,
                     listeners: pending_release.listeners,
+                    reason: pending_release.reason,
                     nonce,
                 },
             };

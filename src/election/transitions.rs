@@ -31,14 +31,14 @@ impl Election {
         self.due = true;
         self.timers.clear(Timer::Poll);
         // One that is ripe already goes out with the first acquire.
-        if let Some(watch) = self.watch.as_ref().filter(|watch| watch.ripe_at() > now) {
-            self.timers.set(Timer::Ripe, watch.ripe_at());
+        if let Some(at) = self.takeover_at().filter(|at| *at > now) {
+            self.timers.set(Timer::Ripe, at);
         }
     }
 
     /// Stops standing and only looks on.
     pub(super) fn look_on(&mut self, now: Time) {
-        self.leave(now);
+        self.leave(now, Reason::Resigned);
         if self.suspended {
             return self.pause();
         }
@@ -89,6 +89,7 @@ impl Election {
         self.due = false;
         self.attempts = 0;
         self.view = None;
+        self.signed_at = None;
         self.elected_at = now;
         self.outputs
             .push_back(Output::Event(Event::Elected(lease.grant())));
@@ -137,6 +138,7 @@ impl Election {
             term: None,
             over: None,
             listeners: term.listeners,
+            reason: Some(reason),
             step: Step::Due(window_end),
             attempts: 0,
             window_end,
@@ -146,7 +148,7 @@ impl Election {
 
     /// Gives up what the present state holds on purpose, and says whether that was a lease. The
     /// caller sets the next state.
-    pub(super) fn leave(&mut self, now: Time) -> Option<Token> {
+    pub(super) fn leave(&mut self, now: Time, reason: Reason) -> Option<Token> {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Idle | State::Watching | State::Suspended => None,
             State::Standing(standing) => {
@@ -167,6 +169,7 @@ impl Election {
                     term: Some((lease.token, lease.step_down_at())),
                     over: None,
                     listeners: term.listeners,
+                    reason: Some(reason),
                     step: Step::Due(now),
                     attempts: 0,
                     window_end: lease.window_end(),
@@ -192,6 +195,8 @@ impl Election {
         self.due = false;
         self.attempts = 0;
         self.watch = None;
+        self.yields = Duration::ZERO;
+        self.signed_at = None;
         self.view = None;
         self.hints = Default::default();
         self.said_nobody_listens = false;
@@ -223,7 +228,7 @@ impl Election {
 
     /// The store refuses an establishing caller for good.
     pub(super) fn end_denied(&mut self, now: Time, failure: &Failure) {
-        self.leave(now);
+        self.leave(now, Reason::Resigned);
         let cause = failure.cause().clone();
         self.end_campaign();
         self.answer(Answer::Denied { cause });

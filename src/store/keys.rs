@@ -162,6 +162,7 @@ mod tests {
         let keys = Keys::new(APP, "chronos");
         assert_eq!(&*keys.record, "app:primary:{chronos}");
         assert_eq!(&*keys.changes, "app:primary:{chronos}:changes:4");
+        assert_eq!(&*keys.standbys, "app:primary:{chronos}:standbys");
     }
 
     #[test]

@@ -68,6 +68,7 @@ pub use memory::{Applied, Field, MemoryStore, Register, RunApplied, RunRegister,
 pub use memory::{mistaken, run_mistaken};
 pub use redis_source::{IpFamily, RedisSource};
 pub use redis_store::RedisStore;
+use script::unclaimed_or;
 pub use sentinel_source::{Endpoint, SentinelSource};
 pub use source::Source;
 pub use tls::{Roots, Tls, TlsOptions, TlsVersion};
@@ -80,6 +81,8 @@ pub struct Target {
     pub name: Arc<str>,
     /// The name of this server, which a grant writes to the record for people.
     pub server: Arc<str>,
+    /// How this server stands in the roster, for people ("The roster" in docs/protocol.md).
+    pub entry: Arc<str>,
 }
 
 /// The answer to come, within the bound of what was asked.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::Value;
 
 use crate::election::{
-    Failure, Identity, Message, Outcome, Record, Reply, Token, Version, WriteKind,
+    Failure, Identity, Message, Outcome, Ranks, Record, Reply, Token, Version, WriteKind,
 };
 
 /// What a script answered, as `scripts/record.lua` describes it.
@@ -28,7 +28,7 @@ pub(super) fn decode_message(payload: &[u8]) -> Option<Message> {
         return None;
     }
     let text = String::from_utf8_lossy(payload);
-    let fields: Vec<&str> = text.splitn(12, ' ').collect();
+    let fields: Vec<&str> = text.splitn(13, ' ').collect();
     let [
         "1",
         change,
@@ -41,6 +41,7 @@ pub(super) fn decode_message(payload: &[u8]) -> Option<Message> {
         ttl,
         released,
         listeners,
+        ranks,
         server,
     ] = fields[..]
     else {
@@ -54,7 +55,7 @@ pub(super) fn decode_message(payload: &[u8]) -> Option<Message> {
         _ => return None,
     };
     let record = record([
-        seq, epoch, run, nonce, token, identity, ttl, released, "1", server,
+        seq, epoch, run, nonce, token, identity, ttl, released, "1", server, ranks,
     ])?;
     Some(Message {
         change,
@@ -103,7 +104,7 @@ fn parse_reply(value: &Value, subscribed: bool) -> Option<Result<Reply, Failure>
     }))
 }
 
-fn record(fields: [&str; 10]) -> Option<Record> {
+fn record(fields: [&str; 11]) -> Option<Record> {
     let [
         seq,
         epoch,
@@ -115,6 +116,7 @@ fn record(fields: [&str; 10]) -> Option<Record> {
         released,
         same_incarnation,
         server,
+        ranks,
     ] = fields;
     Some(Record {
         version: Version {
@@ -129,6 +131,7 @@ fn record(fields: [&str; 10]) -> Option<Record> {
         ttl: Duration::from_millis(integer(ttl)?),
         released: flag(released)?,
         same_incarnation: flag(same_incarnation)?,
+        ranks: Ranks::parse(ranks),
     })
 }
 
@@ -191,6 +194,7 @@ mod tests {
             "0",
             "1",
             "server one",
+            "1001,1000",
         ]
     }
 
@@ -208,6 +212,7 @@ mod tests {
             ttl: Duration::from_secs(5),
             released: false,
             same_incarnation: true,
+            ranks: Ranks::parse("1001,1000"),
         }
     }
 
@@ -296,7 +301,7 @@ mod tests {
     #[test]
     fn a_message_brings_the_record_and_its_listeners() {
         let payload = format!(
-            "1 released 7 00000000000000ff ab:cd 000000000000beef 1700000000000000 {IDENTITY} 5000 1 4 server one"
+            "1 released 7 00000000000000ff ab:cd 000000000000beef 1700000000000000 {IDENTITY} 5000 1 4 1001,1000 server one"
         );
         let expected = Message {
             change: WriteKind::Released,
@@ -311,7 +316,7 @@ mod tests {
 
     fn created(protocol: &str, change: &str, seq: &str, token: &str) -> Vec<u8> {
         let known = "00000000000000ff ab:cd 000000000000beef";
-        format!("{protocol} {change} {seq} {known} {token} - 5000 0 0 ").into()
+        format!("{protocol} {change} {seq} {known} {token} - 5000 0 0 - ").into()
     }
 
     #[test]
@@ -325,7 +330,8 @@ mod tests {
     fn odd_messages_are_ignored() {
         let beyond = "9007199254740992";
         let run = "ab".repeat(LONGEST_MESSAGE / 2);
-        let endless = format!("1 created 0 00000000000000ff {run} 000000000000beef 0 - 5000 0 0 ");
+        let endless =
+            format!("1 created 0 00000000000000ff {run} 000000000000beef 0 - 5000 0 0 - ");
         let odd: [&[u8]; 9] = [
             b"",
             b"hello",
@@ -334,7 +340,7 @@ mod tests {
             &created("1", "deposed", "0", "0"),
             &created("1", "created", beyond, "0"),
             &created("1", "created", "0", beyond),
-            b"1 created 0 00000000000000ff ab:cd 000000000000beef 0 - 5000 0",
+            b"1 created 0 00000000000000ff ab:cd 000000000000beef 0 - 5000 0 0 -",
             endless.as_bytes(),
         ];
         for payload in odd {

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use super::Target;
 use super::keys::Keys;
 use super::outgoing::{Digits, Outgoing, head};
-use crate::election::Command;
+use crate::election::{Command, Reason};
 
 /// A Lua script, embedded at compile time behind the prelude that all of them share.
 #[derive(Debug)]
@@ -118,10 +118,16 @@ impl Invocation {
         command: &Command,
     ) -> Self {
         let may_be_untold = if failover_unsafe { "1" } else { "" };
-        let begin = |script| {
-            Invocation::new(Vec::new(), script, &keys.record)
-                .with(&keys.changes)
-                .with(may_be_untold)
+        let told = |invocation: Invocation| invocation.with(&keys.changes).with(may_be_untold);
+        let begin = |script| told(Invocation::new(Vec::new(), script, &keys.record));
+        let with_roster = |script| {
+            let (record, roster) = (&keys.record, &keys.standbys);
+            told(Invocation::with_two_keys(
+                Vec::new(),
+                script,
+                record,
+                roster,
+            ))
         };
         match command {
             Command::Acquire {
@@ -130,15 +136,18 @@ impl Invocation {
                 floor,
                 watched,
                 eager,
+                rank,
                 nonce,
-            } => begin(&ACQUIRE)
+            } => with_roster(&ACQUIRE)
                 .with(identity)
                 .with(&target.server)
                 .with(ttl.as_millis())
                 .with(floor.get())
                 .with(OrEmpty(watched.as_ref()))
                 .with(OrEmpty(eager.map(|eager| eager.as_millis())))
-                .with(nonce),
+                .with(nonce)
+                .with(&target.entry)
+                .with(OrEmpty(rank.as_ref())),
             Command::Renew {
                 identity,
                 token,
@@ -155,8 +164,14 @@ impl Invocation {
             Command::Release {
                 identity,
                 listeners,
+                reason,
                 nonce,
-            } => begin(&RELEASE).with(identity).with(listeners).with(nonce),
+            } => with_roster(&RELEASE)
+                .with(identity)
+                .with(listeners)
+                .with(nonce)
+                .with(&target.entry)
+                .with(unclaimed_or(*reason)),
             Command::Inspect => begin(&INSPECT),
         }
     }
@@ -183,6 +198,11 @@ impl Invocation {
     pub fn into_memory(self) -> Vec<u8> {
         self.written
     }
+}
+
+/// Why a lease was released, in the log: one that nobody knew of was never claimed.
+pub(super) fn unclaimed_or(reason: Option<Reason>) -> &'static str {
+    reason.map_or("unclaimed", Reason::word)
 }
 
 impl fmt::Debug for Invocation {

@@ -5,7 +5,9 @@ pub mod run;
 
 use std::time::Duration;
 
-use primary_lease::election::{Command, Identity, Message, Nonce, Request, Time, Token, Version};
+use primary_lease::election::{
+    Command, Identity, Message, Nonce, Reason, Request, Time, Token, Version,
+};
 use primary_lease::store::Target;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -16,10 +18,14 @@ pub const NONCE: Nonce = Nonce::new(0xe0 << 32);
 /// No test waits for ever for what does not come; none is that slow.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How this server stands in the roster.
+pub const ENTRY: &str = "1795000000000000 0 1.2.3 server one";
+
 pub fn target(name: &str) -> Target {
     Target {
         name: name.into(),
         server: "server one".into(),
+        entry: ENTRY.into(),
     }
 }
 
@@ -39,6 +45,7 @@ pub fn acquire(identity: Identity) -> Command {
         floor: Token::NONE,
         watched: None,
         eager: None,
+        rank: None,
         nonce: NONCE,
     }
 }
@@ -55,6 +62,7 @@ pub fn with_floor(identity: Identity, version: &Version, above: u64) -> Command 
         floor: Token::new(above),
         watched: Some(version.clone()),
         eager: None,
+        rank: None,
         nonce: NONCE,
     }
 }
@@ -69,10 +77,24 @@ pub fn renew(identity: Identity, token: Token, over: Option<&Version>) -> Comman
     }
 }
 
+/// Asks, and enters the roster with this rank where it is refused.
+pub fn signing(identity: Identity, rank: &str) -> Command {
+    let mut command = acquire(identity);
+    if let Command::Acquire { rank: signed, .. } = &mut command {
+        *signed = Some(rank.parse().unwrap());
+    }
+    command
+}
+
 pub fn release(identity: Identity) -> Command {
+    leaving(identity, None)
+}
+
+pub fn leaving(identity: Identity, reason: Option<Reason>) -> Command {
     Command::Release {
         identity,
         listeners: 3,
+        reason,
         nonce: NONCE,
     }
 }

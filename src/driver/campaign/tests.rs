@@ -59,6 +59,7 @@ fn reply_to(command: &Command) -> Reply {
             ttl: TTL,
             released: outcome == Outcome::Released,
             same_incarnation: true,
+            ranks: Default::default(),
         }),
         listeners: Some(0),
     }
@@ -93,6 +94,7 @@ fn scene(answers: Vec<(Duration, Result<(), Failure>)>) -> Scene {
         Target {
             name: "test".into(),
             server: "server".into(),
+            entry: "1 0 - server".into(),
         },
         received,
         shared.clone(),

@@ -2,7 +2,7 @@
 
 const WHOLE = `Looks at the elections of primary-lease.
 
-  primary-lease inspect [<redis>] <prefix>   who is primary, who stands by, what changed
+  primary-lease inspect [<redis>] <prefix>   who is primary, and why
   primary-lease watch   [<redis>] <prefix>   the same, live; q ends it
   primary-lease list    [<redis>]            all elections and leases of runs
   primary-lease resign  [<redis>] <prefix>   asks the primary to resign

@@ -3,10 +3,12 @@
 //! [`Register`] is the scripts' logic on plain data. [`MemoryStore`] serves elections within one
 //! process with it (`memory://name`), and the simulation uses it as its imaginary Redis.
 
+mod journal;
 mod names;
 mod register;
 mod run_register;
 mod server;
+mod standing_ranks;
 mod store;
 mod stores;
 

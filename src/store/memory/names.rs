@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::journal::Journal;
 use super::{Register, RunRegister};
 use crate::election::{Message, Record, Token};
 
@@ -31,6 +32,7 @@ pub struct Contest {
     /// The last write and the last grant, in microseconds since 1970.
     pub at: u64,
     pub since: u64,
+    pub journal: Journal,
     /// Of the last grant.
     token: Token,
     /// When a holder that has not written since is gone, in microseconds since 1970.

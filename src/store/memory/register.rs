@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Server;
+use super::standing_ranks::StandingRanks;
 use crate::election::{
     Command, Failure, Identity, Message, Nonce, Outcome, Record, Reply, Token, UNTOLD, Version,
     WriteKind,
@@ -66,6 +67,7 @@ struct Stored {
     nonce: Nonce,
     released: bool,
     ttl: Duration,
+    standing: StandingRanks,
 }
 
 impl Register {
@@ -178,6 +180,7 @@ impl Register {
             floor,
             ref watched,
             eager,
+            ref rank,
             nonce,
         } = command
         else {
@@ -205,11 +208,15 @@ impl Register {
         let at_once = absent && eager.is_some_and(|longer| server.has_settled(longer));
         let ripe = watched.as_ref() == Some(&stored.version(server));
         if !(free || at_once || ripe) {
-            return Ok(if created {
+            let applied = if created {
                 self.written(server, Outcome::Refused, WriteKind::Created)
             } else {
                 self.unchanged(server, Outcome::Refused)
-            });
+            };
+            if let (Some(rank), Some(stored)) = (rank, &mut self.record) {
+                stored.standing.sign(rank, server.wall_micros, ttl);
+            }
+            return Ok(applied);
         }
         let token = stored.next_token(server, floor);
         if token > Token::MAX {
@@ -287,6 +294,7 @@ impl Register {
             identity,
             listeners,
             nonce,
+            ..
         } = command
         else {
             unreachable!("a release")
@@ -351,6 +359,7 @@ impl Stored {
             nonce,
             released: false,
             ttl,
+            standing: StandingRanks::default(),
         };
         stored.nonce = stored.stamp(nonce);
         stored
@@ -399,6 +408,7 @@ impl Stored {
             ttl: self.ttl,
             released: self.released,
             same_incarnation: self.incarnation == *server.incarnation(),
+            ranks: self.standing.ranks(),
         }
     }
 }

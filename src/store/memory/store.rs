@@ -52,8 +52,11 @@ impl MemoryStore {
         let contest = names.election(&target.name);
         let mut server = self.server.clone();
         server.wall_micros = now;
+        let before = contest.register.record(&server);
         let applied = contest.register.apply(&server, &target.server, &command)?;
         let mut reply = applied.reply;
+        let written = (before.as_ref(), &reply);
+        contest.journal.note(now, target, &command, written);
         if let Some(message) = applied.message {
             contest.written(now, &message.record);
             contest
@@ -64,6 +67,16 @@ impl MemoryStore {
             reply.listeners = Some(u32::try_from(others).unwrap_or(u32::MAX));
         }
         Ok(reply)
+    }
+
+    /// The roster of an election: each entry with its last sight, in ms since 1970.
+    pub fn standbys(&self, target: &Target) -> Vec<(Arc<str>, u64)> {
+        self.names().election(&target.name).journal.standbys()
+    }
+
+    /// The last changes of an election, the latest first.
+    pub fn changes(&self, target: &Target) -> Vec<String> {
+        self.names().election(&target.name).journal.changes()
     }
 
     fn see(&self, request: &FenceRequest) -> FenceOutcome {
@@ -156,16 +169,20 @@ impl LookStore for MemoryStore {
                 since: contest.since,
                 server: record.server.to_string(),
                 asked: false,
-                log: String::new(),
+                log: contest.journal.changes().join("\n"),
             })
         });
+        let standbys = known.map(|contest| contest.journal.standbys());
+        let standbys: Vec<_> = standbys
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(entry, seen)| (entry.to_string(), seen))
+            .collect();
+        let count = standbys.len() as u64;
         Box::pin(std::future::ready(Ok(ElectionLook {
             micros,
             record: record.unwrap_or(RecordLook::Missing),
-            standbys: RosterLook::Read {
-                standbys: Vec::new(),
-                count: 0,
-            },
+            standbys: RosterLook::Read { standbys, count },
         })))
     }
 

@@ -8,12 +8,14 @@
 --       8 eager      take a missing record at once on a server that has been up, and unpromoted,
 --                    for longer than this, ms; '' for never
 --       9 nonce      random, 16 hexadecimal digits
+--      10 entry      the candidate's member of the roster
+--      11 rank       where it is refused, enter it and its rank; '' for no
 -- Outcome: granted | refused
 --
 -- Atomic, because the version that allows a takeover has to be the one that is overwritten, and
 -- the token above the one that is there.
 
-local identity, server, ttl, floor, watched, eager, nonce = unpack(ARGV, 3)
+local identity, server, ttl, floor, watched, eager, nonce, entry, rank = unpack(ARGV, 3)
 
 local record, refusal = read_record()
 if refusal then
@@ -24,13 +26,22 @@ if no_time then
   return no_time
 end
 
-local function take()
+local function take(logs)
   record.created = nil
   record.identity = identity
   record.server = server
   record.ttl = ttl
   record.released = false
-  return write('granted', 'granted', record, nonce, now)
+  local reply = write('granted', 'granted', record, nonce, now, logs)
+  redis.pcall('ZREM', ROSTER, entry)
+  return reply
+end
+
+local function refuse(reply)
+  if rank ~= '' and not failed(reply) then
+    sign(record, rank, entry, tonumber(ttl), now)
+  end
+  return reply
 end
 
 local function grant()
@@ -47,7 +58,8 @@ local function grant()
   end
   record.token = text(token)
   record.since = text(now)
-  return take()
+  local found_it = record.identity == '' and 'missing' or record.released and 'free' or 'silent'
+  return take('elected-' .. found_it)
 end
 
 if record.missing then
@@ -57,7 +69,7 @@ if record.missing then
   if eager ~= '' and record.absent and record.present_server.unpromoted and up and up * 1000 > tonumber(eager) then
     return grant()
   end
-  return write('refused', 'created', record, nonce, now)
+  return refuse(write('refused', 'created', record, nonce, now))
 end
 
 -- Where the incarnation is not told, either may have come back with an older state: then they are watched.
@@ -74,4 +86,4 @@ end
 if watched == version_of(record) then
   return grant()
 end
-return answer('refused', record)
+return refuse(answer('refused', record))

@@ -1,20 +1,23 @@
 -- The record of one election, for the scripts that this stands before.
 --
 -- KEYS[1]  the hash
+-- KEYS[2]  the roster, for those that write it: acquire and release
 -- ARGV[1]  the channel on which its changes are published
 -- ARGV[2]  '1' where the server need not tell its incarnation (failoverUnsafe), '' where it must
 --
 -- Every reply is an array of strings:
 --   {'denied', why}                     nothing was written; only a person can mend it
 --   {outcome, heard}                    there is no record
---   {outcome, heard, seq, epoch, cur, nonce, token, identity, ttl, released, same_incarnation, server}
+--   {outcome, heard, seq, epoch, cur, nonce, token, identity, ttl, released, same_incarnation, server, ranks}
 -- `heard` is how many received the message of this write, -1 where none was published. An error of
 -- the server (OOM, READONLY) is passed on as it is.
 --
 -- Everything a script needs from the server it reads itself, and it writes once: what was compared
--- is what is replaced, and a write that is refused has changed nothing.
+-- is what is replaced, and a write that is refused has changed nothing. What is for people, and which ranks
+-- stand by, comes after that, and its failure changes no reply.
 
 local KEY = KEYS[1]
+local ROSTER = KEYS[2]
 local CHANNEL = ARGV[1]
 local MAY_BE_UNTOLD = ARGV[2] == '1'
 -- No run id is so short: the incarnation of a server that does not tell its own begins so.
@@ -24,6 +27,12 @@ local PROTOCOL = 1
 local MAX_INTEGER = 9007199254740991
 -- Only cleans up after elections that nobody joins any more; no expiry decides anything.
 local KEPT_MS = 30 * 24 * 3600 * 1000
+local MOST_RANKS = 4
+local LONGEST_RANK = 200
+local MOST_CHANGES = 10
+local LONGEST_CHANGE = 1000
+-- A write of the roster looks at no more of its oldest members.
+local TIDIED = 10
 
 -- tostring() would print a large number as 1.7953798209962e+15.
 local function text(number)
@@ -97,6 +106,44 @@ local function present_server()
   }
 end
 
+-- Who stands by, from the field `ranks`: a list of {rank, last sight}. It decides nothing, so anything may stand there.
+local function read_ranks(field)
+  local ranks = {}
+  for rank, seen in string.gmatch(field, '([0-9A-Za-z!~%-]+):(%d+)') do
+    if #ranks < MOST_RANKS and #rank <= LONGEST_RANK then
+      ranks[#ranks + 1] = {rank, seen}
+    end
+  end
+  return ranks
+end
+
+local function written_ranks(ranks)
+  local entries = {}
+  for place, one in ipairs(ranks) do
+    entries[place] = one[1] .. ':' .. one[2]
+  end
+  return table.concat(entries, ',')
+end
+
+local function shown_ranks(record)
+  local names = {}
+  for place, one in ipairs(record.ranks) do
+    names[place] = one[1]
+  end
+  return table.concat(names, ',')
+end
+
+-- Lua's own comparison of strings follows the server's locale.
+local function is_above(a, b)
+  for place = 1, math.min(#a, #b) do
+    local x, y = string.byte(a, place), string.byte(b, place)
+    if x ~= y then
+      return x > y
+    end
+  end
+  return #a > #b
+end
+
 -- The record as it is, or nil and the reply that says why it cannot be used. `missing` is set where
 -- any field that decides cannot be parsed: such a record is created anew, never taken as free. What
 -- can still be read of it, the token and the identity, is there all the same; `absent` is set where
@@ -110,7 +157,7 @@ local function read_record(mine)
     return nil, refusal
   end
   local found = redis.pcall('HMGET', KEY, 'v', 'token', 'identity', 'seq', 'epoch', 'run',
-    'released', 'ttl', 'server', 'since', 'nonce')
+    'released', 'ttl', 'server', 'since', 'nonce', 'ranks')
   if failed(found) then
     if string.find(found.err, 'WRONGTYPE', 1, true) then
       return nil, denied(KEY .. ' is not a hash: ' .. found.err)
@@ -165,6 +212,7 @@ local function read_record(mine)
   record.ttl = text(ttl)
   record.server = found[9] or ''
   record.since = found[10] or ''
+  record.ranks = read_ranks(found[12] or '')
   return record
 end
 
@@ -189,6 +237,7 @@ local function create(record, nonce, ttl, now)
   record.ttl = ttl
   record.server = ''
   record.since = ''
+  record.ranks = {}
 end
 
 -- The *server's* present incarnation, not the record's. Where it is not told, the nonce of the last write
@@ -216,15 +265,67 @@ local function answer(outcome, record, heard)
   end
   return {outcome, heard or '-1', text(record.seq), record.epoch, incarnation_of(record), record.nonce,
     record.token, record.identity, record.ttl, record.released and '1' or '0', record.same_incarnation and '1' or '0',
-    record.server}
+    record.server, shown_ranks(record)}
 end
 
--- Writes the whole record and answers with it. The message goes last and its failure changes
+-- The field `log` with one more change in front.
+local function logged(change, record, now)
+  local name = string.gsub(record.server, '[%z\1-\31\127]', '?')
+  local lines = {text(now) .. ' ' .. record.token .. ' ' .. change .. ' ' .. name}
+  local before = redis.pcall('HGET', KEY, 'log')
+  if type(before) == 'string' then
+    for line in string.gmatch(before, '[^\n]+') do
+      if #lines == MOST_CHANGES then
+        break
+      end
+      lines[#lines + 1] = string.sub(line, 1, LONGEST_CHANGE)
+    end
+  end
+  return table.concat(lines, '\n')
+end
+
+-- Enters a standby that was refused, by its rank in the record and, for people, by its entry in the roster.
+local function sign(record, rank, entry, ttl, now)
+  local ms = math.floor(now / 1000)
+  local ranks, fresh, changed = {}, false, false
+  for _, one in ipairs(record.ranks) do
+    local age = ms - tonumber(one[2])
+    fresh = fresh or (one[1] == rank and age >= 0 and age < math.floor(ttl / 4))
+    if age >= 0 and age <= ttl and (fresh or one[1] ~= rank) then
+      ranks[#ranks + 1] = one
+    else
+      changed = true
+    end
+  end
+  if not fresh then
+    local place = 1
+    while ranks[place] and is_above(ranks[place][1], rank) do
+      place = place + 1
+    end
+    table.insert(ranks, place, {rank, text(ms)})
+    ranks[MOST_RANKS + 1] = nil
+    changed = true
+  end
+  if changed then
+    redis.pcall('HSET', KEY, 'ranks', written_ranks(ranks))
+  end
+  local kept = 2 * ttl
+  if failed(redis.pcall('ZADD', ROSTER, text(ms), entry)) then
+    return
+  end
+  redis.pcall('PEXPIRE', ROSTER, text(kept))
+  local gone = redis.pcall('ZRANGEBYSCORE', ROSTER, '-inf', '(' .. text(ms - kept), 'LIMIT', '0', tostring(TIDIED))
+  if not failed(gone) and #gone > 0 then
+    redis.pcall('ZREM', ROSTER, unpack(gone))
+  end
+end
+
+-- Writes the whole record and answers with it; `logs` is what a person should read of this change. The message goes last and its failure changes
 -- nothing: a PUBLISH that an ACL refuses raises an error after the write took effect.
 --
 -- The record's nonce comes from the command's and the version: a message that names both is not older than
 -- this write.
-local function write(outcome, change, record, nonce, now, listeners)
+local function write(outcome, change, record, nonce, now, logs, listeners)
   if record.created then
     record.created = nil
   else
@@ -233,20 +334,22 @@ local function write(outcome, change, record, nonce, now, listeners)
   record.same_incarnation = true
   record.nonce = stamp(nonce, text(record.seq) .. '.' .. record.epoch .. '.' .. record.cur)
   local released = record.released and '1' or '0'
+  local log = logs and {'log', logged(logs, record, now)} or {}
   local written = redis.pcall('HSET', KEY, 'v', text(PROTOCOL), 'token', record.token,
     'identity', record.identity, 'seq', text(record.seq), 'epoch', record.epoch,
     'run', record.cur, 'nonce', record.nonce, 'released', released, 'ttl', record.ttl, 'at', text(now),
-    'server', record.server, 'since', record.since)
+    'server', record.server, 'since', record.since, 'ranks', written_ranks(record.ranks), unpack(log))
   if failed(written) then
     return written
   end
   -- Refused, it leaves a record that nobody cleans up; the write stands all the same.
   redis.pcall('PEXPIRE', KEY, text(KEPT_MS))
   local identity = record.identity ~= '' and record.identity or '-'
+  local ranks = #record.ranks > 0 and shown_ranks(record) or '-'
   -- The server's name comes last: it may contain spaces.
   local heard = redis.pcall('PUBLISH', CHANNEL, table.concat({text(PROTOCOL), change,
     text(record.seq), record.epoch, incarnation_of(record), record.nonce, record.token, identity, record.ttl, released,
-    listeners or '0', record.server}, ' '))
+    listeners or '0', ranks, record.server}, ' '))
   return answer(outcome, record, not failed(heard) and text(heard) or '-1')
 end
 

@@ -3,19 +3,26 @@
 -- ARGV  3 identity   of the term
 --       4 listeners  how many others may want the lease; passed on in the message
 --       5 nonce      random, 16 hexadecimal digits
+--       6 entry      the caller's member of the roster, which it leaves
+--       7 reason     why, for people
 -- Outcome: released | stale | not-mine
 --
 -- Atomic, because a release that comes late must not free the lease of somebody else, nor one that
 -- was written in an earlier incarnation of the server.
 
-local identity, listeners, nonce = unpack(ARGV, 3)
+local identity, listeners, nonce, entry, reason = unpack(ARGV, 3)
 
 local record, refusal = read_record(identity)
 if refusal then
   return refusal
 end
+local function leave(reply)
+  redis.pcall('ZREM', ROSTER, entry)
+  return reply
+end
+
 if record.missing then
-  return answer('stale', record)
+  return leave(answer('stale', record))
 end
 if record.identity == identity then
   if not record.same_incarnation then
@@ -27,7 +34,7 @@ if record.identity == identity then
       return no_time
     end
     record.released = true
-    return write('released', 'released', record, nonce, now, listeners)
+    return leave(write('released', 'released', record, nonce, now, 'left-' .. reason, listeners))
   end
 end
-return answer('not-mine', record)
+return leave(answer('not-mine', record))

@@ -18,7 +18,7 @@ if refusal then
   return refusal
 end
 
-local function hold()
+local function hold(logs)
   local now, no_time = now_us()
   if no_time then
     return no_time
@@ -32,7 +32,7 @@ local function hold()
   record.token = token
   record.ttl = ttl
   record.released = false
-  return write('renewed', 'renewed', record, nonce, now)
+  return write('renewed', 'renewed', record, nonce, now, logs)
 end
 
 local found, wanted = tonumber(record.token), tonumber(token)
@@ -55,7 +55,7 @@ end
 -- Older than my grant; or mine, in another incarnation; or made anew since, by somebody who could not read it.
 if found < wanted or (found == wanted and (nobodys or (mine and not record.same_incarnation))) then
   if over == version_of(record) then
-    return hold()
+    return hold('restored')
   end
   return answer('stale', record)
 end

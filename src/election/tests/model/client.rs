@@ -94,6 +94,7 @@ impl Client {
                 floor: self.floor,
                 watched: self.ripe(),
                 eager: None,
+                rank: None,
                 nonce,
             },
         };
@@ -105,6 +106,7 @@ impl Client {
         let release = self.send(Command::Release {
             identity: self.identity(),
             listeners: 0,
+            reason: None,
             nonce: self.nonce(drawn),
         });
         self.stand_anew();

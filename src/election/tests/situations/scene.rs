@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::election::{
     Answer, Command, Config, Election, Event, Failure, Identity, Message, Nonce, Notice, Outcome,
-    Output, Random, Reason, Record, Reply, Request, Time, Token, Version, WriteKind,
+    Output, Random, Ranks, Reason, Record, Reply, Request, Time, Token, Version, WriteKind,
 };
 
 /// One candidate with a ttl of 6 s, which makes round numbers: renewals every 2 s, commands
@@ -36,6 +36,7 @@ pub fn created(seq: u64) -> Record {
         ttl: Duration::from_secs(6),
         released: false,
         same_incarnation: true,
+        ranks: Ranks::default(),
     }
 }
 

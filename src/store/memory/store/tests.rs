@@ -36,6 +36,7 @@ fn target(number: u64) -> Target {
     Target {
         name: format!("election {number}").into(),
         server: "server".into(),
+        entry: "1 0 - server".into(),
     }
 }
 
@@ -47,6 +48,7 @@ impl MemoryStore {
             floor: Token::NONE,
             watched: None,
             eager: None,
+            rank: None,
             nonce: Nonce::new(1),
         };
         self.apply(&target(number), &command).unwrap()
@@ -56,6 +58,7 @@ impl MemoryStore {
         let command = Command::Release {
             identity,
             listeners: 0,
+            reason: None,
             nonce: Nonce::new(2),
         };
         let reply = self.apply(&target(number), &command).unwrap();
