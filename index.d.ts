@@ -843,7 +843,7 @@ export declare function primaryStatus(prefix: string): PrimaryStatus | undefined
  * writes.
  *
  * It opens a connection of its own for a few plain reads and closes it; a user who may read the keys of
- * elections is enough (`+@read`, `+time`). With `memory://` it sees the elections of this process. It keeps the process alive
+ * elections is enough (`docs/production.md` has one). With `memory://` it sees the elections of this process. It keeps the process alive
  * until it has answered: within `timeout` ms, and never later than `connectTimeout` of the source (10,000).
  *
  * @throws {PrimaryLeaseError} `ERR_STORE_UNAVAILABLE` (no answer in time, with the reason), `ERR_STORE_DENIED` (credentials,

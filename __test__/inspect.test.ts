@@ -1,14 +1,17 @@
 // A look at an election by somebody who takes part in nothing.
 
 import {execFile} from 'node:child_process'
+import {readFileSync} from 'node:fs'
 import {createServer} from 'node:net'
 import {join} from 'node:path'
 import {promisify} from 'node:util'
 import {establishPrimaryServer, inspectPrimary, PrimaryLeaseError} from 'primary-lease'
 import {keyOf} from '../support/record.mjs'
 import {freePort} from '../support/redis.mjs'
+import {until} from '../support/until'
 import {writeRecord, writeRoster} from './support/recorded'
 import {newPrefix, useRedis} from './support/redis'
+import {Server} from './support/servers'
 
 const redis = useRedis()
 const url = (more = '') => redis.url + more
@@ -80,6 +83,30 @@ test('a scope, a key prefix and a colon lead to the record of that election', as
   const seen = await inspectPrimary(url('?keyPrefix=app:'), prefix, {scope: 'v1'})
   expect(seen).toMatchObject({prefix, scope: 'v1', state: 'primary'})
   expect((await inspectPrimary(url(), prefix)).state).toBe('none')
+})
+
+test('an election shows who stands by, and how the primary changed', async () => {
+  const election = await redis.vacant({serverId: 'web-1'})
+  const look = () => inspectPrimary(election.url, election.prefix)
+  const first = await Server.establish(election)
+  const began = Date.now()
+  const options = {...election.options, serverId: 'web-2'}
+  await Server.stand({...election, options})
+  const {standbys} = await until('it is seen', async () => {
+    const seen = await look()
+    return seen.standbys?.length ? seen : undefined
+  })
+  expect(standbys).toMatchObject([{serverId: 'web-2', priority: 0}])
+  expect(Math.abs(Number(standbys?.[0]?.since) - began)).toBeLessThan(60_000)
+
+  await first.kill()
+  const {standbyCount, changes, primary} = await until('the other has taken over', async () => {
+    const seen = await look()
+    return seen.primary?.serverId === 'web-2' ? seen : undefined
+  })
+  expect(standbyCount).toBe(0)
+  expect(changes[0]).toMatchObject({type: 'elected', reason: 'silent', token: primary?.token})
+  expect(changes[1]).toMatchObject({type: 'elected', reason: 'free', serverId: 'web-1'})
 })
 
 test('the roster shows who stands by, and not who has gone', async () => {
@@ -161,12 +188,16 @@ test('a request to resign shows for the term that it is meant for', async () => 
 })
 
 test('a user who may only read is enough, and one who may not read the roster sees the rest', async () => {
+  const document = readFileSync(join(__dirname, '../docs/production.md'), 'utf8')
+  const listed = /^ACL SETUSER looker on >secret ([^\n`]+)$/m.exec(document)?.[1]
+  expect(listed).toContain('~app:primary:* ')
   const prefix = newPrefix()
   await writeRecord(redis.client, prefix)
   const acl = (...rules: string[]) => redis.client.call('ACL', 'SETUSER', 'looker', ...rules)
-  await acl('on', '>seen', 'reset', 'on', '>seen', '~primary:*', '-@all', '+@read', '+time')
-  const asLooker = redis.url.replace('redis://', 'redis://looker:seen@')
+  await acl('on', '>secret', ...String(listed).replaceAll('~app:', '~').split(' '))
+  const asLooker = redis.url.replace('redis://', 'redis://looker:secret@')
   expect(await inspectPrimary(asLooker, prefix)).toMatchObject({state: 'primary', standbyCount: 0})
+  expect(await redis.client.call('ACL', 'LOG', '10')).toEqual([])
   await acl('resetkeys', `~${keyOf(prefix)}`)
   const seen = await inspectPrimary(asLooker, prefix)
   expect(seen).toMatchObject({state: 'primary', standbysRefused: expect.stringMatching(/NOPERM/)})

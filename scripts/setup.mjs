@@ -3,7 +3,8 @@
 import {explain} from '../support/run.mjs'
 import {setup} from '../support/setup.mjs'
 
-setup({rust: ['rustfmt', 'clippy'], postgres: true, browser: true, bench: true}).catch((error) => {
+const all = {postgres: true, browser: true, terminal: true, bench: true}
+setup({rust: ['rustfmt', 'clippy'], ...all}).catch((error) => {
   explain(error)
   process.exitCode = 1
 })

@@ -50,7 +50,8 @@ const proof = new Proof()
 
 /** @param {{quick?: boolean, busy?: boolean}} options */
 async function test({quick = false, busy = false}) {
-  await setup({rust: ['rustfmt', 'clippy'], postgres: !quick, browser: !quick, bench: !busy})
+  const whole = {postgres: !quick, browser: !quick, terminal: !quick}
+  await setup({rust: ['rustfmt', 'clippy'], ...whole, bench: !busy})
   if (!busy) await prove(quick)
   else {
     await addon()

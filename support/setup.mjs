@@ -7,21 +7,23 @@ import {findBrowser} from './browser.mjs'
 import {findPostgres} from './postgres.mjs'
 import {findRedisServer} from './redis.mjs'
 import {explain, Refusal, root, run, step, which} from './run.mjs'
+import {findTmux} from './tmux.mjs'
 
 /**
  * Brings the machine to where the addon can be built and tested.
  *
  * @param {{
- *   rust?: string[], redis?: boolean, postgres?: boolean, browser?: boolean, bench?: boolean,
+ *   rust?: string[], redis?: boolean, postgres?: boolean, browser?: boolean, terminal?: boolean, bench?: boolean,
  * }} [options] the rustup components that are needed besides the compiler, whether a Redis server
- *   program and PostgreSQL's are, whether a browser is wanted, without which the pages are not tested,
- *   and whether the packages of the bench are, which draw its page too
+ *   program and PostgreSQL's are, whether a browser and a terminal are wanted, without which the pages and the
+ *   command are not tested there, and whether the packages of the bench are, which draw its page too
  */
 export async function setup({
   rust = [],
   redis = true,
   postgres = false,
   browser = false,
+  terminal = false,
   bench = false,
 } = {}) {
   checkNode()
@@ -31,6 +33,7 @@ export async function setup({
   if (redis && !(await findRedisServer())) await installRedis()
   if (postgres && !(await findPostgres())) await installPostgres()
   if (browser && !(await findBrowser())) await installBrowser()
+  if (terminal && !(await findTmux())) await installTmux()
 }
 
 function checkNode() {
@@ -111,6 +114,12 @@ async function installBrowser() {
   // A help and no need: the tests of the pages say that they were skipped.
   if (await canInstall()) await install('chromium').catch(explain)
   else console.log('No Chromium or Chrome on the PATH: the pages will not be tested.')
+}
+
+async function installTmux() {
+  // As the browser.
+  if (await canInstall()) await install('tmux').catch(explain)
+  else console.log('No tmux on the PATH: the command will not be tested in a terminal.')
 }
 
 /** Whether packages of the system can be installed without asking anybody. */

@@ -223,6 +223,10 @@ export interface PlainElectionOptions {
   scope?: string
   serverId?: string
   eagerStart?: boolean
+  priority?: number
+  version?: string
+  /** The version as a text that sorts as versions do: `src/js/version.js`. */
+  versionOrder?: string
 }
 
 /** Who is primary, as this server sees it. */
