@@ -378,7 +378,7 @@ export interface StandbyInspection {
   priority: number
   /** When its campaign began, by the clock of that server. */
   since: Date
-  /** When it last polled: half a `ttl` ago at most, as a rule. */
+  /** When it last polled: less than a `ttl` ago as a rule. */
   seenAt: Date
 }
 

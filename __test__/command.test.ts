@@ -43,7 +43,7 @@ describe('inspect', () => {
       RegExp(`^election  ${prefix}$`),
       /^primary {3}web-1$/,
       RegExp(`^token {5}${token}$`),
-      /^since {5}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, \d+ (s|min)$/,
+      /^since {5}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, for \d+ (s|min)$/,
       /^renewed {3}\d+(\.\d)? s ago, ttl 60 s$/,
       /^deadline {2}in \d+ s unless renewed$/,
       /^standbys {2}1$/,

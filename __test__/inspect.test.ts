@@ -1,13 +1,15 @@
 // A look at an election by somebody who takes part in nothing.
 
 import {execFile} from 'node:child_process'
-import {readFileSync} from 'node:fs'
+import {mkdtempSync, readFileSync, rmSync} from 'node:fs'
 import {createServer} from 'node:net'
-import {join} from 'node:path'
+import {tmpdir} from 'node:os'
+import {dirname, join} from 'node:path'
 import {promisify} from 'node:util'
+import {Redis} from 'ioredis'
 import {establishPrimaryServer, inspectPrimary, PrimaryLeaseError} from 'primary-lease'
 import {keyOf} from '../support/record.mjs'
-import {freePort} from '../support/redis.mjs'
+import {freePort, RedisServer} from '../support/redis.mjs'
 import {until} from '../support/until'
 import {writeRecord, writeRoster} from './support/recorded'
 import {newPrefix, useRedis} from './support/redis'
@@ -131,6 +133,31 @@ test('the roster shows who stands by, and not who has gone', async () => {
     {serverId: 'web-2', priority: 0, since: expect.any(Date), seenAt: expect.any(Date)},
   ])
   expect(standbyCount).toBe(2)
+})
+
+test('a server that speaks RESP2 alone, on a Unix socket, is looked at as well', async () => {
+  const socket = join(mkdtempSync(join(tmpdir(), 'primary-lease-look-')), 'redis')
+  const older = await RedisServer.start(['--rename-command', 'HELLO', '', '--unixsocket', socket])
+  const client = new Redis({path: socket})
+  try {
+    await writeRecord(client, 'a')
+    await writeRoster(client, 'a', [
+      [0, '-', 'web-2', 900],
+      [1, '2.0.0', 'web-3', 100],
+    ])
+    expect(await inspectPrimary(`unix://${socket}`, 'a')).toMatchObject({
+      state: 'primary',
+      standbys: [
+        {serverId: 'web-3', version: '2.0.0'},
+        {serverId: 'web-2', seenAt: expect.any(Date)},
+      ],
+      standbyCount: 2,
+    })
+  } finally {
+    client.disconnect()
+    await older.close()
+    rmSync(dirname(socket), {recursive: true})
+  }
 })
 
 test('of ten thousand standbys a thousand are read, and all are counted', async () => {

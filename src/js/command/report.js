@@ -44,7 +44,7 @@ function headOf({prefix, scope, state, primary}, columns, now) {
         ? []
         : [['silent', `${printable(serverId)}, for ${span(now - renewedAt.getTime())}`]]),
       ['token', String(token)],
-      ['since', `${stamp(since)} UTC, ${span(now - since.getTime())}`],
+      ['since', `${stamp(since)} UTC, for ${span(now - since.getTime())}`],
       ['renewed', `${span(now - renewedAt.getTime())} ago, ttl ${span(ttl)}`],
       ['deadline', overdue <= 0 ? `in ${span(-overdue)} unless renewed` : `${span(overdue)} ago`],
     )

@@ -91,13 +91,13 @@ function table(rows, columns, indent = '') {
 }
 
 /**
- * A time that has passed or is to come, as people say it: `0.8 s`, `12 s`, `3 min`, `2 h`, `5 d`.
+ * A time that has passed or is to come, as people say it: `0.8 s`, `5 s`, `3 min`, `2 h`, `5 d`.
  *
  * @param {number} ms
  */
 function span(ms) {
   const seconds = Math.max(0, ms) / 1_000
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`
+  if (seconds < 9.95) return `${seconds.toFixed(1).replace('.0', '')} s`
   if (seconds < 100) return `${Math.round(seconds)} s`
   if (seconds < 6_000) return `${Math.round(seconds / 60)} min`
   if (seconds < 172_800) return `${Math.round(seconds / 3_600)} h`
