@@ -4,6 +4,7 @@ import {type ChildProcess, execFile, spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {join} from 'node:path'
 import {establishPrimaryServer, withLease} from 'primary-lease'
+import {Progress} from '../src/js/command/list.js'
 import {keyOf} from '../support/record.mjs'
 import {freePort} from '../support/redis.mjs'
 import {until} from '../support/until'
@@ -243,7 +244,7 @@ describe('list', () => {
     expect([code, out]).toEqual([3, 'nothing found\n'])
   })
 
-  test('a large database is looked through, and the progress shows on stderr', async () => {
+  test('a large database is looked through', async () => {
     const at = await micros(redis.client)
     const script = `for i = 1, 200000 do redis.call('SET', 'other:' .. i, '') end
       for i = 1, 20000 do redis.call('HSET', 'many:primary:{e' .. i .. '}', 'v', 1, 'token', 1, 'identity', 'a',
@@ -253,6 +254,20 @@ describe('list', () => {
     expect(code).toBe(0)
     expect(out.split('\n')).toHaveLength(20_002)
   })
+})
+
+test('list says how far it is when that takes long: in a terminal in one line, in a file once', () => {
+  for (const isTTY of [true, false]) {
+    let [now, said] = [0, '']
+    const out = {isTTY, write: (text: string) => (said += text)}
+    const progress = new Progress(out, () => now)
+    progress.show('1')
+    now = 2_100
+    progress.show('2')
+    progress.show('3')
+    progress.end()
+    expect(said).toBe(isTTY ? '\r\u001b[K2\r\u001b[K3\r\u001b[K' : '2, and it goes on\n')
+  }
 })
 
 test('watch without a terminal writes a line for each change', async () => {

@@ -35,7 +35,7 @@ const order = ({kind, prefix, scope, resource}) => JSON.stringify([kind, prefix,
 /** @param {import('./arguments.js').Call} call */
 async function findAll({redis, timeout}) {
   const source = readSource(redis)
-  const progress = new Progress()
+  const progress = new Progress(process.stderr)
   /** @type {Map<string, Listed>} */
   const found = new Map()
   let [cursor, looked] = ['0', 0]
@@ -118,22 +118,31 @@ function tableOf(listed, columns) {
 
 /** How far it is, on stderr, where it takes long. */
 class Progress {
-  #begun = performance.now()
   #shown = false
+
+  /**
+   * @param {{isTTY: boolean, write(text: string): unknown}} out
+   * @param {() => number} [now] in ms
+   */
+  constructor(out, now = () => performance.now()) {
+    this.out = out
+    this.now = now
+    this.begun = now()
+  }
 
   /** @param {string} text */
   show(text) {
-    if (performance.now() - this.#begun < QUIET) return
-    const {stderr} = process
+    if (this.now() - this.begun < QUIET) return
     // Into a file one line is enough.
-    if (stderr.isTTY) stderr.write(`\r\x1b[K${text}`)
-    else if (!this.#shown) stderr.write(`${text}, and it goes on\n`)
+    if (this.out.isTTY) this.out.write(`\r\x1b[K${text}`)
+    else if (!this.#shown) this.out.write(`${text}, and it goes on\n`)
     this.#shown = true
   }
 
   end() {
-    if (this.#shown && process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+    if (this.#shown && this.out.isTTY) this.out.write('\r\x1b[K')
   }
 }
 
+exports.Progress = Progress
 exports.list = list

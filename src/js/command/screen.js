@@ -48,10 +48,8 @@ class Screen {
       this.#on(process, signal, () => this.end(code))
     this.#on(this.out, 'resize', () => this.draw())
     if (process.stdin.isTTY) {
-      // A terminal that has gone away shows by any of these, and not always by SIGHUP.
-      const gone = () => this.end(GONE)
-      this.#on(process.stdin, 'error', gone)
-      this.#on(process.stdin, 'end', gone)
+      // A terminal that has gone away: by SIGHUP as a rule, else by an error, here or of what is written.
+      this.#on(process.stdin, 'error', () => this.end(GONE))
       this.#on(process.stdin, 'data', (keys) => {
         if (ENDING.some((key) => String(keys).includes(key))) this.end(0)
       })
