@@ -58,7 +58,7 @@ export interface RedisOptions extends RefusedOptions {
    * Lets elections do without INFO where the server does not answer it in a script: Redis Cloud, Redis
    * Software, Azure Managed Redis, Upstash, Dragonfly. Such a server does not say that a failover, or a
    * restore, has brought an older state back. One that loses confirmed writes can leave two primaries, for
-   * about one `ttl`: give the token to whatever you write to (`lease.fence`), and it refuses the older one.
+   * about one `ttl`: send the token with every write (`lease.fence`), and the resource refuses the older one.
    * A released lease is then taken only after a watch of one `ttl`, `eagerStart` is refused, and a warning
    * is logged once. The same on every server of an election. Where INFO is answered it makes no difference, and
    * where a permission is missing the error says so instead. In a URL `?failoverUnsafe=true`; with a
@@ -149,7 +149,7 @@ export interface SentinelAddress {
  */
 export interface TlsOptions {
   /**
-   * The authorities whose certificates are believed, instead of those that Node trusts (its own list and
+   * The trusted authorities, instead of those that Node trusts (its own list and
    * `NODE_EXTRA_CA_CERTS`).
    */
   ca?: PemText | readonly PemText[]
@@ -160,7 +160,7 @@ export interface TlsOptions {
   /** The name that is expected in the certificate of the server, instead of `host`. */
   servername?: string
   /**
-   * `false` believes any server, and warns of it once.
+   * `false` accepts any server, and logs a warning once.
    *
    * @default true, or false where `NODE_TLS_REJECT_UNAUTHORIZED` is `0`
    */
@@ -394,7 +394,7 @@ export type PrimaryInspectionChange = {at: Date; serverId: string; token: number
   | {type: 'left'; reason: Exclude<LeaseEndReason, 'superseded'> | 'asked' | 'unclaimed'}
 )
 
-/** What one call of `withLease` is asked for with. An option that is not known is refused. */
+/** The options of `withLease`. An unknown option is refused. */
 export interface LeaseOptions extends RunOptions {
   /**
    * How long the lease of a crashed server lasts, in ms: from 100 to 86,400,000. A run
@@ -411,14 +411,14 @@ export interface LeaseOptions extends RunOptions {
    */
   tickMemory?: number
   /**
-   * How long a lease that another holds is waited for, in ms: default 0, at most a day. Waiters of one
+   * How long to wait for a lease that another holds, in ms: default 0, at most a day. Waiters of one
    * process are served in the order of their calls.
    *
    * @default 0
    */
   wait?: number
   /**
-   * How long a Redis that does not answer is waited for, in ms: at least 10, default `ttl / 2` or
+   * How long to wait for a Redis that does not answer, in ms: at least 10, default `ttl / 2` or
    * 5,000, whichever is shorter. No question takes more than a third of it, or 100 where that is longer.
    * A server that was granted this tick and has not begun to run it is waited for a little longer than
    * this.
@@ -429,8 +429,8 @@ export interface LeaseOptions extends RunOptions {
   /** Ends the wait for the lease, and rejects with its reason. It does nothing once `run` has begun. */
   signal?: AbortSignal
   /**
-   * How long the event loop may stand still before this server counts as hung and the lease is given
-   * up, in ms: from `2 * ttl`; `false` for ever.
+   * How long the event loop may stand still before this server counts as hung and the lease is
+   * released, in ms: from `2 * ttl`; `false` disables it.
    *
    * @default max(60000, 12 * ttl)
    */
@@ -445,14 +445,14 @@ export interface LeaseOptions extends RunOptions {
    * Whether the caller waits until Redis has confirmed the release. With `false` it is answered when the release was
    * written to the connection: a round trip sooner, in which another server may still be refused. A release that may
    * have been lost is sent again before this process asks for the same lease. The end of the process and `close()`
-   * wait for it all the same.
+   * still wait for it.
    *
    * @default true
    */
   awaitRelease?: boolean
 }
 
-/** What all runs of a `LeaderRunner` are asked for with. An option that is not known is refused. */
+/** The options of all runs of a `LeaderRunner`. An unknown option is refused. */
 export interface LeaderRunnerOptions {
   /**
    * How long a lease is kept after its grant at least, in ms: from 0 to `lockTTL`, default 500 or
@@ -483,8 +483,8 @@ export type RunCoordinatorOptions = Omit<LeaderRunnerOptions, 'minHold'>
 /** The coordinator of node-cron 4 that `runCoordinator` makes, with an end for shutdowns. */
 export interface RunCoordinator {
   /**
-   * Whether this server runs the tick that `key` names; called by node-cron. Rejects where nobody can
-   * know: with `ERR_STORE_UNAVAILABLE`, `ERR_STORE_DENIED`, or `ERR_INVALID_CONFIG` for a key that names
+   * Whether this server runs the tick that `key` names; called by node-cron. Rejects where that
+   * is unknown: with `ERR_STORE_UNAVAILABLE`, `ERR_STORE_DENIED`, or `ERR_INVALID_CONFIG` for a key that names
    * no tick. node-cron then skips the tick on this server (`coordinator-error`).
    */
   shouldRun(key: string, ttlMs: number): Promise<boolean>
@@ -532,7 +532,7 @@ export type TickSource =
   /** The context that `node-cron` hands to its function. One of a run started by hand is refused. */
   | {readonly date: Date; readonly triggeredAt: Date}
 
-/** What one run is asked for with. */
+/** The options of one run. */
 export interface RunOptions {
   /**
    * Names this run by its scheduled time: one tick of one name is granted once, however late a server
@@ -546,7 +546,7 @@ export interface RunOptions {
   /**
    * The shortest time between two ticks of the schedule, in ms: from 2 to 2,592,000,000. A request
    * within half of that after the grant of a tick is for that tick, measured on Redis's clock. Right
-   * for servers that are late by less than half of it, whatever the phase of the schedule and its time
+   * for servers that are late by less than half of it, in any phase of the schedule and any time
    * zone.
    */
   tickEvery?: number
@@ -608,7 +608,7 @@ export declare class PrimaryLeaseError extends Error {
   token?: number
   /** With `ERR_STALE_TOKEN`: the highest token that the resource has seen. */
   highest?: number
-  /** With `ERR_LEASE_LOST` of a run that finished all the same: what it returned. */
+  /** With `ERR_LEASE_LOST` of a run that still finished: what it returned. */
   result?: unknown
 }
 
@@ -641,7 +641,7 @@ export declare class LeaderRunner {
   /**
    * Begins no more runs, and resolves when those that are under way have ended and their leases are
    * released: at the latest after `drain` ms (default `lockTTL`), when the `signal` of each remaining run
-   * is aborted and its lease is released all the same. While Redis does not answer, an expired lease
+   * is aborted and its lease is still released. While Redis does not answer, an expired lease
    * counts as released. Never rejects but for `ERR_INVALID_CONFIG`.
    *
    * Without it, and without waiting for it, the end of the process releases everything.
@@ -662,13 +662,13 @@ export declare class Lease {
    */
   get resource(): string
   /**
-   * The name of the lease, for whatever keeps its highest token: `lease:<resource>`. Tokens compare
+   * The name of the lease, for the resource that keeps its highest token: `lease:<resource>`. Tokens compare
    * only under one name; `fence` and `command` use it too.
    */
   get name(): string
   /**
-   * The fencing token: a safe integer that rises with every grant for this resource. Hand it to
-   * whatever the run writes to, and let that refuse a smaller one than it has seen.
+   * The fencing token: a safe integer that rises with every grant for this resource. Send it with
+   * every write of the run, and let the database refuse a smaller one than it has seen.
    */
   get token(): number
   /**
@@ -709,15 +709,15 @@ export declare class PrimaryLease {
   /** The prefix of the election, without the scope. */
   get prefix(): string
   /**
-   * The name of the lease, for whatever keeps its highest token: `primary:<prefix>`, with a scope
+   * The name of the lease, for the resource that keeps its highest token: `primary:<prefix>`, with a scope
    * `primary:<prefix>:<scope>`. Tokens compare only under one name; `fence` and `command` use it too.
    */
   get name(): string
   /** The name of this server, for people. */
   get serverId(): string
   /**
-   * The fencing token: a safe integer that rises with every grant of this election. Hand it to
-   * whatever the primary writes to, and let that refuse a smaller one than it has seen.
+   * The fencing token: a safe integer that rises with every grant of this election. Send it with
+   * every write of the primary, and let the database refuse a smaller one than it has seen.
    */
   get token(): number
   /**
@@ -781,7 +781,7 @@ export declare class PrimaryLease {
    * is sent, the campaign ends, and another server can take over at once. Resolves when Redis has
    * confirmed it, and at the latest when the lease has run out without that: less than `ttl` after
    * its last renewal. Redis is asked to release it for one `ttl` more. Never rejects. A second call
-   * changes nothing. On an older lease of the same campaign it ends the campaign all the same.
+   * changes nothing. On an older lease of the same campaign it ends the campaign too.
    */
   release(): Promise<void>
   /** The same as `release()`, for `await using`. */
@@ -806,7 +806,7 @@ export declare class PrimaryLease {
  * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG` (an argument; also when a campaign of this prefix is under way
  * with another configuration), `ERR_STORE_DENIED` (credentials, permissions, or a key of another
  * type under our name) and `ERR_CLOSED` (the process is ending, or the lease could not be handed over,
- * in which case it was given up).
+ * in which case it was released).
  *
  * @example
  * whilePrimary('billing', ({signal}) => closeInvoices(signal))
@@ -857,14 +857,14 @@ export declare function inspectPrimary(redis: RedisSource, prefix: string, optio
 
 /**
  * Resigns the campaign of `prefix`, or every campaign of this process: the signal of each lease is
- * aborted, then the lease is let go, and another server can take over at once. Resolves when Redis
+ * aborted, then the lease is released, and another server can take over at once. Resolves when Redis
  * has confirmed it, and at the latest when the lease has run out without that: less than `ttl` after
  * its last renewal, and after `ttl / 6` where this server was not primary. Redis is asked to release
  * what it may still keep for one `ttl` more. Where there is no campaign it resolves at once.
  *
  * `drain` is how long the work of `whilePrimary` may take to stop, in ms: from 0 (the default). Until
  * it has stopped, or the time is up, the lease is renewed, `isHeld` stays true, and no other server
- * is let in. A later resign with a shorter drain and `release()` let go sooner; a longer drain
+ * is let in. A later resign with a shorter drain and `release()` release sooner; a longer drain
  * changes nothing. A call of `establishPrimaryServer` meanwhile stands again after it.
  * The end of the process waits for no work.
  *
@@ -884,14 +884,14 @@ export declare function setLogger(logger: PrimaryLogger | null): void
 /**
  * Calls `run` at every election of this server as the primary of `prefix`, at once (in the next
  * turn) where it is primary already. It does not wait for more than that: `lease.signal` is aborted
- * when the lease is lost, and *before* it is let go by `release()` or `resignPrimaryServer()`, which
+ * when the lease is lost, and *before* it is released by `release()` or `resignPrimaryServer()`, which
  * can wait for the work to stop (`drain`). While a prefix has such work, its campaign takes over
  * when the primary goes. It keeps nothing alive.
  *
  * A `run` that returns a promise is running until that settles: the next run does not begin before,
  * and begins then if this server is primary. It is called once per election, whenever it returns.
  *
- * A `run` that throws or rejects has failed, and what it threw is logged: then nobody does the work, and
+ * A `run` that throws or rejects has failed, and the error is logged: the work is not done any more, so
  * the term ends (`lost`, reason `failed`; the lease is released). The campaign goes on, and this server
  * stands again after a pause that doubles with every failure from one `ttl` to 60 s, unless another server
  * has taken over; a call of `establishPrimaryServer` ends the pause. With `keepOnFailure` the place is
@@ -929,7 +929,7 @@ export declare function whilePrimary(
  * `acquireTimeout`), `ERR_STORE_DENIED`, `ERR_LEASE_LOST` (it was lost during the run, or the run
  * took longer than `maxRun`; with the `result` of the run if it finished, or its error as the
  * `cause`), `ERR_INVALID_CONFIG` (an argument) and `ERR_CLOSED` (the process is ending, or the lease
- * could not be handed over, in which case it was given up).
+ * could not be handed over, in which case it was released).
  *
  * @example
  * const report = await withLease(redis, 'report', {wait: 5_000}, async (lease) => {
@@ -951,7 +951,7 @@ export declare namespace postgresFence {
    * It locks the row of resource and lease until the transaction ends, so that transactions of an
    * old and a new primary follow one another; outside a transaction it guards nothing. Several
    * resources in one transaction: in the same order everywhere, or they can deadlock (`40P01`). Two
-   * shared advisory locks tell `evict` who holds the row.
+   * shared advisory locks tell `evict` which session holds the row.
    *
    * Fails with SQLSTATE (`code` in `pg`):
    * - `PL001` when a newer token has claimed it: stop. The message names both tokens, the `detail`
@@ -965,7 +965,7 @@ export declare namespace postgresFence {
    *   is no integer;
    * - `54000`, `22021`: the names are too long (about 2,700 bytes together), or have a NUL in them.
    *
-   * The highest token of a resource and lease is kept for ever, and never shrinks. `docs/fencing.md`
+   * The highest token of a resource and lease is kept without end, and never shrinks. `docs/fencing.md`
    * says what that does and does not rule out.
    */
   export const claim: string
@@ -993,7 +993,7 @@ export declare namespace postgresFence {
    * its name) where the fence is, or would belong, in it.
    *
    * Another role than the one that created them needs `SELECT, INSERT, UPDATE` on the table, and
-   * `EXECUTE` on the function and `USAGE` on the schema where the database gives these to nobody.
+   * `EXECUTE` on the function and `USAGE` on the schema where the database does not grant these by default.
    */
   export const schema: string
 }

@@ -194,7 +194,7 @@ describe('through a relay', () => {
     expectSaid(server, 3)
   })
 
-  test('answers that come after the deadline keep nobody primary', async () => {
+  test('answers after the deadline keep no server primary', async () => {
     const {server, prefix, token} = await primary(relay.url)
     // Each renewal takes effect in Redis, and its answer comes when it is too late to be believed.
     relay.manner = {how: 'delay', ms: 2 * TTL}
@@ -211,7 +211,7 @@ describe('through a relay', () => {
   })
 })
 
-test('a primary that is resumed after its successor died too is not primary, and then is anew', async () => {
+test('a primary that is resumed after its successor died too is not primary, and is elected again later', async () => {
   const election = redis.election({ttl: TTL})
   const first = await Server.stand(election)
   await first.change('elected')

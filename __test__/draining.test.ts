@@ -168,7 +168,7 @@ describe('a drain is cut short', () => {
     expect(types).not.toContain('lost')
   })
 
-  test('by nobody who would wait longer', async () => {
+  test('by no caller that would wait longer', async () => {
     const {prefix, lease, standby} = await contested()
     const began = now()
     const first = resignPrimaryServer(prefix, {drain: TTL})

@@ -1,4 +1,4 @@
-// Work under a primary that throws: the place is given up, since nobody does the work, and stood for again.
+// Work under a primary that throws: the lease is released, since the work is not done, and the server stands again.
 
 import {
   establishPrimaryServer,
@@ -50,7 +50,7 @@ test('ends the term, and another server takes over', async () => {
   expect(primaryStatus(prefix)).toMatchObject({role: 'standby'})
 })
 
-test('is done again here after a pause, where nobody else took over', async () => {
+test('is done again here after a pause, where no other server took over', async () => {
   const prefix = newPrefix()
   const began: number[] = []
   whilePrimary(prefix, () => {
@@ -106,7 +106,7 @@ test('keeps the place where that was asked for', async () => {
   expect(types()).toEqual(['elected'])
 })
 
-test('that heeds its signal has not failed', async () => {
+test('that stops at its signal has not failed', async () => {
   const prefix = newPrefix()
   whilePrimary(prefix, ({signal}) => {
     return new Promise((_, reject) => {

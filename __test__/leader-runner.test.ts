@@ -79,7 +79,7 @@ test('P5: a job that throws is not skipped, and its error is told and logged', a
   expect(lines[0]).toMatchObject({level: 'error', fields: {error: new Error('mine')}})
 })
 
-test('P6: a run whose release fails ran all the same', async () => {
+test('P6: a run whose release fails still ran', async () => {
   const {server} = runners(1_500)
   const outcome = await server().runLocked('job', () => redis.server.freeze(), never)
   redis.server.thaw()
@@ -255,7 +255,7 @@ test('a present tick is not run again by a server that waited longer than it las
   }
 })
 
-test('a server that was frozen before it saw its grant runs the tick all the same', async () => {
+test('a server that was frozen before it saw its grant still runs the tick', async () => {
   const {prefix, server, key} = runners(1_500)
   const dir = await mkdtemp(join(tmpdir(), 'primary-lease-frozen-'))
   const go = join(dir, 'go')
@@ -341,7 +341,7 @@ describe('P13: a runner that is closed', () => {
     expect(await server().runLocked('job', () => {})).toMatchObject({outcome: 'ran'})
   })
 
-  test('waits for drain at most, aborts the signal then and releases all the same', async () => {
+  test('waits for drain at most, aborts the signal then and still releases', async () => {
     const {server} = runners(LONG, {minHold: 0})
     const runner = server()
     const done = lock()
@@ -415,7 +415,7 @@ test('a job that runs itself is skipped there, and no deadlock', async () => {
   expect(inner).toEqual([{outcome: 'skipped', reason: 'held'}])
 })
 
-test('a job that never ends is given up after maxRun, and reported', async () => {
+test('the lease of a job that never ends is released after maxRun, and reported', async () => {
   const {server} = runners(1_500)
   const outcome = await server().runLocked('job', () => new Promise(() => {}), never, {maxRun: 200})
   expect(outcome).toMatchObject({outcome: 'lost', reason: 'overrun'})

@@ -113,7 +113,7 @@ test('it is read again when the source changes after the refusal', async () => {
   await lease.release()
 })
 
-test('whoever has only URLs gives the new one with another call', async () => {
+test('a server with URLs alone gives the new one with another call', async () => {
   const user = await newUser()
   const url = (password: string) => `redis://${user.name}:${password}@${user.host}:${user.port}`
   const prefix = newPrefix()

@@ -20,7 +20,7 @@ test('after the master is killed the elections go on at the next, and so do comm
   expect(await group.client(next).exists('fence:{resource}')).toBe(1)
 })
 
-test('a frozen master is replaced, and nobody follows it when it thaws', async () => {
+test('a frozen master is replaced, and no server follows it when it thaws', async () => {
   const {group, primaryAndStandby, renewed, note} = await sentinels.begin()
   const {servers, token} = await primaryAndStandby()
   const master = await group.master()

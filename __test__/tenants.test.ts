@@ -165,7 +165,7 @@ test('the primary of a record with an unreadable field keeps its lease', async (
   expect(primary.changes('elected')).toHaveLength(1)
 })
 
-test('a token that is none is told with its key to whoever wants the lease', async () => {
+test('an unreadable token is told with its key to each server that asks for the lease', async () => {
   const contest = election()
   await redis.client.hset(keyOf(contest.prefix), 'token', '9007199254740992')
   const refused = Server.establish(contest)

@@ -1,4 +1,4 @@
-// A lease that cannot be handed to JavaScript is given up: it is never kept by nobody.
+// A lease that cannot be handed to JavaScript is released: no lease is kept without a holder.
 
 import {execFile} from 'node:child_process'
 import {existsSync} from 'node:fs'
@@ -30,7 +30,7 @@ const plant = `Object.defineProperty(Object.prototype, 'lease', {
 })`
 
 describe('where a lease cannot be told', () => {
-  test('whoever establishes is refused, and another server is primary at once', async () => {
+  test('the caller is refused, and another server is primary at once', async () => {
     const prefix = await vacant()
     const {stdout, stderr, code} = await runScript(
       redis.url,
@@ -135,7 +135,7 @@ test('a run that cannot be called gives its lease and its tick back', async () =
   })
 })
 
-test('a caller whose signal cannot be heeded is refused, and nothing runs', async () => {
+test('a caller whose signal cannot be listened to is refused, and nothing runs', async () => {
   const {stdout, code} = await runScript(
     redis.url,
     `const signal = {aborted: false, addEventListener() { throw new Error('planted') }}

@@ -107,7 +107,7 @@ describe('under Sentinel', () => {
     expect(broken(record)).toEqual([])
   })
 
-  test('a failover after which nobody was primary is found', () => {
+  test('a failover without a primary after it is found', () => {
     const lost = followed.filter(({at}) => at < 34_000)
     const promise = 'every failover is followed: nobody was primary after the one by kill'
     expect(broken({...record, entries: lost})).toEqual([promise])

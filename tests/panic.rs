@@ -201,7 +201,7 @@ async fn a_panic_in_the_task_of_a_connection_costs_that_connection_and_is_said()
         assert_eq!(*tripwire.on.lock().unwrap(), None, "it never broke");
         assert_eq!(
             *tripwire.errors.lock().unwrap(),
-            ["the connection's task broke and begins anew"]
+            ["the connection's task failed and is restarted"]
         );
     }
 }

@@ -1,5 +1,5 @@
 import Redis, {type RedisOptions} from 'ioredis'
-import {type ElectionOptions, establishPrimaryServer} from '../../index.js'
+import {type ElectionOptions, establishPrimaryServer, resignPrimaryServer} from '../../index.js'
 import {keyOf, now} from '../../support/record.mjs'
 import {RedisServer} from '../../support/redis.mjs'
 import {until} from '../../support/until'
@@ -55,6 +55,9 @@ export function useRedis(args: string[] = [], program?: string) {
     await Server.killAll()
   })
   afterAll(async () => {
+    // A lease that is left on a server that is gone keeps the process for its `exitTimeout`, and Jest ends a
+    // worker by force after as long.
+    await resignPrimaryServer()
     for (const opened of clients) opened.disconnect()
     await server?.close()
   })

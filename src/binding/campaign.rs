@@ -413,7 +413,7 @@ impl Campaign {
         for (_, caller) in self.waiting.take() {
             caller.reject(new(
                 Code::Closed,
-                format!("the campaign of {:?} broke", self.prefix),
+                format!("the campaign of {:?} failed internally", self.prefix),
             ));
         }
     }

@@ -177,7 +177,7 @@ impl Environment {
 /// A panic ends what was being done, and nothing beside it.
 pub fn guarded(act: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(act)).is_err() {
-        tracing::error!(environment = id(), "delivering a change broke");
+        tracing::error!(environment = id(), "delivering a change failed");
     }
 }
 

@@ -63,7 +63,7 @@ impl Handle {
         let supervised = shared.clone();
         let supervisor = async move {
             if let Err(error) = task.await {
-                tracing::error!(%error, "the campaign broke");
+                tracing::error!(%error, "the campaign failed");
                 sink(CampaignChange::Failed {
                     token: supervised.fail(),
                 });

@@ -187,7 +187,7 @@ function report(resource, ending) {
     case 'lost':
       return log('error', 'a job ran on without its lease', {resource, token: ending.token})
     case 'broke':
-      return log('error', 'the run of a job broke', {resource})
+      return log('error', 'the run of a job failed internally', {resource})
   }
 }
 

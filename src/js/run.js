@@ -261,9 +261,12 @@ class Run {
     this.#loss = loss
     const {prefix, resource} = this.#asked
     if (loss === 'overrun') {
-      log('warn', 'a run took longer than maxRun: its lease is renewed no more', {prefix, resource})
+      log('warn', 'a run took longer than maxRun: its lease is not renewed any more', {
+        prefix,
+        resource,
+      })
     } else {
-      log('warn', 'lost the lease of a run, which goes on until it heeds its signal', {
+      log('warn', 'lost the lease of a run that goes on until it looks at its signal', {
         prefix,
         resource,
         reason: loss,
@@ -335,9 +338,9 @@ function errorOf(resource, ending) {
     case 'lost':
       return lossOf(name, ending)
     case 'abandoned':
-      return new PrimaryLeaseError('ERR_CLOSED', `the run of ${name} was given up`)
+      return new PrimaryLeaseError('ERR_CLOSED', `the run of ${name} was abandoned`)
     default:
-      return new PrimaryLeaseError('ERR_CLOSED', `the run of ${name} broke`)
+      return new PrimaryLeaseError('ERR_CLOSED', `the run of ${name} failed internally`)
   }
 }
 

@@ -160,7 +160,7 @@ impl Engine {
     }
 
     fn begin_anew(&mut self) {
-        tracing::error!(redis = %self.source, "the connection's task broke and begins anew");
+        tracing::error!(redis = %self.source, "the connection's task failed and is restarted");
         self.fail_all(&unknown("internal error"));
         self.lose(unknown("internal error"));
     }

@@ -191,7 +191,7 @@ fn warn_once(address: &str) {
     if warned.insert(address.to_owned()) {
         tracing::warn!(
             redis = address,
-            "tls.rejectUnauthorized is false: any server is believed, and can read the password"
+            "tls.rejectUnauthorized is false: any server is accepted, and can read the password"
         );
     }
 }
