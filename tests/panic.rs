@@ -58,7 +58,7 @@ fn reply_to(command: &Command) -> Result<Reply, Failure> {
         Command::Acquire { identity, .. } => (Outcome::Granted, Some(*identity)),
         Command::Renew { identity, .. } => (Outcome::Renewed, Some(*identity)),
         Command::Release { identity, .. } => (Outcome::Released, Some(*identity)),
-        Command::Inspect => (Outcome::Seen, None),
+        Command::Inspect | Command::AskToResign { .. } => (Outcome::Seen, None),
     };
     Ok(Reply {
         outcome,
@@ -78,6 +78,7 @@ fn reply_to(command: &Command) -> Result<Reply, Failure> {
             ranks: Default::default(),
         }),
         listeners: Some(0),
+        asked: false,
     })
 }
 

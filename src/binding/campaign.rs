@@ -33,6 +33,10 @@ pub struct Campaign {
     /// `None` where nothing is known yet.
     primary: RefCell<Option<Option<Primary>>>,
     unavailable: RefCell<Option<Arc<str>>>,
+    /// A renewal of the present term is late.
+    late: Cell<bool>,
+    /// Somebody asked for the term with this token: it ends when the work under it has stopped.
+    asked: Cell<Option<Token>>,
 }
 
 /// The campaigns of each prefix: the present one is the last; replaced ones have not ended.
@@ -128,6 +132,8 @@ impl Campaign {
             term: RefCell::default(),
             primary: RefCell::default(),
             unavailable: RefCell::default(),
+            late: Cell::new(false),
+            asked: Cell::new(None),
         }
     }
 
@@ -153,7 +159,12 @@ impl Campaign {
         let term = self.term.borrow();
         // One whose signal is aborted already is nothing to begin with.
         match &*term {
-            Some((_, lease)) if !self.ends.is_draining() => present.push(self.elected(lease)),
+            Some((_, lease)) if !self.ends.is_draining() && self.asked.get().is_none() => {
+                present.push(self.elected(lease));
+                if self.late.get() {
+                    present.push(self.of_token("renewal-late", lease.token));
+                }
+            }
             _ => {
                 let primary = self.primary.borrow();
                 present.extend(
@@ -181,6 +192,21 @@ impl Campaign {
                 *self.primary.borrow_mut() = None;
                 *self.unavailable.borrow_mut() = None;
                 Some(self.ended("resigned", token, reason.word()))
+            }
+            driver::CampaignChange::RenewalLate { token } => {
+                self.late.set(true);
+                Some(self.of_token("renewal-late", number(token)))
+            }
+            driver::CampaignChange::Renewed { token } => {
+                self.late.set(false);
+                Some(self.of_token("renewed", number(token)))
+            }
+            driver::CampaignChange::Asked { token } => {
+                self.asked.set(Some(token));
+                // The work stops before another server is let in.
+                self.tell(env, environment, "leaving");
+                self.step_aside(environment);
+                None
             }
             driver::CampaignChange::PrimaryChanged(primary) => {
                 let change = self.changed(primary.as_ref());
@@ -299,6 +325,14 @@ impl Campaign {
         if self.ends.is_draining() && !self.works(environment) {
             self.let_go(env, environment);
         }
+        self.step_aside(environment);
+    }
+
+    /// Ends a term that somebody asked for, where no work goes on under it.
+    fn step_aside(&self, environment: &Environment) {
+        if let Some(token) = self.asked.get().filter(|_| !self.works(environment)) {
+            self.handle.step_aside(token);
+        }
     }
 
     fn leave_after(
@@ -372,6 +406,8 @@ impl Campaign {
     }
 
     fn end_term(&self, environment: &Environment) {
+        self.late.set(false);
+        self.asked.set(None);
         if let Some((_, lease)) = self.term.borrow_mut().take() {
             environment.end_lease(lease.id as u64);
         }
@@ -483,6 +519,13 @@ impl Campaign {
         PlainChange {
             token: token.map(number),
             reason: Some(reason.into()),
+            ..self.change(kind)
+        }
+    }
+
+    fn of_token(&self, kind: &'static str, token: f64) -> PlainChange {
+        PlainChange {
+            token: Some(token),
             ..self.change(kind)
         }
     }

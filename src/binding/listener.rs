@@ -44,7 +44,7 @@ pub struct PlainPrimary {
 pub struct PlainChange {
     #[napi(
         js_name = "type",
-        ts_type = "'elected' | 'lost' | 'resigned' | 'primary-changed' | 'unavailable' | 'available' | 'leaving' | 'undrained'"
+        ts_type = "'elected' | 'lost' | 'resigned' | 'primary-changed' | 'unavailable' | 'available' | 'renewal-late' | 'renewed' | 'leaving' | 'undrained'"
     )]
     pub kind: &'static str,
     pub prefix: String,

@@ -159,6 +159,9 @@ impl CampaignLoop {
             CampaignHappening::CampaignInput(Some(CampaignInput::Fail { token, others_work })) => {
                 self.election.fail(now, token, others_work);
             }
+            CampaignHappening::CampaignInput(Some(CampaignInput::StepAside { token })) => {
+                self.election.step_aside(now, token);
+            }
             CampaignHappening::CampaignInput(Some(CampaignInput::Drain { until }))
                 if self.campaigning =>
             {
@@ -242,6 +245,12 @@ impl CampaignLoop {
                         self.election.handle_expired(now);
                     }
                 }
+                Output::Asked { token, .. } => {
+                    self.span.in_scope(|| {
+                        tracing::info!(token = token.get(), "asked to resign: letting another server take over");
+                    });
+                    (self.sink)(CampaignChange::Asked { token });
+                }
                 Output::Notice(Notice::NobodyListens) => self.span.in_scope(|| {
                     tracing::warn!(
                         "this server only looked at the answer, and stands no more: when the primary goes, \
@@ -294,6 +303,18 @@ impl CampaignLoop {
                     "resigned"
                 );
                 CampaignChange::Resigned { token, reason }
+            }
+            Event::RenewalLate {
+                token,
+                step_down_at,
+            } => {
+                let left = step_down_at.since((self.clock)()).as_millis();
+                tracing::warn!(token = token.get(), left_ms = left, "a renewal is late");
+                CampaignChange::RenewalLate { token }
+            }
+            Event::Renewed { token, .. } => {
+                tracing::info!(token = token.get(), "renewed after all");
+                CampaignChange::Renewed { token }
             }
             Event::PrimaryChanged(primary) => {
                 match &primary {

@@ -15,6 +15,19 @@ pub enum CampaignChange {
         token: Option<Token>,
         reason: Reason,
     },
+    /// No renewal has been confirmed for half of the time that there is for one.
+    RenewalLate {
+        token: Token,
+    },
+    /// A renewal was confirmed after that.
+    Renewed {
+        token: Token,
+    },
+    /// Somebody asks for the lease: [`Handle::step_aside`](super::Handle::step_aside) is to be called when the work under
+    /// it has stopped. A `Lost` follows, after a ttl at the latest.
+    Asked {
+        token: Token,
+    },
     PrimaryChanged(Option<Primary>),
     Unavailable {
         cause: Arc<str>,

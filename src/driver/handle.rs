@@ -96,6 +96,11 @@ impl Handle {
         self.send(CampaignInput::Fail { token, others_work });
     }
 
+    /// The work under the lease with this token has stopped, after [`CampaignChange::Asked`].
+    pub fn step_aside(&self, token: Token) {
+        self.send(CampaignInput::StepAside { token });
+    }
+
     /// Lets the lease go at this time, as [`Handle::resign`] would, if that has not been called before:
     /// [`CampaignChange::Undrained`] comes first. The earliest of several times counts.
     pub fn drain(&self, until: Time) {

@@ -19,6 +19,10 @@ pub(super) enum CampaignInput {
         token: Token,
         others_work: bool,
     },
+    /// The work under the lease with this token, which was asked for, has stopped.
+    StepAside {
+        token: Token,
+    },
     /// The lease is let go at this time, if it is not before.
     Drain {
         until: Time,

@@ -204,6 +204,15 @@ impl Election {
         self.advance(now);
     }
 
+    /// The work under the lease with this token has stopped, after [`Output::Asked`].
+    pub fn step_aside(&mut self, now: Time, token: Token) {
+        self.lapse(now);
+        if matches!(&self.state, State::Primary(term) if term.asked && term.lease.token == token) {
+            self.make_room(now);
+        }
+        self.advance(now);
+    }
+
     /// The event loop turns again.
     pub fn resume(&mut self, now: Time) {
         self.lapse(now);
@@ -245,6 +254,8 @@ impl Election {
                 }
                 Timer::Renew | Timer::Retry | Timer::Takeover => self.due = true,
                 Timer::Ripe => self.take_ripe(now),
+                Timer::RenewalLate => self.report_late(),
+                Timer::Aside => self.make_room(now),
                 Timer::Rest if self.state == State::Watching => self.go_on(now),
                 Timer::Rest => {}
                 Timer::Unavailable => self.report_unavailable(),
@@ -304,6 +315,33 @@ impl Election {
             };
             self.lose(now, reason);
         }
+    }
+
+    fn report_late(&mut self) {
+        let State::Primary(term) = &mut self.state else {
+            #[cfg(test)]
+            self.mistakes.report_late(&mut self.outputs);
+            return;
+        };
+        term.late = true;
+        let (token, step_down_at) = (term.lease.token, term.lease.step_down_at());
+        let late = Event::RenewalLate {
+            token,
+            step_down_at,
+        };
+        self.outputs.push_back(Output::Event(late));
+    }
+
+    /// Lets another server take over, which has the time for that before this one stands again.
+    fn make_room(&mut self, now: Time) {
+        let reason = Reason::Asked;
+        let Some(token) = self.leave(now, reason) else {
+            return;
+        };
+        self.timers.set(Timer::Rest, now + self.config.ttl);
+        self.outputs
+            .push_back(Output::Event(Event::Lost { token, reason }));
+        self.go_on(now);
     }
 
     fn notice_that_nobody_listens(&mut self) {

@@ -40,6 +40,12 @@ impl Lease {
         self.step_down_at
     }
 
+    /// When an unconfirmed renewal is late: halfway from when it is due to the step-down deadline.
+    pub fn late_at(&self, config: &Config) -> Time {
+        let due = self.confirmed_from + config.renew_interval;
+        due + self.step_down_at.since(due) / 2
+    }
+
     /// Nobody else can be granted the lease before this.
     pub fn window_end(&self) -> Time {
         self.window_end

@@ -91,6 +91,8 @@ pub enum Command {
     },
     /// Look without changing anything.
     Inspect,
+    /// Ask whoever is primary to resign, of this term alone where it is named.
+    AskToResign { token: Option<Token> },
 }
 
 /// One command on its way. The store's answer brings the whole request back, so that the rules
@@ -123,6 +125,10 @@ pub enum Outcome {
     NotMine,
     /// To an inspect.
     Seen,
+    /// To a request to resign: the next renewal of the term hears of it.
+    Asked,
+    /// To a request to resign: nobody is primary, or not with that token.
+    NotHeld,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,6 +138,8 @@ pub struct Reply {
     pub record: Option<Record>,
     /// How many *others* received the message of this write; `None` where nothing was published.
     pub listeners: Option<u32>,
+    /// The present term was asked to resign.
+    pub asked: bool,
 }
 
 /// Why a command has no reply.
@@ -208,6 +216,8 @@ pub enum Reason {
     Exit,
     /// The lease could not be handed to whom it is for.
     Internal,
+    /// Somebody asked for it.
+    Asked,
 }
 
 impl Reason {
@@ -222,6 +232,7 @@ impl Reason {
             Reason::Resigned => "resigned",
             Reason::Exit => "exit",
             Reason::Internal => "internal",
+            Reason::Asked => "asked",
         }
     }
 }
@@ -233,6 +244,17 @@ pub enum Event {
     Lost {
         token: Token,
         reason: Reason,
+    },
+    /// Half of the time has passed from when a renewal was due to the step-down deadline, and none was confirmed.
+    /// `Renewed`, `Lost` or `Resigned` follows.
+    RenewalLate {
+        token: Token,
+        step_down_at: Time,
+    },
+    /// A renewal was confirmed after a `RenewalLate`.
+    Renewed {
+        token: Token,
+        step_down_at: Time,
     },
     /// The campaign has ended; `token` if it held a lease until now. Nothing follows it.
     Resigned {
@@ -279,6 +301,12 @@ pub enum Output {
     /// The lease in hand is held until here.
     Extended {
         step_down_at: Time,
+    },
+    /// Somebody asks that the term with this token end. [`Election::step_aside`](super::Election::step_aside) is to be
+    /// called once the work under it has stopped; its time is up then.
+    Asked {
+        token: Token,
+        until: Time,
     },
     Notice(Notice),
     /// To the earliest resign without an answer: what was held has run out by itself. Its release is

@@ -53,6 +53,8 @@ impl Election {
                         Some(record) => self.observe(now, seen_at, &record),
                         None => self.watch = None,
                     },
+                    // Not asked by a candidate.
+                    Command::AskToResign { .. } => {}
                 }
                 if awaited {
                     self.schedule_poll(now);
@@ -138,7 +140,9 @@ impl Election {
         identity: Identity,
         reply: Reply,
     ) {
-        let Some(record) = reply.record else { return };
+        let Some(record) = reply.record.clone() else {
+            return;
+        };
         if reply.outcome != Outcome::Granted {
             self.observe(now, seen_at, &record);
             return;
@@ -150,7 +154,7 @@ impl Election {
                 self.elect(now, request.sent_at, &record, listeners);
             }
             State::Primary(term) if term.lease.identity == identity => {
-                self.confirm(now, request.sent_at, &record, reply.listeners);
+                self.confirm(now, request.sent_at, &record, &reply);
             }
             _ => self.release_ghost(now, identity),
         }
@@ -165,7 +169,9 @@ impl Election {
         token: Token,
         reply: Reply,
     ) {
-        let Some(record) = reply.record else { return };
+        let Some(record) = reply.record.clone() else {
+            return;
+        };
         if let Some(pending_release) = self
             .pending_releases
             .iter_mut()
@@ -188,7 +194,7 @@ impl Election {
             {
                 match reply.outcome {
                     Outcome::Renewed => {
-                        self.confirm(now, request.sent_at, &record, reply.listeners)
+                        self.confirm(now, request.sent_at, &record, &reply);
                     }
                     Outcome::Stale => {
                         if self.in_flight.is_none() {
@@ -226,22 +232,40 @@ impl Election {
     }
 
     /// A renewal, or a repeated acquire of ours, was confirmed.
-    fn confirm(&mut self, now: Time, sent_at: Time, record: &Record, listeners: Option<u32>) {
+    fn confirm(&mut self, now: Time, sent_at: Time, record: &Record, reply: &Reply) {
         self.watch_own(now, record);
         let State::Primary(term) = &mut self.state else {
             return;
         };
-        term.listeners = listeners.unwrap_or(term.listeners);
+        term.listeners = reply.listeners.unwrap_or(term.listeners);
         if !term.lease.confirm(sent_at, &self.config) {
             return;
         }
         let recovered = std::mem::take(&mut term.failing);
         let confirmed_from = term.lease.confirmed_from();
         let step_down_at = term.lease.step_down_at();
+        let token = term.lease.token;
+        let was_late = std::mem::take(&mut term.late);
+        let is_asked = reply.asked && !term.asked;
+        term.asked |= is_asked;
         self.timers.set(Timer::StepDown, step_down_at);
+        self.timers
+            .set(Timer::RenewalLate, term.lease.late_at(&self.config));
         self.renew_after(confirmed_from, recovered);
         self.timers.clear(Timer::Retry);
         self.outputs.push_back(Output::Extended { step_down_at });
+        if was_late {
+            let renewed = Event::Renewed {
+                token,
+                step_down_at,
+            };
+            self.outputs.push_back(Output::Event(renewed));
+        }
+        if is_asked {
+            let until = now + self.config.ttl;
+            self.timers.set(Timer::Aside, until);
+            self.outputs.push_back(Output::Asked { token, until });
+        }
     }
 
     fn watch_own(&mut self, now: Time, record: &Record) {
@@ -265,9 +289,7 @@ impl Election {
         }
         self.watch = Some(Watch::begin(seen_at, record, &self.config));
         let standing = matches!(self.state, State::Standing(_));
-        if let Some(at) = self.takeover_at().filter(|_| standing) {
-            self.timers.set(Timer::Ripe, at);
-        }
+        self.set_ripe_timer();
         if record.same_incarnation && self.held_by_another(record) {
             if !self.hints.release_after(&record.version) {
                 // Whatever made us want to ask has been answered.
@@ -301,10 +323,18 @@ impl Election {
             .map(|watch| watch.ripe_at() + self.yields)
     }
 
+    /// Sets when one who stands takes the record that it watches.
+    pub(super) fn set_ripe_timer(&mut self) {
+        let standing = matches!(self.state, State::Standing(_));
+        if let Some(at) = self.takeover_at().filter(|_| standing) {
+            self.timers.set(Timer::Ripe, at);
+        }
+    }
+
     /// The watched record was to be taken now, unless somebody higher was heard of since.
     pub(super) fn take_ripe(&mut self, now: Time) {
         match self.takeover_at() {
-            Some(at) if at > now => self.timers.set(Timer::Ripe, at),
+            Some(at) if at > now => self.set_ripe_timer(),
             _ => self.due = true,
         }
     }
@@ -312,6 +342,13 @@ impl Election {
     /// Who else stands by: it decides who goes first, and forbids nobody anything.
     pub(super) fn hear_ranks(&mut self, record: &Record) {
         self.yields = record.ranks.yield_of(&self.config.rank);
+        if planted!(RankForbids) {
+            self.yields *= 1_000_000;
+        }
+        if planted!(RankDelaysUnbounded) {
+            self.yields =
+                self.yields / 20 * u32::try_from(self.config.ttl.as_millis()).unwrap_or(1);
+        }
     }
 
     fn schedule_poll(&mut self, now: Time) {

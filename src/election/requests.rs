@@ -25,6 +25,10 @@ impl Election {
         let nonce = Nonce::new(self.random.next_u64());
         let signs = matches!(self.state, State::Standing(_)) && self.signs(now);
         let is_ripe = self.takeover_at().is_some_and(|at| at <= now);
+        if !is_ripe {
+            // Somebody higher may have been heard of since the timer was set.
+            self.set_ripe_timer();
+        }
         let command = match &mut self.state {
             State::Idle | State::Lapsed | State::Suspended => return,
             State::Watching => Command::Inspect,

@@ -32,4 +32,8 @@ pub(super) struct Term {
     pub failing: bool,
     /// How many others heard the last publication of ours.
     pub listeners: u32,
+    /// The outside was told that a renewal is late.
+    pub late: bool,
+    /// Somebody asked for it to end.
+    pub asked: bool,
 }

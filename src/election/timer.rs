@@ -10,6 +10,10 @@ pub(super) enum Timer {
     WindowEnd,
     /// Time for the next renewal.
     Renew,
+    /// A renewal is late.
+    RenewalLate,
+    /// The work under a lease that somebody asked for has had its time.
+    Aside,
     /// The pause after a failed command ends.
     Retry,
     /// Time for a standby's next poll.
@@ -26,10 +30,12 @@ pub(super) enum Timer {
     Establish,
 }
 
-const TIMERS: [Timer; 10] = [
+const TIMERS: [Timer; 12] = [
     Timer::StepDown,
     Timer::WindowEnd,
     Timer::Renew,
+    Timer::RenewalLate,
+    Timer::Aside,
     Timer::Retry,
     Timer::Poll,
     Timer::Takeover,

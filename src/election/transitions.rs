@@ -31,8 +31,8 @@ impl Election {
         self.due = true;
         self.timers.clear(Timer::Poll);
         // One that is ripe already goes out with the first acquire.
-        if let Some(at) = self.takeover_at().filter(|at| *at > now) {
-            self.timers.set(Timer::Ripe, at);
+        if self.takeover_at().is_some_and(|at| at > now) {
+            self.set_ripe_timer();
         }
     }
 
@@ -85,6 +85,8 @@ impl Election {
         self.timers.clear(Timer::Ripe);
         self.timers.clear(Timer::Retry);
         self.timers.set(Timer::StepDown, lease.step_down_at());
+        self.timers
+            .set(Timer::RenewalLate, lease.late_at(&self.config));
         self.renew_after(sent_at, true);
         self.due = false;
         self.attempts = 0;
@@ -99,6 +101,8 @@ impl Election {
             over: None,
             failing: false,
             listeners,
+            late: false,
+            asked: false,
         });
     }
 
@@ -250,6 +254,10 @@ impl Election {
         self.due = false;
         self.timers.clear(Timer::StepDown);
         self.timers.clear(Timer::Renew);
+        self.timers.clear(Timer::Aside);
+        if !planted!(LateAfterLost) {
+            self.timers.clear(Timer::RenewalLate);
+        }
     }
 
     fn stop_standing_timers(&mut self) {

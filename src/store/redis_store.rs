@@ -125,7 +125,7 @@ impl Store for RedisStore {
     fn send(&self, target: &Target, request: &Request) -> Answering<Reply> {
         let ttl = match &request.command {
             Command::Acquire { ttl, .. } | Command::Renew { ttl, .. } => Some(*ttl),
-            Command::Release { .. } | Command::Inspect => None,
+            Command::Release { .. } | Command::Inspect | Command::AskToResign { .. } => None,
         };
         let keys = self.keys(target);
         let bound = request.bound;

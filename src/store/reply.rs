@@ -87,11 +87,16 @@ fn parse_reply(value: &Value, subscribed: bool) -> Option<Result<Reply, Failure>
         "released" => Outcome::Released,
         "not-mine" => Outcome::NotMine,
         "seen" => Outcome::Seen,
+        "asked" => Outcome::Asked,
+        "not-held" => Outcome::NotHeld,
         _ => return None,
     };
-    let record = match rest {
-        [] => None,
-        _ => Some(record(rest.try_into().ok()?)?),
+    let (record, asked) = match rest {
+        [] => (None, false),
+        [record_fields @ .., asked] => {
+            let record_shown = record(record_fields.try_into().ok()?)?;
+            (Some(record_shown), flag(asked)?)
+        }
     };
     let listeners = match heard {
         "-1" => None,
@@ -101,6 +106,7 @@ fn parse_reply(value: &Value, subscribed: bool) -> Option<Result<Reply, Failure>
         outcome,
         record,
         listeners: listeners.map(|others| u32::try_from(others).unwrap_or(u32::MAX)),
+        asked,
     }))
 }
 
@@ -195,6 +201,7 @@ mod tests {
             "1",
             "server one",
             "1001,1000",
+            "1",
         ]
     }
 
@@ -225,6 +232,7 @@ mod tests {
                 outcome: Outcome::Granted,
                 record: Some(full_record()),
                 listeners: Some(3),
+                asked: true,
             }
         );
     }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use super::Target;
 use super::keys::Keys;
 use super::outgoing::{Digits, Outgoing, head};
-use crate::election::{Command, Reason};
+use crate::election::{Command, Reason, Token};
 
 /// A Lua script, embedded at compile time behind the prelude that all of them share.
 #[derive(Debug)]
@@ -173,6 +173,9 @@ impl Invocation {
                 .with(&target.entry)
                 .with(unclaimed_or(*reason)),
             Command::Inspect => begin(&INSPECT),
+            Command::AskToResign { token } => {
+                begin(&REQUEST_RESIGN).with(OrEmpty(token.map(Token::get)))
+            }
         }
     }
 
@@ -256,6 +259,12 @@ static INSPECT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
         include_str!("scripts/record.lua"),
         include_str!("scripts/inspect.lua")
+    ))
+});
+static REQUEST_RESIGN: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!(
+        include_str!("scripts/record.lua"),
+        include_str!("scripts/request_resign.lua")
     ))
 });
 

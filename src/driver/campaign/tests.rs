@@ -42,7 +42,7 @@ fn reply_to(command: &Command) -> Reply {
         Command::Acquire { identity, .. } => (Outcome::Granted, *identity),
         Command::Renew { identity, .. } => (Outcome::Renewed, *identity),
         Command::Release { identity, .. } => (Outcome::Released, *identity),
-        Command::Inspect => unreachable!("no scene looks on"),
+        Command::Inspect | Command::AskToResign { .. } => unreachable!("no scene looks on"),
     };
     Reply {
         outcome,
@@ -62,6 +62,7 @@ fn reply_to(command: &Command) -> Reply {
             ranks: Default::default(),
         }),
         listeners: Some(0),
+        asked: false,
     }
 }
 

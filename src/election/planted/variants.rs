@@ -1,6 +1,8 @@
 use std::cell::Cell;
 
-use crate::election::{Identity, Request, Time};
+use std::collections::VecDeque;
+
+use crate::election::{Event, Identity, Output, Request, Time, Token};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Planted {
@@ -69,6 +71,17 @@ pub enum Planted {
     /// Where the server does not tell its incarnation, a record that names a candidate is its grant.
     UntoldLostReplyGranted,
 
+    /// Whoever has heard of a higher rank takes nothing.
+    RankForbids,
+    /// For each higher rank one waits for a ttl.
+    RankDelaysUnbounded,
+    /// A request to resign is shown to every term.
+    RequestOfAnyTerm,
+    /// A request to resign is a write like any other, with a version of its own.
+    RequestCounts,
+    /// That a renewal is late is told after the term, too.
+    LateAfterLost,
+
     // Of run leases alone.
     /// A grant whose reply came after its own step-down deadline is believed.
     LateGrantBelieved,
@@ -120,7 +133,7 @@ thread_local! {
 
 impl Planted {
     /// What the simulation of elections has to find.
-    pub const OF_ELECTIONS: [Planted; 32] = [
+    pub const OF_ELECTIONS: [Planted; 37] = [
         Planted::WindowFromReply,
         Planted::NoDriftMargins,
         Planted::NoStepDownMargin,
@@ -153,6 +166,11 @@ impl Planted {
         Planted::UntoldLowerSeqIsOld,
         Planted::UntoldReleasedAtOnce,
         Planted::UntoldLostReplyGranted,
+        Planted::RankForbids,
+        Planted::RankDelaysUnbounded,
+        Planted::RequestOfAnyTerm,
+        Planted::RequestCounts,
+        Planted::LateAfterLost,
     ];
 
     /// What the simulation of run leases has to find, some of it mistakes in both.
@@ -209,6 +227,15 @@ pub struct Memory {
 impl Memory {
     pub fn note_sent(&mut self, now: Time) {
         self.last_sent = now;
+    }
+
+    pub fn report_late(&self, outputs: &mut VecDeque<Output>) {
+        if Planted::LateAfterLost.is_on() {
+            outputs.push_back(Output::Event(Event::RenewalLate {
+                token: Token::NONE,
+                step_down_at: self.last_sent,
+            }));
+        }
     }
 
     pub fn mistake_request(&self, now: Time, mut request: Request) -> Request {

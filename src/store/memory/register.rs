@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::Server;
 use super::standing_ranks::StandingRanks;
 use crate::election::{
-    Command, Failure, Identity, Message, Nonce, Outcome, Record, Reply, Token, UNTOLD, Version,
-    WriteKind,
+    Command, Failure, Identity, Message, Nonce, Outcome, Rank, Record, Reply, Token, UNTOLD,
+    Version, WriteKind,
 };
 
 #[cfg(test)]
@@ -68,6 +68,7 @@ struct Stored {
     released: bool,
     ttl: Duration,
     standing: StandingRanks,
+    asked: Option<Token>,
 }
 
 impl Register {
@@ -83,7 +84,7 @@ impl Register {
     ) -> Result<Applied, Failure> {
         let asker = match command {
             Command::Renew { identity, .. } | Command::Release { identity, .. } => Some(*identity),
-            Command::Acquire { .. } | Command::Inspect => None,
+            Command::Acquire { .. } | Command::Inspect | Command::AskToResign { .. } => None,
         };
         if let Some(remains) = &self.remains
             && remains.token_beyond_all
@@ -105,6 +106,7 @@ impl Register {
             Command::Renew { .. } => Ok(self.renew(server, caller, command)),
             Command::Release { .. } => Ok(self.release(server, command)),
             Command::Inspect => Ok(self.unchanged(server, Outcome::Seen)),
+            Command::AskToResign { token } => Ok(self.ask_to_resign(server, *token)),
         }
     }
 
@@ -318,6 +320,34 @@ impl Register {
         applied
     }
 
+    /// The version stays: nobody's watch begins anew.
+    fn ask_to_resign(&mut self, server: &Server, token: Option<Token>) -> Applied {
+        let stored = self.record.as_mut();
+        let held = stored.filter(|stored| stored.holder.is_some() && !stored.released);
+        let meant = held.filter(|stored| token.is_none_or(|token| token == stored.token));
+        let outcome = match meant {
+            Some(stored) => {
+                stored.asked = Some(stored.token);
+                Outcome::Asked
+            }
+            None => Outcome::NotHeld,
+        };
+        self.unchanged(server, outcome)
+    }
+
+    /// Somebody writes this into the record.
+    pub fn put_ranks(&mut self, sights: Vec<(Rank, u64)>) {
+        if let Some(stored) = &mut self.record {
+            stored.standing.put(sights);
+        }
+    }
+
+    /// The present term was asked to resign.
+    fn is_asked(&self) -> bool {
+        let stored = self.record.as_ref();
+        stored.is_some_and(|stored| stored.asked == Some(stored.token))
+    }
+
     fn written(&self, server: &Server, outcome: Outcome, change: WriteKind) -> Applied {
         let record = self.record(server);
         let message = record.clone().map(|record| Message {
@@ -329,6 +359,7 @@ impl Register {
             outcome,
             record,
             listeners: None,
+            asked: self.is_asked(),
         };
         Applied { reply, message }
     }
@@ -339,6 +370,7 @@ impl Register {
                 outcome,
                 record: self.record(server),
                 listeners: None,
+                asked: self.is_asked(),
             },
             message: None,
         }
@@ -360,6 +392,7 @@ impl Stored {
             released: false,
             ttl,
             standing: StandingRanks::default(),
+            asked: None,
         };
         stored.nonce = stored.stamp(nonce);
         stored

@@ -8,7 +8,7 @@
 -- Every reply is an array of strings:
 --   {'denied', why}                     nothing was written; only a person can mend it
 --   {outcome, heard}                    there is no record
---   {outcome, heard, seq, epoch, cur, nonce, token, identity, ttl, released, same_incarnation, server, ranks}
+--   {outcome, heard, seq, epoch, cur, nonce, token, identity, ttl, released, same_incarnation, server, ranks, asked}
 -- `heard` is how many received the message of this write, -1 where none was published. An error of
 -- the server (OOM, READONLY) is passed on as it is.
 --
@@ -157,7 +157,7 @@ local function read_record(mine)
     return nil, refusal
   end
   local found = redis.pcall('HMGET', KEY, 'v', 'token', 'identity', 'seq', 'epoch', 'run',
-    'released', 'ttl', 'server', 'since', 'nonce', 'ranks')
+    'released', 'ttl', 'server', 'since', 'nonce', 'ranks', 'asked')
   if failed(found) then
     if string.find(found.err, 'WRONGTYPE', 1, true) then
       return nil, denied(KEY .. ' is not a hash: ' .. found.err)
@@ -213,6 +213,7 @@ local function read_record(mine)
   record.server = found[9] or ''
   record.since = found[10] or ''
   record.ranks = read_ranks(found[12] or '')
+  record.asked = found[13] or ''
   return record
 end
 
@@ -238,6 +239,7 @@ local function create(record, nonce, ttl, now)
   record.server = ''
   record.since = ''
   record.ranks = {}
+  record.asked = ''
 end
 
 -- The *server's* present incarnation, not the record's. Where it is not told, the nonce of the last write
@@ -265,7 +267,7 @@ local function answer(outcome, record, heard)
   end
   return {outcome, heard or '-1', text(record.seq), record.epoch, incarnation_of(record), record.nonce,
     record.token, record.identity, record.ttl, record.released and '1' or '0', record.same_incarnation and '1' or '0',
-    record.server, shown_ranks(record)}
+    record.server, shown_ranks(record), record.asked == record.token and '1' or '0'}
 end
 
 -- The field `log` with one more change in front.
@@ -338,7 +340,8 @@ local function write(outcome, change, record, nonce, now, logs, listeners)
   local written = redis.pcall('HSET', KEY, 'v', text(PROTOCOL), 'token', record.token,
     'identity', record.identity, 'seq', text(record.seq), 'epoch', record.epoch,
     'run', record.cur, 'nonce', record.nonce, 'released', released, 'ttl', record.ttl, 'at', text(now),
-    'server', record.server, 'since', record.since, 'ranks', written_ranks(record.ranks), unpack(log))
+    'server', record.server, 'since', record.since, 'ranks', written_ranks(record.ranks), 'asked', record.asked,
+    unpack(log))
   if failed(written) then
     return written
   end

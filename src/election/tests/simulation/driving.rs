@@ -29,6 +29,8 @@ pub enum Cause {
     FailWork {
         others_work: bool,
     },
+    /// A user who was asked for its lease has stopped its work.
+    StepAside,
     /// A user was told that the lease is not held.
     Told,
 }
@@ -45,6 +47,8 @@ impl Cause {
                 Ok(Outcome::Released) => "released",
                 Ok(Outcome::NotMine) => "not mine",
                 Ok(Outcome::Seen) => "seen",
+                Ok(Outcome::Asked) => "asked",
+                Ok(Outcome::NotHeld) => "not held",
                 Err(failure) => failure,
             },
             Cause::Message => "message",
@@ -55,6 +59,7 @@ impl Cause {
             Cause::Suspend => "suspend",
             Cause::Resume => "resume",
             Cause::FailWork { .. } => "fail work",
+            Cause::StepAside => "step aside",
             Cause::Told => "told",
         }
     }
@@ -241,6 +246,7 @@ impl World {
                     );
                 }
             }
+            Output::Asked { token, .. } => self.asked_for(who, token),
             Output::Notice(_) => self.statistics.count("notices"),
             Output::Unconfirmed => {
                 self.statistics

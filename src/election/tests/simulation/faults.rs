@@ -98,6 +98,8 @@ impl World {
             }
             Kind::Join => self.join(),
             Kind::Leave => self.leave(who, &mut draw),
+            Kind::LieAboutRanks => self.lie_about_ranks(&mut draw),
+            Kind::AskToResign => self.ask_later(lasts, &mut draw),
             _ => unreachable!("not a scheduled fault: {kind:?}"),
         }
     }

@@ -59,10 +59,14 @@ pub enum Kind {
     RefuseOne,
     /// The work under a lease fails, while other work under it goes on or not.
     FailWork,
+    /// Somebody writes other ranks into the record.
+    LieAboutRanks,
+    /// Somebody asks a primary to resign, the present one or an earlier one, now or later.
+    AskToResign,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 39] = [
+    pub const ALL: [Kind; 41] = [
         Kind::LoseRequest,
         Kind::LoseReply,
         Kind::DelayRequest,
@@ -103,6 +107,8 @@ impl Kind {
         Kind::Spoil,
         Kind::RefuseOne,
         Kind::FailWork,
+        Kind::LieAboutRanks,
+        Kind::AskToResign,
     ];
 
     /// R6 binds although it occurs: what users do, and what messages suffer, which are but hints.
@@ -123,6 +129,8 @@ impl Kind {
                 | Hang
                 | Forge
                 | FailWork
+                | LieAboutRanks
+                | AskToResign
         )
     }
 

@@ -28,6 +28,7 @@ impl World {
                     Reason::Superseded => "lost: superseded",
                     Reason::Stalled => "lost: stalled",
                     Reason::Failed => "lost: failed",
+                    Reason::Asked => "lost: asked",
                     _ => "lost: another reason",
                 });
                 if reason == Reason::Superseded {
@@ -35,7 +36,9 @@ impl World {
                     self.hear(Rule::Liveness, verdict);
                 }
                 let alone = matches!(cause, Cause::FailWork { others_work: false });
-                if reason == Reason::Stalled || (reason == Reason::Failed && alone) {
+                if matches!(reason, Reason::Stalled | Reason::Asked)
+                    || (reason == Reason::Failed && alone)
+                {
                     // As good as resigned: nobody uses it.
                     let life = self.candidates[who].address.life;
                     self.rules.exclusion.given_up(who, life);
@@ -57,6 +60,7 @@ impl World {
                 candidate.user.campaigning = false;
                 candidate.user.resigning = true;
             }
+            Event::RenewalLate { .. } => self.statistics.count("renewals late"),
             _ => {}
         }
     }

@@ -28,6 +28,7 @@ mod statistics;
 mod trace;
 mod untold;
 mod users;
+mod wishes;
 mod world;
 
 use plan::Plan;

@@ -346,6 +346,7 @@ pub fn shown(envelope: &Envelope) -> String {
         },
         Command::Release { identity, .. } => format!("release {}", short(identity)),
         Command::Inspect => "inspect".into(),
+        Command::AskToResign { .. } => "ask to resign".into(),
     };
     format!("c{} #{} {what}", envelope.from.who, envelope.request.id)
 }

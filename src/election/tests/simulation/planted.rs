@@ -10,7 +10,7 @@ use crate::election::planted::Planted;
 ///
 /// The step-down margin hides some mistakes from R1, since a term ends before its window does: a
 /// late reply that revives one, say. The checkers of R4 and R5 see those directly.
-const MISTAKES: [(Planted, Family, Rule, u64); 36] = [
+const MISTAKES: [(Planted, Family, Rule, u64); 41] = [
     (Planted::WindowFromReply, Family::Network, Rule::R5, 20),
     (Planted::WindowFromReply, Family::Network, Rule::R1, 300),
     (Planted::NoDriftMargins, Family::Network, Rule::R1, 300),
@@ -105,8 +105,13 @@ const MISTAKES: [(Planted, Family, Rule, u64); 36] = [
         Planted::UntoldLostReplyGranted,
         Family::UntoldRollback,
         Rule::R2,
-        300,
+        3_000,
     ),
+    (Planted::RankForbids, Family::Network, Rule::R6, 100),
+    (Planted::RankDelaysUnbounded, Family::Network, Rule::R6, 100),
+    (Planted::RequestOfAnyTerm, Family::Network, Rule::R4, 300),
+    (Planted::RequestCounts, Family::Network, Rule::R8, 50),
+    (Planted::LateAfterLost, Family::Network, Rule::R7, 50),
 ];
 
 #[test]

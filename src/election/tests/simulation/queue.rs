@@ -44,6 +44,15 @@ pub enum Happening {
     Resign {
         to: Address,
     },
+    /// Somebody asks a primary to resign.
+    Ask {
+        token: Option<Token>,
+    },
+    /// The work under a lease that somebody asked for has stopped.
+    StepAside {
+        to: Address,
+        token: Token,
+    },
     /// The user of a candidate looks at its lease.
     Look {
         to: Address,

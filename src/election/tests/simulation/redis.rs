@@ -51,7 +51,8 @@ impl Verb {
             Command::Acquire { .. } => Verb::Acquire,
             Command::Renew { .. } => Verb::Renew,
             Command::Release { .. } => Verb::Release,
-            Command::Inspect => Verb::Inspect,
+            // Asked by no candidate.
+            Command::Inspect | Command::AskToResign { .. } => Verb::Inspect,
         }
     }
 }

@@ -119,6 +119,7 @@ impl World {
         let ttl = self.plan.ttls[who % self.plan.ttls.len()];
         let mut config = Config::new(ttl);
         config.eager_start = self.plan.eager_start;
+        config.rank = self.plan.rank_of(who);
         self.candidates.push(Candidate {
             address: Address { who, life: 0 },
             name: Arc::from(format!("c{who}")),
@@ -261,6 +262,12 @@ impl World {
                 if self.is_there(to) && !self.calm && self.candidates[to.who].users_run() {
                     self.resign(to.who, Reason::Resigned);
                     self.return_later(to.who);
+                }
+            }
+            Happening::Ask { token } => self.ask_to_resign(token),
+            Happening::StepAside { to, token } => {
+                if self.is_there(to) {
+                    self.step_aside(to.who, token);
                 }
             }
             Happening::Look { to } => self.look(to),

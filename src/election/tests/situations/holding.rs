@@ -20,7 +20,13 @@ fn a_primary_renews_a_third_of_the_ttl_after_the_send_of_the_last_confirmed_requ
 #[test]
 fn a_renewal_near_the_deadline_is_bounded_by_what_remains() {
     let mut scene = Scene::primary();
-    assert_eq!(scene.timeout(4500), ["renew A 7 #2 within 160"]);
+    assert_eq!(
+        scene.timeout(4500),
+        [
+            "renewal of 7 is late, until 4660",
+            "renew A 7 #2 within 160"
+        ]
+    );
 }
 
 #[test]

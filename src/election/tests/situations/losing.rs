@@ -16,7 +16,11 @@ fn primary_steps_down_at_the_renew_deadline_when_redis_goes_silent() {
     );
     assert_eq!(
         scene.run_until(4660),
-        ["4000: unavailable: timed out", "4660: lost 7: store-lost"],
+        [
+            "3330: renewal of 7 is late, until 4660",
+            "4000: unavailable: timed out",
+            "4660: lost 7: store-lost"
+        ],
         "neither earlier nor later"
     );
 }
@@ -28,7 +32,7 @@ fn primary_steps_down_in_time_when_redis_answers_with_errors_once_a_second() {
     let mut answered = 1;
     for now in (0..).map(|i| 2000 + i * 100).take_while(|now| *now < 6000) {
         lines.extend(scene.run_until(now));
-        let sent = lines.iter().filter(|line| line.contains("renew")).count() as u64 + 1;
+        let sent = lines.iter().filter(|line| line.contains("renew A")).count() as u64 + 1;
         if now % 1000 == 0 && answered < sent {
             answered = sent;
             lines.extend(
@@ -173,6 +177,7 @@ fn a_renewal_that_is_never_answered_does_not_keep_the_next_standing_from_asking(
     assert_eq!(
         lines,
         [
+            "3330: renewal of 7 is late, until 4660",
             "4000: unavailable: no answer from the store",
             "4660: lost 7: store-lost",
             "5860: release A to 1 #3 within 1000",

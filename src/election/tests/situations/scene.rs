@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::election::{
     Answer, Command, Config, Election, Event, Failure, Identity, Message, Nonce, Notice, Outcome,
-    Output, Random, Ranks, Reason, Record, Reply, Request, Time, Token, Version, WriteKind,
+    Output, Random, Ranks, Record, Reply, Request, Time, Token, Version, WriteKind,
 };
 
 /// One candidate with a ttl of 6 s, which makes round numbers: renewals every 2 s, commands
@@ -62,6 +62,7 @@ pub fn reply(outcome: Outcome, record: Record) -> Result<Reply, Failure> {
         outcome,
         record: Some(record),
         listeners: Some(1),
+        asked: false,
     })
 }
 
@@ -215,19 +216,32 @@ impl Scene {
                 )
             }
             Output::Event(Event::Lost { token, reason }) => {
-                format!("lost {token}: {}", show_reason(reason))
+                format!("lost {token}: {}", reason.word())
+            }
+            Output::Event(Event::RenewalLate {
+                token,
+                step_down_at,
+            }) => {
+                format!(
+                    "renewal of {token} is late, until {}",
+                    step_down_at.as_micros() / 1000
+                )
+            }
+            Output::Event(Event::Renewed { token, .. }) => format!("renewed {token}"),
+            Output::Asked { token, until } => {
+                format!("asked for {token} until {}", until.as_micros() / 1000)
             }
             Output::Event(Event::Resigned {
                 token: Some(token),
                 reason,
             }) => {
-                format!("resigned {token}: {}", show_reason(reason))
+                format!("resigned {token}: {}", reason.word())
             }
             Output::Event(Event::Resigned {
                 token: None,
                 reason,
             }) => {
-                format!("resigned: {}", show_reason(reason))
+                format!("resigned: {}", reason.word())
             }
             Output::Event(Event::PrimaryChanged(Some(primary))) => {
                 format!("primary is {} with {}", primary.server, primary.token)
@@ -289,6 +303,7 @@ impl Scene {
                 format!("release {} to {listeners}", self.letter(identity))
             }
             Command::Inspect => "inspect".into(),
+            Command::AskToResign { .. } => unreachable!("no candidate asks"),
         }
     }
 
@@ -300,19 +315,6 @@ impl Scene {
             self.identities.len() - 1
         });
         (b'A' + index as u8) as char
-    }
-}
-
-fn show_reason(reason: Reason) -> &'static str {
-    match reason {
-        Reason::StoreLost => "store-lost",
-        Reason::Expired => "expired",
-        Reason::Superseded => "superseded",
-        Reason::Stalled => "stalled",
-        Reason::Resigned => "resigned",
-        Reason::Failed => "failed",
-        Reason::Exit => "exit",
-        Reason::Internal => "internal",
     }
 }
 

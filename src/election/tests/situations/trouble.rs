@@ -119,7 +119,13 @@ fn credentials_refused_under_a_primary_are_reported_and_retried_until_it_steps_d
     assert_eq!(scene.reply(2005, 2, denied()), ["unavailable: WRONGPASS"]);
     let lines = scene.run_until(2100);
     assert!(lines[0].contains("renew A 7 #3"), "{lines:?}");
-    assert_eq!(scene.run_until(4660), ["4660: lost 7: store-lost"]);
+    assert_eq!(
+        scene.run_until(4660),
+        [
+            "3330: renewal of 7 is late, until 4660",
+            "4660: lost 7: store-lost"
+        ]
+    );
 }
 
 #[test]

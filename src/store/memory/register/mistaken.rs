@@ -28,6 +28,16 @@ pub fn apply(
     change_data(register, server, &command);
     change_command(register, server, &mut command);
     let mut applied = register.apply(server, caller, &command)?;
+    if Planted::RequestOfAnyTerm.is_on() {
+        let asked = register.record.as_ref().and_then(|stored| stored.asked);
+        applied.reply.asked = asked.is_some();
+    }
+    if Planted::RequestCounts.is_on()
+        && applied.reply.outcome == Outcome::Asked
+        && let Some(stored) = &mut register.record
+    {
+        stored.count(server, Nonce::new(7));
+    }
     if Planted::UnreadableIsLost.is_on()
         && before.remains.is_some()
         && applied.reply.outcome == Outcome::Stale
@@ -120,7 +130,7 @@ fn change_command(register: &Register, server: &Server, command: &mut Command) {
                 *identity = holder;
             }
         }
-        Command::Inspect => {}
+        Command::Inspect | Command::AskToResign { .. } => {}
     }
 }
 
@@ -155,7 +165,7 @@ fn nonce(command: &Command) -> Option<Nonce> {
         Command::Acquire { nonce, .. }
         | Command::Renew { nonce, .. }
         | Command::Release { nonce, .. } => Some(*nonce),
-        Command::Inspect => None,
+        Command::Inspect | Command::AskToResign { .. } => None,
     }
 }
 

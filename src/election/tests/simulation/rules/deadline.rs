@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::Verdict;
 use crate::election::{Reason, Time, Token};
 
@@ -6,6 +8,8 @@ use crate::election::{Reason, Time, Token};
 pub struct Deadline {
     /// The lease that the outside was told of, and its deadline by our own arithmetic.
     term: Option<(Token, Time)>,
+    /// The terms that somebody asked to resign.
+    asked: BTreeSet<Token>,
 }
 
 impl Deadline {
@@ -16,12 +20,16 @@ impl Deadline {
     /// `Lost` was sent. Before the deadline only a newer grant, a hung event loop or failed work is a reason.
     pub fn lost(&mut self, now: Time, told_expired: bool, reason: Reason) -> Verdict {
         let term = self.term.take();
+        let asked = reason == Reason::Asked;
         match term {
+            Some((token, _)) if asked && !self.asked.contains(&token) => Err(format!(
+                "token {token} was given back, and nobody asked for it"
+            )),
             Some((token, deadline))
                 if now < deadline
                     && !matches!(
                         reason,
-                        Reason::Superseded | Reason::Stalled | Reason::Failed
+                        Reason::Superseded | Reason::Stalled | Reason::Failed | Reason::Asked
                     )
                     && !told_expired =>
             {
@@ -33,6 +41,10 @@ impl Deadline {
             }
             _ => Ok(()),
         }
+    }
+
+    pub fn asked(&mut self, token: Token) {
+        self.asked.insert(token);
     }
 
     pub fn resigned(&mut self) {

@@ -7,6 +7,10 @@ use crate::election::{Answer, Event, Token};
 pub struct Events {
     campaigning: bool,
     held: Option<Token>,
+    /// A renewal is late, and it was told so.
+    late: bool,
+    /// A late renewal was confirmed; that is to be told next.
+    owes_renewed: bool,
     highest: Token,
     unavailable: bool,
     /// Since when, in true time, a caller waits for an answer.
@@ -24,7 +28,24 @@ impl Events {
         if !self.campaigning {
             return Err(format!("{event:?} outside a campaign"));
         }
+        if std::mem::take(&mut self.owes_renewed) && !matches!(event, Event::Renewed { .. }) {
+            return Err(format!(
+                "{event:?} and not that a late renewal was confirmed"
+            ));
+        }
         match event {
+            Event::RenewalLate { token, .. } => {
+                if self.held != Some(*token) || std::mem::replace(&mut self.late, true) {
+                    return Err(format!(
+                        "the renewal of {token} is late, which is not held, or twice"
+                    ));
+                }
+            }
+            Event::Renewed { token, .. } => {
+                if self.held != Some(*token) || !std::mem::take(&mut self.late) {
+                    return Err(format!("renewed {token}, and it was not late"));
+                }
+            }
             Event::Elected(grant) => {
                 if let Some(held) = self.held {
                     return Err(format!(
@@ -44,12 +65,14 @@ impl Events {
                 self.last_primary = None;
             }
             Event::Lost { token, .. } => {
+                self.late = false;
                 if self.held.take() != Some(*token) {
                     return Err(format!("lost token {token}, which is not held"));
                 }
             }
             Event::Resigned { token, .. } => {
                 self.campaigning = false;
+                self.late = false;
                 let held = self.held.take();
                 if held != *token {
                     return Err(format!("resigned {token:?} while holding {held:?}"));
@@ -78,7 +101,11 @@ impl Events {
         Ok(())
     }
 
-    pub fn extended(&self, token: Option<Token>) -> Verdict {
+    pub fn extended(&mut self, token: Option<Token>) -> Verdict {
+        if self.owes_renewed {
+            return Err("nobody was told that a late renewal was confirmed".into());
+        }
+        self.owes_renewed = self.late;
         match self.held {
             Some(held) if Some(held) == token => Ok(()),
             held => Err(format!("extended {token:?} while holding {held:?}")),
