@@ -320,7 +320,7 @@ export interface PrimaryLogger {
 
 /**
  * How an election stood when Redis was looked at; `state` tells the variants apart. The times are Redis's clock, but
- * for `since` of a standby.
+ * for `since` of a standby: when that clock is set, `state` can be wrong until the next renewal.
  */
 export type PrimaryInspection = {
   prefix: string

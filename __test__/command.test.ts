@@ -3,13 +3,14 @@
 import {type ChildProcess, execFile, spawn} from 'node:child_process'
 import {once} from 'node:events'
 import {join} from 'node:path'
-import {establishPrimaryServer, withLease} from 'primary-lease'
+import {establishPrimaryServer, inspectPrimary, withLease} from 'primary-lease'
 import {Progress} from '../src/js/command/list.js'
 import {keyOf} from '../support/record.mjs'
 import {freePort} from '../support/redis.mjs'
 import {until} from '../support/until'
 import {micros, writeRecord, writeRoster} from './support/recorded'
 import {newPrefix, useRedis} from './support/redis'
+import {Server} from './support/servers'
 
 const redis = useRedis()
 const MAIN = join(__dirname, '../src/js/command/main.js')
@@ -253,6 +254,47 @@ describe('list', () => {
     const {code, out} = await run(['list', `${redis.url}?keyPrefix=many:`])
     expect(code).toBe(0)
     expect(out.split('\n')).toHaveLength(20_002)
+  })
+})
+
+describe('resign', () => {
+  test('without a primary is 3, and asks nobody', async () => {
+    const [missing, silent] = [newPrefix(), newPrefix()]
+    await writeRecord(redis.client, silent, {at: 1_000_000})
+    for (const prefix of [missing, silent]) {
+      const {code, out} = await run(['resign', redis.url, prefix])
+      expect([code, out]).toEqual([3, 'there is no primary to ask\n'])
+    }
+    expect(await redis.client.hget(keyOf(silent), 'asked')).toBeNull()
+  })
+
+  test('asks the primary, and can wait until another is', async () => {
+    const election = await redis.vacant({serverId: 'web\u202e-1'})
+    await Server.establish(election)
+    await Server.stand({...election, options: {...election.options, serverId: 'web-2'}})
+    const {code, out} = await run(['resign', election.url, election.prefix, '--wait'])
+    expect([code, out]).toEqual([
+      0,
+      expect.stringMatching(
+        /^asked web\\u\{202e\}-1 \(token \d+\) to resign with its next renewal\nweb-2 is primary \(token \d+\)\n$/,
+      ),
+    ])
+    const {changes} = await inspectPrimary(election.url, election.prefix)
+    expect(changes.slice(0, 2)).toMatchObject([
+      {type: 'elected', reason: 'free', serverId: 'web-2'},
+      {type: 'left', reason: 'asked', serverId: 'web\u202e-1'},
+    ])
+  })
+
+  test('of an election that nobody leaves is only a request', async () => {
+    const prefix = newPrefix()
+    const {token, seq} = await writeRecord(redis.client, prefix, {ttl: 600_000})
+    const {code} = await run(['resign', redis.url, prefix])
+    expect(code).toBe(0)
+    const {asked, ...record} = await redis.client.hgetall(keyOf(prefix))
+    expect([asked, record.seq]).toEqual([String(token), String(seq)])
+    const {out} = await run(['inspect', redis.url, prefix])
+    expect(out).toMatch(/^asked +to resign: at its next renewal$/m)
   })
 })
 

@@ -183,9 +183,11 @@ test('the log tells the last changes, and what is no line of it is left out', as
     'nonsense',
     '1700000002000000 11 left-store-lost web-1',
     '1700000001000000 11 restored web-1',
+    ...Array(10).fill('1700000000000000 10 elected-missing web-1'),
   ]
   await writeRecord(redis.client, prefix, {log: log.join('\n')})
   const {changes} = await inspectPrimary(url(), prefix)
+  expect(changes.splice(3)).toHaveLength(6)
   expect(changes).toEqual([
     {
       at: new Date(1_700_000_003_000),

@@ -178,7 +178,10 @@ impl Attachment {
             .and_then(|deliver| deliver.call(FnArgs::from((count as u32, extras))));
         if delivered.is_err() {
             // Its world has ended: nobody there waits for anything.
-            tracing::debug!(environment = environment::id(), "events reached no listener");
+            tracing::debug!(
+                environment = environment::id(),
+                "events reached no listener"
+            );
         }
     }
 }

@@ -25,7 +25,7 @@ pub use fence::Fence;
 pub use handle::{Handle, Start};
 pub use heartbeat::Heartbeat;
 pub use lease_cell::{LeaseCell, Taken};
-pub use look::{list, look};
+pub use look::{ask_to_resign, list, look};
 pub use run_change::{RunChange, RunSink, RunStart};
 pub use run_handle::{RunHandle, RunWait, hand_over};
 use runtime::runtime;

@@ -17,6 +17,9 @@ export declare function abandonRun(run: number): void
  */
 export declare function appendToCommand(command: ExternalObject<unknown>, piece: string | Uint8Array, size?: number): number
 
+/** Asks the primary of an election to resign, where this is its token. Resolves with whether it was asked. */
+export declare function askToResign(redis: PlainSource, prefix: string, scope: string | undefined | null, token: number, within: number): Promise<boolean>
+
 /**
  * Brings events to `deliver(count, extras)`: it finds the numbers of `count` events in `events`. Returns the
  * number of this layer; `numbers` is where it puts the lists of numbers that verbs read.
@@ -204,7 +207,7 @@ export declare function openStore(redis: PlainSource): ExternalObject<unknown>
  * work under it has had its time).
  */
 export interface PlainChange {
-  type: 'elected' | 'lost' | 'resigned' | 'primary-changed' | 'unavailable' | 'available' | 'leaving' | 'undrained'
+  type: 'elected' | 'lost' | 'resigned' | 'primary-changed' | 'unavailable' | 'available' | 'renewal-late' | 'renewed' | 'leaving' | 'undrained'
   prefix: string
   lease?: GrantedLease
   token?: number

@@ -17,6 +17,9 @@ const {readSource} = require('./source.js')
  * @typedef {{state: PrimaryInspection['state'], primary?: PrimaryInspection['primary'], ttl?: number, log: string}} Found
  */
 
+/** So many the log has. */
+const MOST_CHANGES = 10
+
 /** @type {typeof import('../../index.js').inspectPrimary} */
 async function inspectPrimary(redis, prefix, options) {
   const name = text('prefix', prefix)
@@ -33,7 +36,7 @@ async function inspectPrimary(redis, prefix, options) {
       state,
       ...(primary ? {primary} : {}),
       ...rosterOf(seen, micros, ttl),
-      changes: log.split('\n').flatMap(changeOf),
+      changes: log.split('\n', MOST_CHANGES).flatMap(changeOf),
     })
   } catch (error) {
     throw ofBinary(error)

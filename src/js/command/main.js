@@ -8,6 +8,7 @@ const {inspectPrimary} = require('../inspect.js')
 const {Misuse, read} = require('./arguments.js')
 const {list} = require('./list.js')
 const {report} = require('./report.js')
+const {resign} = require('./resign.js')
 const {GONE} = require('./screen.js')
 const {json, printable} = require('./text.js')
 const {watch} = require('./watch.js')
@@ -21,6 +22,7 @@ const COMMANDS = {
   inspect,
   watch,
   list: (call, out) => list(call, out, columnsOf(out)),
+  resign,
 }
 
 /**

@@ -168,7 +168,7 @@ impl LookStore for MemoryStore {
                 at: contest.at,
                 since: contest.since,
                 server: record.server.to_string(),
-                asked: false,
+                asked: contest.register.is_asked(),
                 log: contest.journal.changes().join("\n"),
             })
         });
