@@ -56,7 +56,7 @@ test('npm 11', async () => {
     `primary-lease-${platform}`,
   ])
   await expectToLoad(at)
-  await expectToLook(at, tool('npm/bin/npx-cli.js'), '--no')
+  await expectToLook(at, tool('npm/bin/npx-cli.js'))
 })
 
 test('pnpm 10, which runs no scripts of dependencies', async () => {
