@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn the_keys_of_records_are_known_again_by_their_names() {
-        let named = |key| names_of(APP, key);
+        let named = |key: &str| names_of(APP, key);
         let election = |name: &str| Some(Listed::Election(name.into()));
         let key = |name: &str| Keys::new(APP, name).record;
         for name in ["chronos", "a%3Ab:v1", "漢字 👍"] {
