@@ -234,6 +234,28 @@ export interface ElectionOptions {
    * @default false
    */
   eagerStart?: boolean
+  /**
+   * Where several servers stand by, the one with the highest priority takes a vacant place, and among equals the one
+   * with the newest `version`: an integer from -999 to 999. A server with a lower one lets the others go first for 30 ms,
+   * or 40 where two are higher, and then takes the place if nobody else has. A primary keeps its place, whoever comes
+   * later.
+   *
+   * @default 0
+   */
+  priority?: number
+  /**
+   * The version of this server, as a semantic version of at most 64 characters: in a rolling restart with one, the
+   * place goes to a new server as soon as one stands by, and moves twice at most. Any version is above none, and build metadata
+   * (`+...`) counts for nothing. Where it is none, `ERR_INVALID_CONFIG`.
+   *
+   * @example
+   * ```ts
+   * import {version} from './package.json'
+   *
+   * await establishPrimaryServer(redis, 'jobs', {version})
+   * ```
+   */
+  version?: string
 }
 
 /** Who is primary, as this server sees it. */
@@ -245,8 +267,8 @@ export interface Primary {
 /**
  * Why a lease ended: `store-lost` (commands were failing until the deadline), `expired` (they were
  * not: the process was frozen), `superseded` (a newer grant was found), `stalled` (the event loop
- * stood still for `stallTimeout`), `failed` (the work under it threw), `internal` (an error of ours),
- * `resigned`, `exit`.
+ * stood still for `stallTimeout`), `failed` (the work under it threw), `asked` (somebody asked this server to let another
+ * take over), `internal` (an error of ours), `resigned`, `exit`.
  */
 export type LeaseEndReason =
   | 'store-lost'
@@ -254,6 +276,7 @@ export type LeaseEndReason =
   | 'superseded'
   | 'stalled'
   | 'failed'
+  | 'asked'
   | 'internal'
   | 'resigned'
   | 'exit'
@@ -264,6 +287,13 @@ export type PrimaryChange =
   | {type: 'elected'; prefix: string; lease: PrimaryLease}
   /** It is not any more, and not on purpose. */
   | {type: 'lost'; prefix: string; token: number; reason: LeaseEndReason}
+  /**
+   * Half of the time has passed from when a renewal was due to the step-down deadline, and none was confirmed: take no new
+   * work. `renewed`, `lost` or `resigned` follows.
+   */
+  | {type: 'renewal-late'; prefix: string; token: number}
+  /** A renewal was confirmed after a `renewal-late`. */
+  | {type: 'renewed'; prefix: string; token: number}
   /** The campaign has ended; `token` if it held a lease until then. */
   | {type: 'resigned'; prefix: string; token?: number; reason: LeaseEndReason}
   /** Another server is primary now, or, where `primary` is `undefined`, none. */
@@ -299,7 +329,194 @@ export type PrimaryRole =
     }
 
 /** Whether Redis answers, and if not, why. */
-export type StoreHealth = {available: true; cause?: undefined} | {available: false; cause: string}
+export type StoreHealth =
+  | {available: true; cause?: undefined; healthy: true}
+  | {
+      available: false
+      cause: string
+      /**
+       * Whether this server can do its part: false once `available` has been false for a whole `ttl`. By
+       * then it is not primary any more, and cannot become it. True for a standby as for a primary, and
+       * while a caller waits for an answer. Another server does not help where Redis is away for all of
+       * them: a *liveness* probe must not ask for it. `docs/production.md` has the probes.
+       */
+      healthy: boolean
+    }
+
+/** What {@link metrics} counted: since the process began, and never back. Times are in seconds. */
+export interface Metrics {
+  /** The elections that this thread takes part in. */
+  elections: ElectionMetrics[]
+  /** Those that it has resigned from: the last 1,000 at least. */
+  ended: EndedElectionMetrics[]
+  /** Of all elections of the process. */
+  renewals: {
+    /** From the request to its confirmation, in seconds. */
+    roundTrip: MetricsHistogram
+    /**
+     * What was left to the step-down deadline as a renewal was confirmed, as a share of the ttl: about 0.45
+     * where all is well, and 0 where the lease is lost. So elections with different ttls are one scale.
+     */
+    margin: MetricsHistogram
+  }
+  /** What was asked of Redis, or of `memory://`, in this process. */
+  commands: {
+    of: 'election' | 'run' | 'fence'
+    command: 'acquire' | 'renew' | 'release' | 'inspect' | 'begin' | 'withdraw' | 'command'
+    answered: number
+    /** No answer in time: it may or may not have happened. */
+    unanswered: number
+    /** An error that passes (`LOADING`, `OOM`, `READONLY` and the like), or it was not sent. */
+    refused: number
+    /** An error that stays: credentials, permissions. */
+    denied: number
+  }[]
+  /** Commands of the process that followed one without an answer, or with a refusal. */
+  retries: {election: number; run: number}
+  /** Questions of the process where it is not primary, which found nothing to take. */
+  polls: number
+  eventLoop: {
+    /**
+     * How late event loops of the process answered the background thread, which asks every eighth of the
+     * shortest `stallTimeout` (7.5 s by default), in seconds: a sample, so that a shorter stall can be
+     * missed. A process that stood still as a whole counts too. `max` is the longest ever.
+     */
+    delay: MetricsHistogram
+  }
+  /** Of `withLease`, `LeaderRunner` and `runCoordinator` in this thread, of all names together. */
+  runs: {
+    ran: number
+    failed: number
+    skipped: {
+      held: number
+      ran: number
+      /** Also given up by its caller. */
+      closed: number
+    }
+    lost: Record<LeaseEndReason | 'overrun', number>
+    unavailable: {
+      unanswered: number
+      denied: number
+      /** An error of ours. */
+      internal: number
+    }
+    /** Now: begun, and not ended. */
+    active: number
+    /** From the grant to the release, in seconds, in all of the process. */
+    held: MetricsHistogram
+  }
+  /** Those of the process: one for each address and database. */
+  connections: {
+    /** The address and the database, without a user or password. */
+    redis: string
+    /** Now. One that nobody uses is closed. */
+    connected: boolean
+    opened: number
+    /** Broken off, or dropped because nothing was answered on it. */
+    lost: number
+    /** Attempts to open it. */
+    failed: number
+    messages: number
+    /** Commands that wait to be sent, now. */
+    queued: number
+    /** Commands that came to the end of their time unsent: no connection, or Redis was behind. */
+    notSent: number
+  }[]
+  log: {
+    /** Handed to the logger, by this thread. */
+    lines: Record<'debug' | 'info' | 'warn' | 'error', number>
+    /** The logger threw, or rejected. */
+    dropped: number
+  }
+}
+
+/** An election that has ended for this thread, as far as {@link metrics} knows it. */
+export interface EndedElectionMetrics {
+  prefix: string
+  /** As in Redis: the prefix, with the scope after a colon (one within either is `%3A`). */
+  name: string
+  /** For how long this thread has been primary in all. */
+  primarySeconds: number
+  /** What happened, as a listener was told; how often. */
+  changes: {
+    elected: number
+    lost: Record<LeaseEndReason, number>
+    resigned: Record<LeaseEndReason, number>
+    primaryChanged: number
+    unavailable: number
+  }
+}
+
+/** An election that this thread takes part in. */
+export interface ElectionMetrics extends EndedElectionMetrics {
+  serverId: string
+  isPrimary: boolean
+  /** It is primary, or takes over when the primary goes: there is a listener or a `whilePrimary`. */
+  isStanding: boolean
+  /** As this server sees it. */
+  primary: Primary | undefined
+  ttlSeconds: number
+  /**
+   * What was left to the step-down deadline as the last renewal was confirmed; `undefined` where this is not
+   * primary, or nothing was renewed yet.
+   */
+  marginSeconds: number | undefined
+  /** As in {@link StoreHealth}. */
+  available: boolean
+  /** As in {@link StoreHealth}. */
+  healthy: boolean
+}
+
+/** How many observations there were, by their size. */
+export interface MetricsHistogram {
+  /** The upper bounds, which are included, in ascending order. */
+  bounds: number[]
+  /** How many were up to each bound and above the one before; the last, one more than the bounds, is above all. */
+  counts: number[]
+  count: number
+  sum: number
+  /** The largest ever. */
+  max: number
+}
+
+/** A registry of prom-client 15, as far as it is used. */
+export interface MetricsRegistry {
+  registerMetric(metric: never): void
+  getSingleMetric(name: string): unknown
+  removeSingleMetric(name: string): void
+}
+
+/** How {@link registerMetrics} names what it registers. An option that is not known is refused. */
+export interface RegisterMetricsOptions {
+  /** What each name begins with.
+   *
+   * @default 'primary_lease_'
+   */
+  prefix?: string
+  /** Labels of all metrics, beside those that they have. */
+  labels?: Record<string, string | number>
+}
+
+/** The message of the channel `primary-lease:run` of `node:diagnostics_channel`: a run that has ended. */
+export interface RunMessage {
+  /** Of its `LeaderRunner`. */
+  prefix?: string
+  resource: string
+  outcome: RunOutcome['outcome']
+  /** With `skipped`, `lost` and `unavailable`: as in {@link Metrics}. */
+  reason?: string
+  /** Where it began. */
+  token?: number
+  /** With `failed`: what the job threw. */
+  error?: unknown
+  /** With `unavailable`: what is known of Redis. */
+  cause?: string
+  /** When it was asked for, in ms since 1970. */
+  askedAt: number
+  /** When the job began; `undefined` where it did not. */
+  beganAt?: number
+  endedAt: number
+}
 
 /**
  * Where log lines go: `console` is one. What a function of yours threw is in the field `error`, as it is.
@@ -821,7 +1038,7 @@ export declare function establishPrimaryServer(redis: RedisSource, prefix: strin
  * `resigned`. Returns a function that removes it.
  *
  * Listeners may come before the campaign and outlive it. One that comes late is told the present
- * first: `unavailable` if so, then `elected` or `primary-changed`. While a prefix has a listener,
+ * first: `unavailable` if so, then `elected` (and `renewal-late` if so) or `primary-changed`. While a prefix has a listener,
  * its campaign takes over when the primary goes. A listener that throws, or returns a promise
  * that rejects, is logged; other listeners are not affected. A listener does not keep the process alive.
  *
@@ -873,9 +1090,43 @@ export declare function inspectPrimary(redis: RedisSource, prefix: string, optio
 export declare function resignPrimaryServer(prefix?: string, options?: {drain?: number}): Promise<void>
 
 /**
+ * What was counted, as plain data. It costs the work that is counted nothing to speak of, and a call about 5 µs
+ * for each election.
+ *
+ * Elections, runs and log lines are those of this thread (each worker is a candidate of its own); commands,
+ * renewals, polls, event loops, `runs.held` and connections those of the whole process, whose threads share
+ * them.
+ *
+ * @throws {PrimaryLeaseError} `ERR_CLOSED` (the process is ending).
+ */
+export declare function metrics(): Metrics
+
+/**
+ * Has a registry of prom-client 15 read {@link metrics} whenever it is scraped: no timer, and nothing to be
+ * called again. Returns a function that takes them out of the registry.
+ *
+ * There are about 14 series for each election, 2 for each reason for which one has ended, 7 for each connection,
+ * and 170 more: nothing grows with the number of runs or of jobs. `docs/observability.md` has their names, a
+ * dashboard and alerts.
+ *
+ * Of several processes (`AggregatorRegistry`) each counts by itself, and they are added up as they should. Of
+ * several worker threads register one, or give each a label and do not add up what is the process's.
+ *
+ * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG`: an argument, or a metric of such a name is there already.
+ *
+ * @example
+ * import {Registry} from 'prom-client'
+ * const registry = new Registry()
+ * registerMetrics(registry, {labels: {app: 'billing'}})
+ * const scraped: string = await registry.metrics()
+ */
+export declare function registerMetrics(registry: MetricsRegistry, options?: RegisterMetricsOptions): () => void
+
+/**
  * Sets where log lines go: each is a message and an object of fields, `prefix` among them. Without
- * a call warnings and errors go to `console`; `null` silences. A logger that throws, or whose method
- * rejects, is ignored.
+ * a call warnings and errors go to `console`, or what the environment variable `PRIMARY_LEASE_LOG` says:
+ * `debug`, `info`, `warn`, `error` or `silent`, as it is when this package is loaded. `null` silences. A
+ * logger that throws, or whose method rejects, is ignored, and counted in {@link metrics}.
  *
  * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG`.
  */

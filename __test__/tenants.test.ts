@@ -130,7 +130,7 @@ describe('forged messages', () => {
 
     const {seq, epoch, run, nonce, token, identity, ttl} = await redis.client.hgetall(key)
     const next = ['1', 'renewed', Number(seq) + 1, epoch, run, nonce, token, identity, ttl]
-    await redis.client.publish(`${key}:changes:0`, [...next, '0', '0', 'server'].join(' '))
+    await redis.client.publish(`${key}:changes:0`, [...next, '0', '0', '-', 'server'].join(' '))
     await redis.renewals(contest.prefix, 1)
     relay.manner = {how: 'swallow'}
     const renewed = Number(await lastWrite(redis.client, key))

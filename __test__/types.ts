@@ -7,12 +7,16 @@ import {
   type ElectionOptions,
   establishPrimaryServer,
   inspectPrimary,
+  type Metrics,
+  metrics,
   onPrimaryChange,
   type PrimaryChange,
   type PrimaryLease,
   PrimaryLeaseError,
   postgresFence,
   primaryStatus,
+  type RunMessage,
+  registerMetrics,
   resignPrimaryServer,
   whilePrimary,
 } from 'primary-lease'
@@ -30,6 +34,9 @@ export function narrowed(change: PrimaryChange): string {
       return change.reason
     case 'primary-changed':
       return change.primary?.serverId ?? 'nobody'
+    case 'renewal-late':
+    case 'renewed':
+      return change.token.toFixed()
     case 'unavailable':
     case 'available':
       return change.type
@@ -101,6 +108,26 @@ export function present(prefix: string): PrimaryLease | undefined {
   const {token, primary}: {token: number; primary: {token: number}} = status
   if (token !== primary.token) throw new Error('another token')
   return status.lease
+}
+
+/** What was counted is plain data, and any registry will do that has the methods of prom-client's. */
+export function counted(message: RunMessage): string {
+  const all: Metrics = metrics()
+  const [first] = all.elections
+  const forget: () => void = registerMetrics(
+    {
+      registerMetric(_: {name: string}) {},
+      getSingleMetric: () => undefined,
+      removeSingleMetric() {},
+    },
+    {prefix: 'mine_', labels: {app: 'a', shard: 1}},
+  )
+  forget()
+  // @ts-expect-error: no registry
+  registerMetrics({})
+  const lost: number = all.runs.lost.overrun + all.runs.lost['store-lost']
+  const healthy: boolean = primaryStatus('jobs')?.healthy ?? true
+  return `${first?.marginSeconds?.toFixed()} ${lost} ${healthy} ${message.outcome} ${message.beganAt}`
 }
 
 export async function sentinels() {

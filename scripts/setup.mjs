@@ -3,8 +3,14 @@
 import {explain} from '../support/run.mjs'
 import {setup} from '../support/setup.mjs'
 
-const all = {postgres: true, browser: true, terminal: true, bench: true}
-setup({rust: ['rustfmt', 'clippy'], ...all}).catch((error) => {
+setup({
+  rust: ['rustfmt', 'clippy'],
+  postgres: true,
+  browser: true,
+  promtool: true,
+  terminal: true,
+  bench: true,
+}).catch((error) => {
   explain(error)
   process.exitCode = 1
 })

@@ -50,8 +50,14 @@ const proof = new Proof()
 
 /** @param {{quick?: boolean, busy?: boolean}} options */
 async function test({quick = false, busy = false}) {
-  const whole = {postgres: !quick, browser: !quick, terminal: !quick}
-  await setup({rust: ['rustfmt', 'clippy'], ...whole, bench: !busy})
+  await setup({
+    rust: ['rustfmt', 'clippy'],
+    postgres: !quick,
+    browser: !quick,
+    promtool: !quick,
+    terminal: !quick,
+    bench: !busy,
+  })
   if (!busy) await prove(quick)
   else {
     await addon()

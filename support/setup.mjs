@@ -13,16 +13,18 @@ import {findTmux} from './tmux.mjs'
  * Brings the machine to where the addon can be built and tested.
  *
  * @param {{
- *   rust?: string[], redis?: boolean, postgres?: boolean, browser?: boolean, terminal?: boolean, bench?: boolean,
+ *   rust?: string[], redis?: boolean, postgres?: boolean, browser?: boolean, promtool?: boolean, terminal?: boolean,
+ *   bench?: boolean,
  * }} [options] the rustup components that are needed besides the compiler, whether a Redis server
- *   program and PostgreSQL's are, whether a browser and a terminal are wanted, without which the pages and the
- *   command are not tested there, and whether the packages of the bench are, which draw its page too
+ *   program and PostgreSQL's are, whether a browser, promtool and a terminal are wanted, without which the pages, the
+ *   alerts and the command are not tested with them, and whether the packages of the bench are, which draw its page too
  */
 export async function setup({
   rust = [],
   redis = true,
   postgres = false,
   browser = false,
+  promtool = false,
   terminal = false,
   bench = false,
 } = {}) {
@@ -33,6 +35,7 @@ export async function setup({
   if (redis && !(await findRedisServer())) await installRedis()
   if (postgres && !(await findPostgres())) await installPostgres()
   if (browser && !(await findBrowser())) await installBrowser()
+  if (promtool && !(await which('promtool'))) await installPromtool()
   if (terminal && !(await findTmux())) await installTmux()
 }
 
@@ -114,6 +117,12 @@ async function installBrowser() {
   // A help and no need: the tests of the pages say that they were skipped.
   if (await canInstall()) await install('chromium').catch(explain)
   else console.log('No Chromium or Chrome on the PATH: the pages will not be tested.')
+}
+
+async function installPromtool() {
+  // As the browser.
+  if (await canInstall()) await install('prometheus').catch(explain)
+  else console.log('No promtool on the PATH: the metrics and the alerts will not be checked by it.')
 }
 
 async function installTmux() {

@@ -4,6 +4,7 @@
 import {execFileSync} from 'node:child_process'
 import {closeSync, mkdtempSync, openSync, rmSync, writeSync} from 'node:fs'
 import {open, stat} from 'node:fs/promises'
+import {createServer} from 'node:http'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
@@ -11,6 +12,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import {Worker} from 'node:worker_threads'
 import {Redis} from 'ioredis'
 import pg from 'pg'
+import {Registry} from 'prom-client'
 import * as addon from '../../index.mjs'
 import {write} from '../../support/resource.mjs'
 
@@ -80,6 +82,24 @@ const commands = {
       warn: log('warn'),
       error: log('error'),
     })
+  },
+  /** Lets itself be scraped by Prometheus; resolves with the port. */
+  serveMetrics: async () => {
+    const registry = new Registry()
+    addon.registerMetrics(registry)
+    const server = createServer(async (_, response) => {
+      response.setHeader('content-type', registry.contentType)
+      response.end(await registry.metrics())
+    })
+    await new Promise((listening) => server.listen(0, '127.0.0.1', () => listening(undefined)))
+    return Object(server.address()).port
+  },
+  /** So many runs at once, none of which may wait for longer than so many ms. */
+  crowd: async (redis, count, acquireTimeout) => {
+    const runner = new addon.LeaderRunner(redis, 'crowd', 2_000, {minHold: 0, acquireTimeout})
+    const asked = Array.from({length: count}, (_, at) => runner.runLocked(`job-${at}`, () => {}))
+    const outcomes = await Promise.all(asked)
+    return outcomes.filter((run) => run?.outcome === 'unavailable').length
   },
   fence: (resource) => lease?.fence(resource),
   isHeld: () => lease?.isHeld ?? false,

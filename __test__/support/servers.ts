@@ -141,7 +141,7 @@ export class Server {
 export async function runScript(
   url: string,
   script: string,
-  {switches = [] as string[], timeout = 60_000} = {},
+  {switches = [] as string[], timeout = 60_000, env = process.env} = {},
 ) {
   const addon = JSON.stringify(join(__dirname, '../../index.js'))
   const source = `Object.assign(globalThis, require(${addon})); const url = '${url}'; ${script}`
@@ -151,7 +151,7 @@ export async function runScript(
       execFile(
         process.execPath,
         [...switches, '-e', source],
-        {timeout},
+        {timeout, env},
         (error, stdout, stderr) => {
           if (error?.killed) reject(new Error(`the script did not end: ${stdout}${stderr}`))
           const code = error ? Number(error.code) : 0

@@ -13,7 +13,7 @@ use super::error::{Code, denied, new};
 use super::listener::{Audience, GrantedLease, PlainChange, PlainPrimary, number};
 use super::promise::Deferred;
 use crate::driver::{self, CampaignSettings, Fence, Handle, LeaseCell, now};
-use crate::election::{Answer, Primary, Reason, Token};
+use crate::election::{Answer, Primary, Reason, Time, Token};
 use crate::store::Source;
 
 /// This environment's end of one campaign.
@@ -37,6 +37,7 @@ pub struct Campaign {
     late: Cell<bool>,
     /// Somebody asked for the term with this token: it ends when the work under it has stopped.
     asked: Cell<Option<Token>>,
+    unavailable_since: Cell<Option<Time>>,
 }
 
 /// The campaigns of each prefix: the present one is the last; replaced ones have not ended.
@@ -54,6 +55,7 @@ pub struct PlainStatus {
     pub primary: Option<PlainPrimary>,
     pub available: bool,
     pub cause: Option<String>,
+    pub healthy: bool,
 }
 
 impl Feature for Campaigns {}
@@ -61,6 +63,16 @@ impl Feature for Campaigns {}
 impl Campaigns {
     pub fn present(&self, prefix: &str) -> Option<Rc<Campaign>> {
         self.0.borrow().get(prefix)?.last().cloned()
+    }
+
+    /// Those of each prefix that campaign.
+    pub fn present_ones(&self) -> Vec<Rc<Campaign>> {
+        let all = self.0.borrow();
+        let present = all.values().filter_map(|campaigns| campaigns.last());
+        present
+            .filter(|campaign| campaign.is_active())
+            .cloned()
+            .collect()
     }
 
     /// Those of a prefix, or all.
@@ -134,6 +146,7 @@ impl Campaign {
             unavailable: RefCell::default(),
             late: Cell::new(false),
             asked: Cell::new(None),
+            unavailable_since: Cell::default(),
         }
     }
 
@@ -191,6 +204,7 @@ impl Campaign {
                 self.end_term(environment);
                 *self.primary.borrow_mut() = None;
                 *self.unavailable.borrow_mut() = None;
+                self.unavailable_since.set(None);
                 Some(self.ended("resigned", token, reason.word()))
             }
             driver::CampaignChange::RenewalLate { token } => {
@@ -216,10 +230,12 @@ impl Campaign {
             driver::CampaignChange::Unavailable { cause } => {
                 let change = self.unavailable(&cause);
                 *self.unavailable.borrow_mut() = Some(cause);
+                self.unavailable_since.set(Some(now()));
                 Some(change)
             }
             driver::CampaignChange::Available => {
                 *self.unavailable.borrow_mut() = None;
+                self.unavailable_since.set(None);
                 Some(self.change("available"))
             }
             driver::CampaignChange::Answer { establish, answer } => {
@@ -292,7 +308,44 @@ impl Campaign {
             primary,
             available: unavailable.is_none(),
             cause: unavailable.as_deref().map(Into::into),
+            healthy: self.is_healthy(),
         })
+    }
+
+    /// Redis answers, or has not for less than a ttl since that was told.
+    fn is_healthy(&self) -> bool {
+        let since = self.unavailable_since.get();
+        since.is_none_or(|since| now().since(since) < self.settings.config.ttl)
+    }
+
+    /// How it stands in numbers and texts, for [`metrics`](super::metrics::metrics).
+    pub fn measure(&self, stands: bool, numbers: &mut Vec<f64>, texts: &mut Vec<String>) {
+        let term = self.term.borrow();
+        let held = term.as_ref().filter(|(cell, _)| cell.is_held(now()));
+        let primary = self.primary.borrow();
+        let (server, token) = match (held, primary.iter().flatten().next()) {
+            (Some((_, lease)), _) => (&*lease.server_id, lease.token),
+            (None, Some(primary)) => (&*primary.server, number(primary.token)),
+            (None, None) => ("", 0.0),
+        };
+        let held_for = held.map_or(Duration::ZERO, |_| self.handle.term());
+        let margin = held.map_or(Duration::ZERO, |_| self.handle.margin());
+        numbers.extend([
+            f64::from(u8::from(held.is_some())),
+            f64::from(u8::from(stands || held.is_some())),
+            token,
+            self.settings.config.ttl.as_secs_f64(),
+            held_for.as_secs_f64(),
+            margin.as_secs_f64(),
+            f64::from(u8::from(self.unavailable.borrow().is_none())),
+            f64::from(u8::from(self.is_healthy())),
+        ]);
+        let own = [
+            &*self.prefix,
+            &*self.settings.name,
+            &*self.settings.server_id,
+        ];
+        texts.extend(own.into_iter().chain([server]).map(Into::into));
     }
 
     /// Resigns, unless that has been done already, and answers the caller at the end of it. The work under the
@@ -519,6 +572,7 @@ impl Campaign {
         PlainChange {
             token: token.map(number),
             reason: Some(reason.into()),
+            held: token.map(|_| self.handle.term().as_secs_f64()),
             ..self.change(kind)
         }
     }

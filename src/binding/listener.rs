@@ -53,6 +53,8 @@ pub struct PlainChange {
     pub reason: Option<String>,
     pub primary: Option<PlainPrimary>,
     pub cause: Option<String>,
+    /// How long the lease was held that has ended, in seconds.
+    pub held: Option<f64>,
 }
 
 /// A function that one election calls.
@@ -191,6 +193,7 @@ impl PlainChange {
             reason: None,
             primary: None,
             cause: None,
+            held: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use napi::Env;
-use napi::bindgen_prelude::{Object, ToNapiValue};
+use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
 use super::environment::{Environment, Feature};
@@ -14,7 +14,7 @@ use super::options::duration;
 use super::promise::Deferred;
 use super::source::{PlainSource, source};
 use crate::driver;
-use crate::election::{Failure, Token, election_name};
+use crate::election::{Failure, election_name};
 use crate::store::{ElectionLook, ListLook, ListedLook, RecordLook, RosterLook};
 
 /// Those who wait for what is seen.
@@ -72,27 +72,6 @@ pub fn list(
     })
 }
 
-/// Asks the primary of an election to resign, where this is its token. Resolves with whether it was asked.
-#[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
-pub fn ask_to_resign(
-    env: &Env,
-    redis: PlainSource,
-    prefix: String,
-    scope: Option<String>,
-    token: f64,
-    within: f64,
-) -> Result<Object<'static>> {
-    wait(env, |environment, number| {
-        let name = election_name(&prefix, scope.as_deref())?;
-        let channel = environment.channel.clone();
-        let (source, token) = (source(redis)?, Token::new(token as u64));
-        driver::ask_to_resign(&source, &name, token, duration(within), move |asked| {
-            channel.send(move |_, environment| settle(environment, number, asked));
-        })?;
-        Ok(())
-    })
-}
-
 fn wait(
     env: &Env,
     begin: impl FnOnce(&Environment, u64) -> std::result::Result<(), Cause>,
@@ -113,7 +92,7 @@ fn wait(
 fn settle(
     environment: &Environment,
     number: u64,
-    answer: std::result::Result<impl ToNapiValue, Failure>,
+    answer: std::result::Result<Vec<String>, Failure>,
 ) {
     let lookers = environment.feature::<Lookers>();
     let waiting = lookers.0.borrow_mut().remove(&number);

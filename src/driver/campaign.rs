@@ -12,9 +12,11 @@ use tokio::time::{Instant, Sleep, sleep};
 use tracing::Span;
 
 use super::change::CampaignChange;
+use super::metrics::{ROUND_TRIPS, Trying};
 use super::shared::{CampaignInput, Shared};
 use crate::election::{
-    Answer, Election, Event, Failure, Message, Notice, Output, Reason, Reply, Request, Time,
+    Answer, Command, Election, Event, Failure, Message, Notice, Output, Reason, Reply, Request,
+    Time,
 };
 use crate::store::{Store, Target, escaped};
 
@@ -29,6 +31,7 @@ pub(super) struct CampaignLoop {
     replies: FuturesUnordered<BoxFuture<'static, (Request, Result<Reply, Failure>)>>,
     /// Subscribed while there is a campaign.
     messages: Option<UnboundedReceiver<Message>>,
+    trying: Trying,
     campaigning: bool,
     /// When the lease is let go, though there is work under it.
     drain_until: Option<Time>,
@@ -72,6 +75,7 @@ impl CampaignLoop {
             abandoned: false,
             replies: FuturesUnordered::new(),
             messages: None,
+            trying: Trying::default(),
             campaigning: false,
             drain_until: None,
             established: 0,
@@ -188,6 +192,10 @@ impl CampaignLoop {
                 self.resign(now, Reason::Exit);
             }
             CampaignHappening::Reply(request, reply) => {
+                self.trying.of_election(&request.command, &reply);
+                if reply.is_ok() && matches!(request.command, Command::Renew { .. }) {
+                    ROUND_TRIPS.observe(now.since(request.sent_at));
+                }
                 self.election.handle_reply(now, request, reply)
             }
             CampaignHappening::Message(Some(message)) => self.election.handle_message(now, message),
@@ -216,6 +224,7 @@ impl CampaignLoop {
         while let Some(output) = self.election.poll_output() {
             match output {
                 Output::Send(request) => {
+                    self.trying.sends(false);
                     let answering = self.store.send(&self.target, &request);
                     self.replies
                         .push(Box::pin(async move { (request, answering.await) }));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::runtime::command_runtime;
-use super::{LeaseCell, now};
+use super::{LeaseCell, metrics, now};
 use crate::election::run::RunConfig;
 use crate::election::{Config, Failure};
 use crate::store::{Backend, FenceOutcome, FenceRequest, fenced_election, fenced_lease};
@@ -64,7 +64,11 @@ impl Fence {
             command,
             bound: self.bound.min(cell.remaining(now())),
         });
-        runtime.spawn(async move { done(answering.await) });
+        runtime.spawn(async move {
+            let answer = answering.await;
+            metrics::count_fenced(answer.as_ref().err());
+            done(answer);
+        });
         Ok(())
     }
 }

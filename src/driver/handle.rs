@@ -1,6 +1,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tracing::{Instrument, Span};
@@ -43,7 +44,7 @@ impl Handle {
         getrandom::fill(&mut seed).map_err(io::Error::other)?;
         let random = Random::from_seed(u128::from_ne_bytes(seed));
         let (inputs, receiver) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(start.config.ttl));
         let sink: Arc<dyn Fn(CampaignChange) + Send + Sync> = Arc::from(start.sink);
         if let Some(timeout) = start.config.stall_timeout {
             start.heartbeat.watch(timeout, inputs.downgrade());
@@ -119,6 +120,16 @@ impl Handle {
     /// Blocks until the resign with this number has ended; false if the time was up before.
     pub fn wait_ended(&self, resign: u64, until: Time) -> bool {
         self.shared.wait_ended(resign, until)
+    }
+
+    /// How long the last term lasted, or has by now.
+    pub fn term(&self) -> Duration {
+        self.shared.term()
+    }
+
+    /// What was left to the step-down deadline of the last term as its last renewal was confirmed; zero before that.
+    pub fn margin(&self) -> Duration {
+        self.shared.margin()
     }
 
     fn send(&self, input: CampaignInput) {

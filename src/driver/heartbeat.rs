@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use super::runtime;
+use super::metrics::LOOP_DELAYS;
+use super::{now, runtime};
+use crate::election::Time;
 
 /// The life of one event loop, asked for from the background: a ping now and then, which the loop
 /// answers when it turns. Leases whose loop has not turned for their stall timeout are given up.
@@ -24,6 +26,8 @@ struct Pulse {
     /// How many pings were sent, and how many had been when the loop last answered.
     pinged: AtomicU64,
     answered: AtomicU64,
+    /// When the last ping was sent, in microseconds of the driver's clock.
+    pinged_at: AtomicU64,
     /// As the loop last said: however long it stands still now, it does not hang.
     excused: AtomicBool,
     watched: Mutex<Vec<Watched>>,
@@ -67,6 +71,7 @@ impl Heartbeat {
             ping: Box::new(ping),
             pinged: AtomicU64::new(0),
             answered: AtomicU64::new(0),
+            pinged_at: AtomicU64::new(0),
             excused: AtomicBool::new(false),
             watched: Mutex::default(),
             wake: Arc::default(),
@@ -78,7 +83,10 @@ impl Heartbeat {
         let pulse = &self.0;
         pulse.excused.store(excused, Ordering::Relaxed);
         let pinged = pulse.pinged.load(Ordering::Acquire);
-        pulse.answered.store(pinged, Ordering::Release);
+        if pulse.answered.swap(pinged, Ordering::AcqRel) != pinged {
+            let pinged_at = Time::from_micros(pulse.pinged_at.load(Ordering::Relaxed));
+            LOOP_DELAYS.observe(now().since(pinged_at));
+        }
         if pulse.watched().iter().any(|watched| watched.suspended) {
             pulse.wake.notify_one();
         }
@@ -124,6 +132,7 @@ impl Pulse {
     }
 
     fn ping(&self) {
+        self.pinged_at.store(now().as_micros(), Ordering::Relaxed);
         self.pinged.fetch_add(1, Ordering::AcqRel);
         (self.ping)();
     }

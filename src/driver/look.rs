@@ -1,13 +1,12 @@
 //! Looks at what is in a store, for whoever takes part in nothing.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::runtime::command_runtime;
-use super::{now, store};
-use crate::election::{Command, Failure, Outcome, Reply, Request, Token};
-use crate::store::{Answering, Backend, ElectionLook, ListLook, Source, Target};
+use super::store;
+use crate::election::Failure;
+use crate::store::{Answering, Backend, ElectionLook, ListLook, Source};
 
 /// Looks at an election, by its name. `done` hears the answer from the thread of the commands.
 ///
@@ -35,38 +34,6 @@ pub fn list(
     done: impl FnOnce(Result<ListLook, Failure>) + Send + 'static,
 ) -> io::Result<()> {
     ask(source, |store| store.list(cursor, within), done)
-}
-
-/// Asks the primary of an election to resign, where this is its token. `done` hears whether it was asked. As
-/// [`look`].
-///
-/// # Errors
-///
-/// As [`look`].
-pub fn ask_to_resign(
-    source: &Source,
-    name: &str,
-    token: Token,
-    within: Duration,
-    done: impl FnOnce(Result<bool, Failure>) + Send + 'static,
-) -> io::Result<()> {
-    // Nothing of a server is written.
-    let nobody: Arc<str> = "".into();
-    let target = Target {
-        name: name.into(),
-        server: nobody.clone(),
-        entry: nobody,
-    };
-    let request = Request {
-        id: 0,
-        sent_at: now(),
-        bound: within,
-        command: Command::AskToResign { token: Some(token) },
-    };
-    let done = |answer: Result<Reply, Failure>| {
-        done(answer.map(|reply| reply.outcome == Outcome::Asked));
-    };
-    ask(source, |store| store.send(&target, &request), done)
 }
 
 fn ask<T: 'static>(

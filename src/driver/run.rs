@@ -6,9 +6,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 
 use super::heartbeat::Served;
+use super::metrics::{RUNS_HELD, Trying};
 use super::run_change::{RunChange, RunInput, RunSink, RunStart};
 use super::run_inbox::RunInbox;
-use super::{Heartbeat, LeaseCell};
+use super::{Heartbeat, LeaseCell, now};
 use crate::election::run::{Refusal, RunLease, RunOutput, RunRequest};
 use crate::election::{Random, Time};
 use crate::store::{RunAnswers, RunStore};
@@ -40,6 +41,9 @@ pub(super) struct RunSlot {
     /// Dropped with the run, for those who wait for its end.
     waiting: Vec<blocking::Sender<()>>,
     cell: Option<Arc<LeaseCell>>,
+    /// Since when it has been held.
+    held_since: Option<Time>,
+    trying: Trying,
     /// The lease knows that the run has begun.
     begun: bool,
     sink: Arc<dyn RunSink>,
@@ -87,6 +91,8 @@ impl RunSlot {
             listening: None,
             waiting: Vec::new(),
             cell: None,
+            held_since: None,
+            trying: Trying::default(),
             begun: false,
             sink: start.sink,
             stage: match wait.is_zero() {
@@ -211,7 +217,10 @@ impl RunSlot {
 
     fn hear(&mut self, now: Time, input: RunInput) {
         match input {
-            RunInput::Answer(request, answer) => self.lease.handle_reply(now, request, answer),
+            RunInput::Answer(request, answer) => {
+                self.trying.of_run(&request.command, &answer);
+                self.lease.handle_reply(now, request, answer);
+            }
             RunInput::Watch => self.is_watched = true,
             RunInput::Sent(id) => self.lease.handle_sent(now, id),
             RunInput::Release => {
@@ -265,12 +274,16 @@ impl RunSlot {
     fn carry_out(&mut self, now: Time, background: &mut Background) {
         while let Some(output) = self.lease.poll_output() {
             match output {
-                RunOutput::Send(request) => background.outbox.push(request),
+                RunOutput::Send(request) => {
+                    self.trying.sends(true);
+                    background.outbox.push(request);
+                }
                 RunOutput::Granted(grant) => {
                     self.leave_line();
                     self.overrun_at = self.max_run.map(|max_run| now + max_run);
                     let cell = Arc::new(LeaseCell::new(grant.token, grant.step_down_at));
                     self.cell = Some(cell.clone());
+                    self.held_since = Some(now);
                     self.tell(RunChange::Granted(cell));
                 }
                 RunOutput::Refused(refusal) => {
@@ -336,6 +349,9 @@ impl RunSlot {
 
     fn end_term(&mut self) {
         self.overrun_at = None;
+        if let Some(since) = self.held_since.take() {
+            RUNS_HELD.observe(now().since(since));
+        }
         if let Some(cell) = &self.cell {
             cell.end();
         }

@@ -1,9 +1,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::mpsc::WeakUnboundedSender;
 
 use super::heartbeat::Served;
+use super::metrics::MARGINS;
 use super::{LeaseCell, now};
 use crate::election::{Grant, Reason, Time, Token};
 
@@ -64,9 +66,22 @@ pub(super) struct Shared {
     /// The number of the latest resign of which nothing is on its way any more.
     ended: Mutex<u64>,
     ending: Condvar,
+    ttl: Duration,
+    /// Of the last term, in microseconds: when it began, when it ended (0 before that), and what was left to its
+    /// step-down deadline as the last renewal was confirmed.
+    term_began: AtomicU64,
+    term_ended: AtomicU64,
+    margin: AtomicU64,
 }
 
 impl Shared {
+    pub(super) fn new(ttl: Duration) -> Self {
+        Shared {
+            ttl,
+            ..Shared::default()
+        }
+    }
+
     /// The cell of a new term; dead from the start if a resign was asked for that the loop has not
     /// heard of yet.
     pub(super) fn begin_term(&self, grant: Grant, heard: u64) -> Arc<LeaseCell> {
@@ -76,19 +91,47 @@ impl Shared {
             cell.end();
         }
         *present = Some(cell.clone());
+        self.term_began.store(now().as_micros(), Ordering::Relaxed);
+        self.term_ended.store(0, Ordering::Relaxed);
+        self.margin.store(0, Ordering::Relaxed);
         cell
     }
 
     pub(super) fn end_term(&self) -> Option<Token> {
         let cell = lock(&self.cell).take()?;
         cell.end();
+        self.term_ended.store(now().as_micros(), Ordering::Relaxed);
         Some(cell.token())
     }
 
     pub(super) fn extend_term(&self, now: Time, held_until: Time) -> bool {
-        lock(&self.cell)
-            .as_ref()
-            .is_none_or(|cell| cell.extend(now, held_until))
+        lock(&self.cell).as_ref().is_none_or(|cell| {
+            let left = cell.remaining(now);
+            let kept = cell.extend(now, held_until);
+            if kept {
+                MARGINS.observe_share(left, self.ttl);
+                self.margin
+                    .store(left.as_micros() as u64, Ordering::Relaxed);
+            }
+            kept
+        })
+    }
+
+    /// How long the last term lasted, or has by now.
+    pub(super) fn term(&self) -> Duration {
+        let ended = match self.term_ended.load(Ordering::Relaxed) {
+            0 => now(),
+            ended => Time::from_micros(ended),
+        };
+        match self.term_began.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            began => ended.since(Time::from_micros(began)),
+        }
+    }
+
+    /// What was left to the step-down deadline of the last term as its last renewal was confirmed; zero before that.
+    pub(super) fn margin(&self) -> Duration {
+        Duration::from_micros(self.margin.load(Ordering::Relaxed))
     }
 
     pub(super) fn resign_asked_after(&self, heard: u64) -> bool {

@@ -29,6 +29,14 @@ pub fn store(source: &Source) -> io::Result<Arc<dyn Backend>> {
     })
 }
 
+/// The connections of this process: where each goes, and what [`RedisStore::metrics`] says of it.
+pub fn connections() -> Vec<(String, [u64; 7])> {
+    let stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
+    let all = stores.0.values();
+    all.map(|(store, _)| (store.source().to_string(), store.metrics()))
+        .collect()
+}
+
 /// What was opened by source. It is kept between two uses, so that callers who take turns with several
 /// sources find their connections open; a store closes one that nobody uses by itself.
 #[derive(Debug)]

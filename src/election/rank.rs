@@ -66,10 +66,13 @@ impl Ranks {
         self.0.iter().flat_map(|ranks| ranks.iter())
     }
 
-    /// How long `mine` lets the higher ones go first: whatever is said here, no longer than [`LONGEST_YIELD`].
+    /// How long `mine` lets the higher ones go first: whatever is said here, no longer than 40 ms.
     pub fn yield_of(&self, mine: &Rank) -> Duration {
-        let higher = self.iter().filter(|rank| *rank > mine).count();
-        (YIELD * u32::try_from(higher).unwrap_or(u32::MAX)).min(LONGEST_YIELD)
+        match self.iter().filter(|rank| *rank > mine).count() {
+            0 => Duration::ZERO,
+            1 => YIELD_TO_ONE,
+            _ => YIELD_TO_SEVERAL,
+        }
     }
 }
 
@@ -98,10 +101,10 @@ pub const PRIORITIES: i16 = 999;
 pub const MOST_RANKS: usize = 4;
 /// In bytes.
 const LONGEST: usize = 200;
-/// For each higher rank. Two round trips of a busy server, in which the higher one is heard of.
-const YIELD: Duration = Duration::from_millis(20);
-/// What a stale or a forged rank costs at most.
-pub const LONGEST_YIELD: Duration = Duration::from_millis(40);
+/// Some round trips on a busy machine: after the first the higher one is heard of.
+const YIELD_TO_ONE: Duration = Duration::from_millis(30);
+/// What stale or forged ranks cost at most.
+const YIELD_TO_SEVERAL: Duration = Duration::from_millis(40);
 
 #[cfg(test)]
 mod tests {
@@ -139,7 +142,7 @@ mod tests {
         let yields = |text| Ranks::parse(text).yield_of(&mine).as_millis();
         assert_eq!(yields(""), 0);
         assert_eq!(yields("1000,0999"), 0);
-        assert_eq!(yields("1001,1000"), 20);
+        assert_eq!(yields("1001,1000"), 30);
         assert_eq!(yields("1003,1002,1001"), 40);
     }
 }

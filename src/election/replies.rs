@@ -347,7 +347,7 @@ impl Election {
         }
         if planted!(RankDelaysUnbounded) {
             self.yields =
-                self.yields / 20 * u32::try_from(self.config.ttl.as_millis()).unwrap_or(1);
+                self.yields / 30 * u32::try_from(self.config.ttl.as_millis()).unwrap_or(1);
         }
     }
 

@@ -180,6 +180,9 @@ export declare const MAX_BYTES_OF_COMMAND: number
 /** How many arguments a command may have, its name among them. */
 export declare const MAX_COMMAND_ARGUMENTS: number
 
+/** The counters of the process, and how each election of this environment stands. */
+export declare function metrics(): PlainMetrics
+
 /** To be filled with `appendToCommand`. */
 export declare function newCommand(): ExternalObject<unknown>
 
@@ -214,6 +217,8 @@ export interface PlainChange {
   reason?: string
   primary?: PlainPrimary
   cause?: string
+  /** How long the lease was held that has ended, in seconds. */
+  held?: number
 }
 
 /** The options of an election. Times are in ms; `Infinity` is for ever. */
@@ -232,10 +237,28 @@ export interface PlainElectionOptions {
   versionOrder?: string
 }
 
+/**
+ * The sizes of the lists, and then the lists: what was counted of commands, four histograms, the connections of the
+ * process, and the elections of this environment. Each connection and election has some texts too.
+ */
+export interface PlainMetrics {
+  numbers: Float64Array
+  texts: Array<string>
+}
+
 /** Who is primary, as this server sees it. */
 export interface PlainPrimary {
   serverId: string
   token: number
+}
+
+/** What came of a request to resign. */
+export interface PlainRequest {
+  /** There was a primary, which hears of it with its next renewal. */
+  asked: boolean
+  /** Of the primary that there is. */
+  token?: number
+  serverId?: string
 }
 
 /** A URL, or the fields of a connection. */
@@ -250,6 +273,7 @@ export interface PlainStatus {
   primary?: PlainPrimary
   available: boolean
   cause?: string
+  healthy: boolean
 }
 
 /** How the campaign for `prefix` stands; `undefined` where there is none. */
@@ -290,6 +314,9 @@ export declare function releaseRunAfter(run: number, ms: number): void
 
 /** For how long it is held even if no further renewal is confirmed, in ms. */
 export declare function remainingMs(lease: number): number
+
+/** Asks the primary of `prefix` to resign, of the term with this token alone where one is given. */
+export declare function requestResign(redis: PlainSource, prefix: string, scope?: string | undefined | null, token?: number | undefined | null): Promise<PlainRequest>
 
 /**
  * Ends a campaign, and resolves when nothing of it is on its way any more. The work under its lease has so many

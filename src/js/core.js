@@ -4,7 +4,7 @@
 // in one call.
 
 const {addon} = require('./binary.js')
-const {log, presentWhile, setLogger: setLog} = require('./log.js')
+const {consoleLevel, log, presentWhile, reportUnknownLevel, setLogger: setLog} = require('./log.js')
 
 const {EventKind} = addon
 const {Ping: PING, Logged: LOGGED, CredentialsRefused: REFUSED} = EventKind
@@ -40,8 +40,9 @@ const readers = new Map()
 
 let awaited = 0
 
-addon.log(layer, 'warn')
+addon.log(layer, consoleLevel)
 presentWhile(() => addon.isLogged(layer))
+reportUnknownLevel()
 
 /**
  * One event whose handler throws loses none of its batch.

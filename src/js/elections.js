@@ -3,6 +3,9 @@
 // What this layer knows of each election: its present lease, and the work under it.
 
 const {addon} = require('./binary.js')
+const {changeOf} = require('./changes.js')
+const {countChange, endElection} = require('./counters.js')
+const diagnostics = require('./diagnostics.js')
 const {calling} = require('./errors.js')
 const {PrimaryLease, abort} = require('./primary-lease.js')
 
@@ -95,6 +98,17 @@ class Election {
 
   /** @param {Change} change */
   #hear(change) {
+    const {type} = change
+    const isTold = type !== 'leaving' && type !== 'undrained'
+    if (isTold) countChange(change)
+    this.#follow(change)
+    if (isTold && diagnostics.changes.hasSubscribers) {
+      diagnostics.changes.publish(changeOf(this, change))
+    }
+  }
+
+  /** @param {Change} change */
+  #follow(change) {
     switch (change.type) {
       case 'elected':
         if (change.lease) this.leaseOf(change.lease)
@@ -130,8 +144,9 @@ class Election {
 
   #tidy() {
     if (this.#users > 0 || this.#isPresent || elections.get(this.prefix) !== this) return
-    if (addon.campaigns(this.prefix).length > 0) return
+    if (calling(() => addon.primaryStatus(this.prefix))) return
     elections.delete(this.prefix)
+    endElection(this.prefix)
     addon.offPrimaryChange(this.#listener)
   }
 }

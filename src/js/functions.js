@@ -3,13 +3,15 @@
 // The functions of elections.
 
 const {addon} = require('./binary.js')
+const {changeOf} = require('./changes.js')
 const {context} = require('./context.js')
 const {electionOf} = require('./elections.js')
 const {calling, ofBinary} = require('./errors.js')
 const {log} = require('./log.js')
-const {boolean, callable, given, millis, millisOrFalse, optionalText, reading, text} =
+const {boolean, callable, given, millis, millisOrFalse, number, optionalText, reading, text} =
   require('./options.js')
 const {readSource, watchCredentials} = require('./source.js')
+const {versionOrder} = require('./version.js')
 const {Guard} = require('./work.js')
 
 /** @typedef {typeof import('../../index.js')} Outside */
@@ -25,6 +27,8 @@ const OF_ELECTION = [
   'scope',
   'serverId',
   'eagerStart',
+  'priority',
+  'version',
 ]
 
 /** Where this package was loaded anew in the same process. */
@@ -60,6 +64,7 @@ async function establishPrimaryServer(redis, prefix, options) {
 /** @param {unknown} options */
 function readOptions(options) {
   const read = given(options, OF_ELECTION)
+  const version = optionalText(read, 'version')
   return {
     ttl: millis(read, 'ttl'),
     renewInterval: millis(read, 'renewInterval'),
@@ -69,6 +74,9 @@ function readOptions(options) {
     scope: optionalText(read, 'scope'),
     serverId: optionalText(read, 'serverId'),
     eagerStart: boolean(read, 'eagerStart'),
+    priority: number(read, 'priority'),
+    version,
+    versionOrder: version === undefined ? undefined : versionOrder(version),
   }
 }
 
@@ -124,32 +132,6 @@ async function tell(election, listener, change) {
     await listener(changeOf(election, change))
   } catch (error) {
     log('error', 'a listener threw', {prefix: election.prefix, error})
-  }
-}
-
-/**
- * A new object for every listener: none can spoil another's.
- *
- * @param {Election} election
- * @param {Change} change
- * @returns {import('../../index.js').PrimaryChange}
- */
-function changeOf(election, {type, prefix, lease, token, reason, primary, cause}) {
-  switch (type) {
-    case 'elected':
-      return /** @type {any} */ ({type, prefix, lease: lease && election.leaseOf(lease)})
-    case 'lost':
-      return /** @type {any} */ ({type, prefix, token, reason})
-    case 'resigned':
-      return /** @type {any} */ (
-        token === undefined ? {type, prefix, reason} : {type, prefix, token, reason}
-      )
-    case 'primary-changed':
-      return {type, prefix, primary}
-    case 'unavailable':
-      return /** @type {any} */ ({type, prefix, cause})
-    default:
-      return /** @type {any} */ ({type, prefix})
   }
 }
 

@@ -33,6 +33,9 @@ class LeaderRunner {
   /** When each job of a period was asked for last, and whether somebody was warned of one. */
   #asked = new Map()
   #warned = false
+  /** The jobs that Redis was not there for when they were asked for last.
+   * @type {Set<string>} */
+  #missed = new Set()
   /** The runs that have not ended.
    * @type {Set<Run>} */
   #runs = new Set()
@@ -96,7 +99,7 @@ class LeaderRunner {
     this.#runs.add(run)
     const ending = await run.live(work)
     this.#forget(run)
-    report(run.resource, ending)
+    this.#report(run.resource, ending)
     if (skip && (ending.kind === 'held' || ending.kind === 'ran')) {
       try {
         await skip()
@@ -141,6 +144,23 @@ class LeaderRunner {
   }
 
   /**
+   * One line for each job and outage, however often the job is asked for meanwhile.
+   *
+   * @param {string} resource
+   * @param {Ending} ending
+   */
+  #report(resource, ending) {
+    if (ending.kind !== 'unavailable' && ending.kind !== 'denied') {
+      this.#missed.delete(resource)
+      return report(resource, ending)
+    }
+    const level = this.#missed.has(resource) ? 'debug' : 'error'
+    if (this.#missed.size >= MOST_WATCHED) this.#missed.clear()
+    this.#missed.add(resource)
+    log(level, 'a job was not run: redis is unavailable', {resource, cause: ending.cause})
+  }
+
+  /**
    * @param {unknown} name
    * @param {Function} work
    * @param {Function | null | undefined} skip
@@ -178,12 +198,6 @@ function report(resource, ending) {
   switch (ending.kind) {
     case 'threw':
       return log('error', 'a job failed', {resource, error: ending.error})
-    case 'unavailable':
-    case 'denied':
-      return log('error', 'a job was not run: redis is unavailable', {
-        resource,
-        cause: ending.cause,
-      })
     case 'lost':
       return log('error', 'a job ran on without its lease', {resource, token: ending.token})
     case 'broke':

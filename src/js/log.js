@@ -1,5 +1,6 @@
 'use strict'
 
+const counters = require('./counters.js')
 const {invalid} = require('./errors.js')
 const {describe, reading} = require('./options.js')
 
@@ -9,7 +10,12 @@ const {describe, reading} = require('./options.js')
 /** @type {Level[]} */
 const LEVELS = ['debug', 'info', 'warn', 'error']
 
-/** Warnings and errors to `console`, `null` for silence. */
+/** What goes to `console` where no logger was set: this level, and what is more severe. */
+const asked = process.env.PRIMARY_LEASE_LOG || 'warn'
+const isKnown = asked === 'silent' || LEVELS.includes(/** @type {Level} */ (asked))
+const consoleLevel = isKnown ? asked : 'warn'
+
+/** To `console`, as far as the environment says; `null` for silence. */
 const BY_DEFAULT = Symbol('console')
 
 /** @type {PrimaryLogger | null | typeof BY_DEFAULT} */
@@ -31,19 +37,39 @@ let isPresent = () => true
 function log(level, message, fields) {
   const target = logger === BY_DEFAULT ? console : logger
   if (target === null) return
-  if (logger === BY_DEFAULT && (level === 'debug' || level === 'info' || !isPresent())) return
+  if (logger === BY_DEFAULT && (!isForConsole(level) || !isPresent())) return
   // There is nowhere left to report it.
-  const ignore = () => {}
+  const ignore = () => {
+    counters.log.dropped += 1
+  }
+  counters.log.lines[level] += 1
   try {
     const line = `primary-lease: ${message}`
     const {error: err, ...rest} = fields
     const written = fieldsFirst
       ? /** @type {any} */ (target)[level]('error' in fields ? {...rest, err} : fields, line)
       : target[level](line, fields)
-    if (typeof written?.then === 'function') written.then(ignore, ignore)
+    if (typeof written?.then === 'function') written.then(undefined, ignore)
   } catch {
     ignore()
   }
+}
+
+/** @param {Level} level */
+function isForConsole(level) {
+  return (
+    consoleLevel !== 'silent' &&
+    LEVELS.indexOf(level) >= LEVELS.indexOf(/** @type {Level} */ (consoleLevel))
+  )
+}
+
+/** Where the environment asks for a level that there is not. */
+function reportUnknownLevel() {
+  if (isKnown) return
+  log('warn', 'PRIMARY_LEASE_LOG is no level of the log', {
+    given: asked.slice(0, 40),
+    levels: [...LEVELS, 'silent'].join(', '),
+  })
 }
 
 /**
@@ -88,6 +114,8 @@ function presentWhile(ask) {
   isPresent = ask
 }
 
+exports.consoleLevel = consoleLevel === 'silent' ? undefined : consoleLevel
 exports.log = log
 exports.presentWhile = presentWhile
+exports.reportUnknownLevel = reportUnknownLevel
 exports.setLogger = setLogger

@@ -15,7 +15,9 @@ const {
 const {inspectPrimary} = require('./inspect.js')
 const {LeaderRunner} = require('./leader-runner.js')
 const {Lease} = require('./lease.js')
+const {metrics} = require('./metrics.js')
 const {PrimaryLease} = require('./primary-lease.js')
+const {registerMetrics} = require('./prometheus.js')
 const {runCoordinator} = require('./run-coordinator.js')
 const {withLease} = require('./with-lease.js')
 
@@ -27,9 +29,11 @@ module.exports = {
   PrimaryLeaseError,
   establishPrimaryServer,
   inspectPrimary,
+  metrics,
   onPrimaryChange,
   postgresFence: addon.postgresFence,
   primaryStatus,
+  registerMetrics,
   resignPrimaryServer,
   runCoordinator,
   setLogger,

@@ -143,6 +143,16 @@ function millisOrFalse(options, field) {
  * @param {Given} options
  * @param {string} field
  */
+function number(options, field) {
+  const value = options[field]
+  if (value === undefined || typeof value === 'number') return value
+  throw invalid(`${field} must be a number, got ${describe(value)}`)
+}
+
+/**
+ * @param {Given} options
+ * @param {string} field
+ */
 function boolean(options, field) {
   const value = options[field]
   if (value === undefined || typeof value === 'boolean') return value
@@ -200,6 +210,7 @@ exports.given = given
 exports.isPlain = isPlain
 exports.millis = millis
 exports.millisOrFalse = millisOrFalse
+exports.number = number
 exports.optionalText = optionalText
 exports.reading = reading
 exports.show = show

@@ -18,6 +18,7 @@ use super::credentials::PresentSource;
 use super::error::{
     Verdict, classify, denies_command, is_busy, no_answer, no_connection, not_sent,
 };
+use super::metrics::ConnectionMetrics;
 use super::opening::{CutShort, Opening};
 use super::patience::{connect_bound, longest_pause};
 use super::route::Route;
@@ -87,6 +88,7 @@ pub(super) struct Engine {
     route: Route,
     /// Why there is no connection, for callers too.
     trouble: Arc<Mutex<Trouble>>,
+    metrics: Arc<ConnectionMetrics>,
     orders: mpsc::UnboundedReceiver<Order>,
     /// The store is gone.
     closed: bool,
@@ -114,6 +116,7 @@ impl Engine {
         present: Arc<PresentSource>,
         route: Route,
         trouble: Arc<Mutex<Trouble>>,
+        metrics: Arc<ConnectionMetrics>,
         orders: mpsc::UnboundedReceiver<Order>,
         random: Random,
     ) -> Self {
@@ -122,6 +125,7 @@ impl Engine {
             present,
             route,
             trouble,
+            metrics,
             orders,
             closed: false,
             state: ConnectionState::Unused,
@@ -170,6 +174,7 @@ impl Engine {
         let mut set_at = None;
         while !self.is_over() {
             self.send();
+            self.metrics.note_waiting(self.line.len());
             // One that rings for an ask which is answered by then is cheaper than one that is set
             // anew for each.
             if self.due != set_at {
@@ -242,7 +247,9 @@ impl Engine {
             );
         }
         while let Some(ask) = wire.admit(&mut self.line, now) {
-            send_in_time(wire, ask, now, &self.source);
+            if !send_in_time(wire, ask, now, &self.source) {
+                self.metrics.note_not_sent();
+            }
         }
         if wire.pushing && !self.line.has_pressing() {
             wire.change(
@@ -340,6 +347,7 @@ impl Engine {
 
     fn fail_to_open(&mut self, failure: Failure) {
         tracing::debug!(redis = %self.source, cause = %failure.cause(), "not connected");
+        self.metrics.note_not_opened();
         if is_answer(&failure) {
             self.fail_all(&failure);
         }
@@ -348,6 +356,7 @@ impl Engine {
 
     fn handle_opened(&mut self, connection: Connection) {
         tracing::debug!(redis = %self.source, "connected");
+        self.metrics.note_opened();
         self.present.accepted();
         self.trouble().end();
         self.refusal = None;
@@ -416,7 +425,10 @@ impl Engine {
             Heard::Refused(change, channels, error) => {
                 self.handle_refused(change, channels, &error)
             }
-            Heard::Message(push) => self.subscriptions.deliver(&push),
+            Heard::Message(push) => {
+                self.metrics.note_message();
+                self.subscriptions.deliver(&push);
+            }
             Heard::Nothing => {}
             Heard::End(error) => {
                 let closed = error.is_connection_dropped() || error.is_io_error();
@@ -474,6 +486,7 @@ impl Engine {
         }
         let is_open = matches!(self.state, ConnectionState::Open(_));
         while let Some(ask) = self.line.pop_late(now) {
+            self.metrics.note_not_sent();
             let failure = match self.trouble().cause() {
                 Some(cause) => Failure::Unknown { cause },
                 None if is_open => not_sent(ask.to_be_sent, &address),
@@ -503,6 +516,7 @@ impl Engine {
             }
             ConnectionState::Open(_) => {
                 tracing::debug!(redis = %self.source, "at rest: disconnected");
+                self.metrics.note_closed();
                 self.subscriptions.disconnect();
                 self.state = ConnectionState::Unused;
                 None
@@ -516,6 +530,7 @@ impl Engine {
         let failure = told(failure, &self.source);
         let cause = failure.cause().clone();
         tracing::debug!(redis = %self.source, %cause, "connection dropped");
+        self.metrics.note_lost();
         let longest_pause = longest_pause(self.asks().map(|ask| ask.ttl));
         self.trouble().note(Instant::now(), &failure);
         self.subscriptions.disconnect();
@@ -580,14 +595,16 @@ impl Engine {
     }
 }
 
-/// Sends it, unless nobody waits for it any more by now.
-fn send_in_time(wire: &mut Wire, ask: Ask, now: Instant, source: &RedisSource) {
-    if ask.deadline <= now {
+/// Sends it, unless nobody waits for it any more by now: then false.
+fn send_in_time(wire: &mut Wire, ask: Ask, now: Instant, source: &RedisSource) -> bool {
+    let in_time = ask.deadline > now;
+    if in_time {
+        wire.ask(ask, now);
+    } else {
         let failure = not_sent(ask.to_be_sent, &source.address());
         ask.fail(failure);
-    } else {
-        wire.ask(ask, now);
     }
+    in_time
 }
 
 /// What the error of a script means, naming the command that was denied.

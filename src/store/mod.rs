@@ -18,6 +18,7 @@ mod leaving;
 mod look;
 mod looked;
 mod memory;
+mod metrics;
 mod opening;
 mod outgoing;
 mod pace;

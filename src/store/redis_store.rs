@@ -14,6 +14,7 @@ use super::error::no_answer;
 use super::jitter::random;
 use super::keys::{Keys, RunKeys};
 use super::look::Looks;
+use super::metrics::ConnectionMetrics;
 use super::patience::ttl_of_bound;
 use super::route::Route;
 use super::script::Invocation;
@@ -39,6 +40,7 @@ pub struct RedisStore {
     commands: Commands,
     looks: Looks,
     trouble: Arc<Mutex<Trouble>>,
+    metrics: Arc<ConnectionMetrics>,
     orders: mpsc::UnboundedSender<Order>,
 }
 
@@ -51,7 +53,10 @@ impl RedisStore {
         let (orders, received) = mpsc::unbounded_channel();
         let route = Route::new(source.clone(), present.clone());
         let known = trouble.clone();
-        let engine = Engine::new(present.clone(), route.clone(), known, received, random());
+        let metrics = Arc::<ConnectionMetrics>::default();
+        let counted = metrics.clone();
+        let (known_source, way) = (present.clone(), route.clone());
+        let engine = Engine::new(known_source, way, known, counted, received, random());
         runtime.spawn(engine.run());
         RedisStore {
             commands: Commands::new(present.clone(), route.clone()),
@@ -59,12 +64,19 @@ impl RedisStore {
             source,
             present,
             trouble,
+            metrics,
             orders,
         }
     }
 
     pub fn source(&self) -> &RedisSource {
         &self.source
+    }
+
+    /// What was counted of its connection: whether it is open, how often it was opened, lost and not opened, the
+    /// messages that came, how many commands wait to be sent, and how many came to their end unsent.
+    pub fn metrics(&self) -> [u64; 7] {
+        self.metrics.read()
     }
 
     fn keys(&self, target: &Target) -> Keys {

@@ -152,6 +152,10 @@ impl<A: Waits> WaitingLine<A> {
         self.pressing.iter().chain(&self.leaving).chain(&self.new)
     }
 
+    pub fn len(&self) -> usize {
+        self.pressing.len() + self.leaving.len() + self.new.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
     }

@@ -73,7 +73,7 @@ pub enum Planted {
 
     /// Whoever has heard of a higher rank takes nothing.
     RankForbids,
-    /// For each higher rank one waits for a ttl.
+    /// Whoever has heard of a higher rank waits for a ttl and more.
     RankDelaysUnbounded,
     /// A request to resign is shown to every term.
     RequestOfAnyTerm,

@@ -13,9 +13,6 @@ const {printable, span} = require('./text.js')
 /** From one look to the next, in ms. */
 const PERIOD = 250
 
-/** How long Redis has to answer, in ms, which has answered just before. */
-const PATIENCE = 10_000
-
 /**
  * @param {Call} call
  * @param {NodeJS.WriteStream} out
@@ -44,9 +41,10 @@ const look = ({redis, prefix, scope, timeout}) => inspectPrimary(redis, prefix, 
  * @param {Call} call
  * @param {number} token
  */
-async function ask({redis, prefix, scope, timeout}, token) {
+async function ask({redis, prefix, scope}, token) {
   try {
-    return await addon.askToResign(readSource(redis), prefix, scope, token, timeout ?? PATIENCE)
+    const {asked} = await addon.requestResign(readSource(redis), prefix, scope, token)
+    return asked
   } catch (error) {
     throw ofBinary(error)
   }

@@ -22,13 +22,13 @@ fn standby_among(text: &str) -> Scene {
 }
 
 #[test]
-fn who_has_heard_of_a_higher_rank_takes_a_released_record_20_ms_later() {
+fn who_has_heard_of_a_higher_rank_takes_a_released_record_30_ms_later() {
     let mut scene = standby_among("1001,1000");
     let released = ranks("1001,1000", released_by(OTHER, 5, 2));
     let heard = scene.message(3100, WriteKind::Released, released);
     assert_eq!(heard, ["no primary"]);
-    let lines = scene.run_until(3120);
-    assert_eq!(lines, ["3120: acquire A above 5 #4 within 1000"]);
+    let lines = scene.run_until(3130);
+    assert_eq!(lines, ["3130: acquire A above 5 #4 within 1000"]);
 }
 
 #[test]
@@ -56,11 +56,11 @@ fn the_release_itself_tells_who_stands_by() {
         scene.message(500, WriteKind::Released, released),
         ["no primary"]
     );
-    assert_eq!(scene.wakes_at(), Some(520.0));
+    assert_eq!(scene.wakes_at(), Some(530.0));
 }
 
 #[test]
-fn who_is_higher_and_gone_delays_a_takeover_by_20_ms_and_forbids_none() {
+fn who_is_higher_and_gone_delays_a_takeover_by_30_ms_and_forbids_none() {
     let mut scene = standby_among("1001");
     // Watched since 10 ms, and ripe 6140 ms later.
     scene.run_until(6010);
@@ -69,10 +69,10 @@ fn who_is_higher_and_gone_delays_a_takeover_by_20_ms_and_forbids_none() {
         4,
         reply(Outcome::Refused, ranks("1001", held_by(OTHER, 5, 1))),
     );
-    assert_eq!(scene.run_until(6169), [""; 0]);
+    assert_eq!(scene.run_until(6179), [""; 0]);
     assert_eq!(
-        scene.run_until(6170),
-        ["6170: acquire A above 5 watched 1.1.run #5 within 1000"]
+        scene.run_until(6180),
+        ["6180: acquire A above 5 watched 1.1.run #5 within 1000"]
     );
 }
 

@@ -1,0 +1,448 @@
+'use strict'
+
+// The metrics as prom-client's registry wants them, whose classes are not needed for that: a registry asks each
+// metric for its values when it is scraped.
+
+const {invalid} = require('./errors.js')
+const {metrics} = require('./metrics.js')
+const {describe, given, reading} = require('./options.js')
+
+/** @typedef {import('../../index.js').Metrics} Metrics */
+/** @typedef {import('../../index.js').ElectionMetrics} ElectionMetrics */
+/** @typedef {import('../../index.js').EndedElectionMetrics} EndedElectionMetrics */
+/** @typedef {import('../../index.js').MetricsHistogram} Histogram */
+/** @typedef {Record<string, string | number>} Labels */
+/** @typedef {{labels: Labels, value: number, metricName?: string}} Value */
+
+/**
+ * @typedef {object} Definition
+ * @property {string} name without the prefix
+ * @property {string} help
+ * @property {'gauge' | 'counter' | 'histogram'} type
+ * @property {'sum' | 'min' | 'max'} [across] what it is of several processes together, where that is not the sum
+ * @property {(all: Metrics) => Iterable<[Labels, number]> | Histogram} read
+ */
+
+/**
+ * Of each election that goes on.
+ *
+ * @param {(election: ElectionMetrics) => number | boolean | undefined} read
+ * @returns {(all: Metrics) => Iterable<[Labels, number]>}
+ */
+const ofElections = (read) =>
+  function* (all) {
+    for (const election of all.elections) {
+      const value = read(election)
+      if (value !== undefined) yield [{election: shown(election.name)}, Number(value)]
+    }
+  }
+
+/**
+ * Of each election, also of those that have ended.
+ *
+ * @param {(election: ElectionMetrics | EndedElectionMetrics) => Iterable<[Labels, number]>} read
+ * @returns {(all: Metrics) => Iterable<[Labels, number]>}
+ */
+const ofAllElections = (read) =>
+  function* (all) {
+    for (const election of [...all.elections, ...all.ended]) {
+      for (const [labels, value] of read(election)) {
+        yield [{election: shown(election.name), ...labels}, value]
+      }
+    }
+  }
+
+/**
+ * Of each connection.
+ *
+ * @param {(connection: Metrics['connections'][number]) => number | boolean} read
+ * @returns {(all: Metrics) => Iterable<[Labels, number]>}
+ */
+const ofConnections = (read) => (all) =>
+  all.connections.map((connection) => [{redis: shown(connection.redis)}, Number(read(connection))])
+
+/** @type {Definition[]} */
+const DEFINITIONS = [
+  {
+    name: 'is_primary',
+    help: 'Whether this server is primary: 1 or 0.',
+    type: 'gauge',
+    read: ofElections(({isPrimary}) => isPrimary),
+  },
+  {
+    name: 'standing',
+    help: 'Whether this server is primary, or takes over when the primary goes: 1 or 0.',
+    type: 'gauge',
+    read: ofElections(({isStanding}) => isStanding),
+  },
+  {
+    name: 'primary_info',
+    help: 'Which server is primary, as this one sees it: always 1.',
+    type: 'gauge',
+    across: 'max',
+    *read(all) {
+      for (const {name, primary} of all.elections) {
+        if (primary) yield [{election: shown(name), server_id: shown(primary.serverId)}, 1]
+      }
+    },
+  },
+  {
+    name: 'token',
+    help: 'The fencing token of the primary, as this server sees it. It rises with every election.',
+    type: 'gauge',
+    across: 'max',
+    read: ofElections(({primary}) => primary?.token),
+  },
+  {
+    name: 'ttl_seconds',
+    help: 'How long a grant lasts without a renewal.',
+    type: 'gauge',
+    across: 'max',
+    read: ofElections(({ttlSeconds}) => ttlSeconds),
+  },
+  {
+    name: 'healthy',
+    help: 'Whether this server can do its part, as a primary or a standby: 0 when Redis has not answered for long.',
+    type: 'gauge',
+    across: 'min',
+    read: ofElections(({healthy}) => healthy),
+  },
+  {
+    name: 'redis_available',
+    help: 'Whether Redis answers: 1, or 0 when it has not for a third of the ttl, or refuses.',
+    type: 'gauge',
+    across: 'min',
+    read: ofElections(({available}) => available),
+  },
+  {
+    name: 'primary_seconds_total',
+    help: 'For how long this server has been primary.',
+    type: 'counter',
+    read: ofAllElections(({primarySeconds}) => [[{}, primarySeconds]]),
+  },
+  {
+    name: 'changes_total',
+    help: 'Changes of an election as this server saw them, by their type and the reason of an end.',
+    type: 'counter',
+    read: ofAllElections(changesOf),
+  },
+  {
+    name: 'renewal_margin_seconds',
+    help: 'What was left to the step-down deadline as the last renewal of this primary was confirmed.',
+    type: 'gauge',
+    across: 'min',
+    read: ofElections(({marginSeconds}) => marginSeconds),
+  },
+  {
+    name: 'renewal_margin_ratio',
+    help: 'What was left to the step-down deadline as a renewal was confirmed, as a share of the ttl.',
+    type: 'histogram',
+    read: ({renewals}) => renewals.margin,
+  },
+  {
+    name: 'renewal_round_trip_seconds',
+    help: 'From the request for a renewal to its confirmation.',
+    type: 'histogram',
+    read: ({renewals}) => renewals.roundTrip,
+  },
+  {
+    name: 'commands_total',
+    help: 'Commands, by what they are of and what came of them.',
+    type: 'counter',
+    *read({commands}) {
+      for (const {of, command, ...results} of commands) {
+        for (const [result, count] of Object.entries(results)) yield [{of, command, result}, count]
+      }
+    },
+  },
+  {
+    name: 'retries_total',
+    help: 'Commands that followed one without an answer, or with a refusal.',
+    type: 'counter',
+    read: ({retries}) => Object.entries(retries).map(([of, count]) => [{of}, count]),
+  },
+  {
+    name: 'standby_polls_total',
+    help: 'Questions of servers that are not primary, which found nothing to take.',
+    type: 'counter',
+    read: ({polls}) => [[{}, polls]],
+  },
+  {
+    name: 'event_loop_delay_seconds',
+    help: 'How late the event loop answered the background thread, which asks it now and then.',
+    type: 'histogram',
+    read: ({eventLoop}) => eventLoop.delay,
+  },
+  {
+    name: 'event_loop_delay_max_seconds',
+    help: 'The longest of these since the process began.',
+    type: 'gauge',
+    across: 'max',
+    read: ({eventLoop}) => [[{}, eventLoop.delay.max]],
+  },
+  {
+    name: 'runs_total',
+    help: 'Runs by their outcome, and why.',
+    type: 'counter',
+    *read({runs}) {
+      yield [{outcome: 'ran', reason: ''}, runs.ran]
+      yield [{outcome: 'failed', reason: ''}, runs.failed]
+      for (const outcome of /** @type {const} */ (['skipped', 'lost', 'unavailable'])) {
+        for (const [reason, count] of Object.entries(runs[outcome])) {
+          yield [{outcome, reason}, count]
+        }
+      }
+    },
+  },
+  {
+    name: 'runs_active',
+    help: 'Runs that have begun and not ended.',
+    type: 'gauge',
+    read: ({runs}) => [[{}, runs.active]],
+  },
+  {
+    name: 'run_held_seconds',
+    help: 'How long the lease of a run was held.',
+    type: 'histogram',
+    read: ({runs}) => runs.held,
+  },
+  {
+    name: 'connected',
+    help: 'Whether the connection is open: 1 or 0. One that nobody uses is closed.',
+    type: 'gauge',
+    read: ofConnections(({connected}) => connected),
+  },
+  {
+    name: 'connections_opened_total',
+    help: 'How often the connection was opened.',
+    type: 'counter',
+    read: ofConnections(({opened}) => opened),
+  },
+  {
+    name: 'connections_lost_total',
+    help: 'How often the connection was lost, or dropped because nothing was answered on it.',
+    type: 'counter',
+    read: ofConnections(({lost}) => lost),
+  },
+  {
+    name: 'connections_failed_total',
+    help: 'Attempts to open the connection that failed.',
+    type: 'counter',
+    read: ofConnections(({failed}) => failed),
+  },
+  {
+    name: 'messages_total',
+    help: 'Messages of Redis that came.',
+    type: 'counter',
+    read: ofConnections(({messages}) => messages),
+  },
+  {
+    name: 'queued_commands',
+    help: 'Commands that wait to be sent.',
+    type: 'gauge',
+    read: ofConnections(({queued}) => queued),
+  },
+  {
+    name: 'commands_not_sent_total',
+    help: 'Commands that came to the end of their time unsent: there was no connection, or Redis was behind.',
+    type: 'counter',
+    read: ofConnections(({notSent}) => notSent),
+  },
+  {
+    name: 'log_lines_total',
+    help: 'Lines that were handed to the logger.',
+    type: 'counter',
+    read: ({log}) => Object.entries(log.lines).map(([level, count]) => [{level}, count]),
+  },
+  {
+    name: 'log_lines_dropped_total',
+    help: 'Lines for which the logger threw, or rejected.',
+    type: 'counter',
+    read: ({log}) => [[{}, log.dropped]],
+  },
+]
+
+/** Those that are ours. */
+const LABELS = [
+  'election',
+  'server_id',
+  'type',
+  'reason',
+  'of',
+  'command',
+  'result',
+  'outcome',
+  'redis',
+  'level',
+  'le',
+]
+
+/**
+ * @param {ElectionMetrics | EndedElectionMetrics} election
+ * @returns {Iterable<[Labels, number]>}
+ */
+function* changesOf({changes}) {
+  yield [{type: 'elected', reason: ''}, changes.elected]
+  for (const type of /** @type {const} */ (['lost', 'resigned'])) {
+    for (const [reason, count] of Object.entries(changes[type])) {
+      // Of ten thousand elections only what happened.
+      if (count > 0) yield [{type, reason}, count]
+    }
+  }
+  yield [{type: 'primary-changed', reason: ''}, changes.primaryChanged]
+  yield [{type: 'unavailable', reason: ''}, changes.unavailable]
+}
+
+/**
+ * As a label may have it: what another server calls itself can be anything.
+ *
+ * @param {string} text
+ */
+function shown(text) {
+  // Nearly all are.
+  if (text.length <= MOST_SHOWN && !CONTROL.test(text)) return text
+  const start = [...text].slice(0, MOST_SHOWN).join('')
+  return start.replaceAll(CONTROLS, (control) => `\\x${hex(control)}`)
+}
+
+const CONTROL = /\p{Cc}/u
+const CONTROLS = /\p{Cc}/gu
+
+/** In code points: as long as two names of ours with a colon between. */
+const MOST_SHOWN = 401
+
+/** @param {string} control */
+const hex = (control) => control.charCodeAt(0).toString(16).padStart(2, '0')
+
+/** A metric as a registry knows it. */
+class Metric {
+  #definition
+  #snapshot
+  #labels
+  #isLabelled
+
+  /**
+   * @param {Definition} definition
+   * @param {string} prefix
+   * @param {Labels} labels
+   * @param {() => Metrics} snapshot
+   */
+  constructor(definition, prefix, labels, snapshot) {
+    this.#definition = definition
+    this.#snapshot = snapshot
+    this.#labels = labels
+    this.#isLabelled = Object.keys(labels).length > 0
+    // A registry of OpenMetrics writes another here.
+    this.name = prefix + definition.name
+    this.help = definition.help
+    this.type = definition.type
+    this.aggregator = definition.across ?? 'sum'
+  }
+
+  get() {
+    const {name, help, type, aggregator} = this
+    const read = this.#definition.read(this.#snapshot())
+    const values = 'bounds' in read ? bucketsOf(name, read) : [...read].map(valueWith)
+    if (this.#isLabelled) {
+      for (const value of values) value.labels = {...this.#labels, ...value.labels}
+    }
+    return {name, help, type, aggregator, values}
+  }
+
+  /** What was counted is not ours to forget. */
+  reset() {}
+}
+
+/**
+ * @param {[Labels, number]} read
+ * @returns {Value}
+ */
+const valueWith = ([labels, value]) => ({labels, value})
+
+/**
+ * @param {string} name
+ * @param {Histogram} histogram
+ * @returns {Value[]}
+ */
+function bucketsOf(name, {bounds, counts, sum, count}) {
+  let upTo = 0
+  const buckets = bounds.map((le, at) => {
+    upTo += counts[at] ?? 0
+    return {metricName: `${name}_bucket`, labels: {le}, value: upTo}
+  })
+  return [
+    ...buckets,
+    {metricName: `${name}_bucket`, labels: {le: '+Inf'}, value: count},
+    {metricName: `${name}_sum`, labels: {}, value: sum},
+    {metricName: `${name}_count`, labels: {}, value: count},
+  ]
+}
+
+/** @type {typeof import('../../index.js').registerMetrics} */
+function registerMetrics(registry, options) {
+  const {prefix, labels} = reading(() => readOptions(registry, options))
+  /** @type {Metrics | undefined} */
+  let taken
+  // A scrape asks all metrics in one turn: they are of one moment.
+  const snapshot = () => {
+    if (!taken) {
+      taken = metrics()
+      queueMicrotask(() => {
+        taken = undefined
+      })
+    }
+    return taken
+  }
+  const registered = DEFINITIONS.map((definition) => {
+    return new Metric(definition, prefix, labels, snapshot)
+  })
+  const names = registered.map(({name}) => name)
+  const known = names.find((name) => registry.getSingleMetric(name) !== undefined)
+  if (known) {
+    throw invalid(`registry has a metric ${known} already: give a prefix of another name`)
+  }
+  for (const metric of registered) registry.registerMetric(/** @type {never} */ (metric))
+  return () => {
+    for (const name of names) registry.removeSingleMetric(name)
+  }
+}
+
+/**
+ * @param {unknown} registry
+ * @param {unknown} options
+ */
+function readOptions(registry, options) {
+  for (const method of ['registerMetric', 'getSingleMetric', 'removeSingleMetric']) {
+    if (typeof Object(registry)[method] !== 'function') {
+      throw invalid(`registry must be one of prom-client, got ${describe(registry)}`)
+    }
+  }
+  const read = given(options, ['prefix', 'labels'])
+  const prefix = read.prefix ?? 'primary_lease_'
+  if (typeof prefix !== 'string' || !/^[a-zA-Z_:][a-zA-Z0-9_:]{0,99}$/.test(prefix)) {
+    const got = typeof prefix === 'string' ? JSON.stringify(prefix.slice(0, 40)) : describe(prefix)
+    throw invalid(
+      `prefix must be the beginning of a name: letters, digits, _ and :, no digit first, got ${got}`,
+    )
+  }
+  /** @type {Labels} */
+  const labels = {}
+  const asked = read.labels ?? {}
+  if (typeof asked !== 'object' || Array.isArray(asked)) {
+    throw invalid(`labels must be an object, got ${describe(asked)}`)
+  }
+  for (const [name, value] of Object.entries(asked)) {
+    const shownName = JSON.stringify(name.slice(0, 40))
+    if (!/^[a-zA-Z_][a-zA-Z0-9_]{0,99}$/.test(name) || name.startsWith('__')) {
+      throw invalid(`labels must have names of letters, digits and _, got ${shownName}`)
+    }
+    if (LABELS.includes(name)) throw invalid(`labels must not have ${shownName}, which is ours`)
+    if (typeof value !== 'string' && typeof value !== 'number') {
+      throw invalid(`labels must be texts or numbers, got ${describe(value)} for ${shownName}`)
+    }
+    labels[name] = typeof value === 'string' ? shown(value) : value
+  }
+  return {prefix, labels}
+}
+
+exports.registerMetrics = registerMetrics
