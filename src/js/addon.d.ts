@@ -17,9 +17,6 @@ export declare function abandonRun(run: number): void
  */
 export declare function appendToCommand(command: ExternalObject<unknown>, piece: string | Uint8Array, size?: number): number
 
-/** Asks the primary of an election to resign, where this is its token. Resolves with whether it was asked. */
-export declare function askToResign(redis: PlainSource, prefix: string, scope: string | undefined | null, token: number, within: number): Promise<boolean>
-
 /**
  * Brings events to `deliver(count, extras)`: it finds the numbers of `count` events in `events`. Returns the
  * number of this layer; `numbers` is where it puts the lists of numbers that verbs read.
