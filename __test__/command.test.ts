@@ -2,6 +2,7 @@
 
 import {type ChildProcess, execFile, spawn} from 'node:child_process'
 import {once} from 'node:events'
+import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {establishPrimaryServer, inspectPrimary, withLease} from 'primary-lease'
 import {Progress} from '../src/js/command/list.js'
@@ -56,6 +57,13 @@ describe('inspect', () => {
       /^ {2}2023-07-22 04:26:40 {2}left \(exit\) {7}web-2$/,
     ]
     expect(lines).toEqual(patterns.map((pattern) => expect.stringMatching(pattern)))
+
+    // The example of the README is one of this, with the same labels at the same places.
+    const readme = readFileSync(join(__dirname, '../README.md'), 'utf8')
+    const example = /^\$ npx primary-lease inspect .*\n([\s\S]*?)^```$/m.exec(readme)?.[1] ?? ''
+    const labels = (all: string[]) =>
+      all.flatMap((line) => line.match(/^(\w+ *| {2}SEEN.*)/)?.[0] ?? [])
+    expect(labels(example.trimEnd().split('\n'))).toEqual(labels(lines))
   })
 
   test('none is 3: nobody, a silent one, a lease that is free', async () => {

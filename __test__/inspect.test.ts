@@ -316,7 +316,7 @@ test('the elections of this process are seen in memory', async () => {
 })
 
 test('a look keeps the process until it is answered, and no longer', async () => {
-  const program = `require('.').inspectPrimary(process.argv[1], 'a').then(({state}) => console.log(state))`
+  const program = `require('primary-lease').inspectPrimary(process.argv[1], 'a').then(({state}) => console.log(state))`
   const cwd = join(__dirname, '..')
   const {stdout} = await promisify(execFile)(process.execPath, ['-e', program, url()], {cwd})
   expect(stdout).toBe('none\n')
