@@ -1096,8 +1096,6 @@ export declare function resignPrimaryServer(prefix?: string, options?: {drain?: 
  * Elections, runs and log lines are those of this thread (each worker is a candidate of its own); commands,
  * renewals, polls, event loops, `runs.held` and connections those of the whole process, whose threads share
  * them.
- *
- * @throws {PrimaryLeaseError} `ERR_CLOSED` (the process is ending).
  */
 export declare function metrics(): Metrics
 
@@ -1105,8 +1103,8 @@ export declare function metrics(): Metrics
  * Has a registry of prom-client 15 read {@link metrics} whenever it is scraped: no timer, and nothing to be
  * called again. Returns a function that takes them out of the registry.
  *
- * There are about 14 series for each election, 2 for each reason for which one has ended, 7 for each connection,
- * and 170 more: nothing grows with the number of runs or of jobs. `docs/observability.md` has their names, a
+ * There are 12 series for each election and one more for each reason for which it has ended, 7 for each connection,
+ * and 127 more: nothing grows with the number of runs or of jobs. `docs/observability.md` has their names, a
  * dashboard and alerts.
  *
  * Of several processes (`AggregatorRegistry`) each counts by itself, and they are added up as they should. Of

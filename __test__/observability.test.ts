@@ -6,13 +6,14 @@ import {establishPrimaryServer, metrics, registerMetrics, withLease} from 'prima
 import {Registry} from 'prom-client'
 import {until} from '../support/until'
 import {checkExpressions, filledIn, hasPromtool, promtool} from './support/prometheus'
-import {newPrefix} from './support/redis'
+import {newPrefix, TTL} from './support/redis'
 
-const folder = join(__dirname, '../docs/observability')
+const root = join(__dirname, '..')
+const folder = join(root, 'docs/observability')
 const read = (name: string) => readFileSync(join(folder, name), 'utf8')
 const alerts = read('alerts.yml')
-const page = read('../observability.md')
-const runbook = read('../production.md')
+const page = readFileSync(join(root, 'docs/observability.md'), 'utf8')
+const runbook = readFileSync(join(root, 'docs/production.md'), 'utf8')
 
 type Target = {refId: string; expr: string; datasource: {type: string; uid: string}}
 type Panel = {
@@ -33,6 +34,12 @@ const dashboard: {
 const targets = dashboard.panels.flatMap(({targets = []}) => targets)
 const queries = dashboard.templating.list.flatMap(({definition}) => definition ?? [])
 
+// Without promtool it is among those that Jest says were skipped.
+const checked = hasPromtool() ? test : test.skip
+
+/** How many series there are of an election, of a connection, and besides. */
+const series = {election: 0, redis: 0, besides: 0}
+
 /** What is exported, by its name, with the names of its labels. */
 const exported = new Map<string, {type: string; labels: Set<string>}>()
 
@@ -43,11 +50,13 @@ beforeAll(async () => {
   const source = {host: '127.0.0.1', port: 1}
   const asked = withLease(source, newPrefix(), {acquireTimeout: 20}, () => {})
   await expect(asked).rejects.toThrow('no answer')
-  const lease = await establishPrimaryServer('memory://observed', newPrefix(), {ttl: 500})
+  const lease = await establishPrimaryServer('memory://observed', newPrefix(), {ttl: TTL})
   await until('a renewal', () => metrics().elections[0]?.marginSeconds)
   for (const {name, type, values} of await registry.getMetricsAsJSON()) {
     const labels = new Set(values.flatMap(({labels}) => Object.keys(labels)))
     exported.set(name, {type: String(type), labels})
+    const of = labels.has('election') ? 'election' : labels.has('redis') ? 'redis' : 'besides'
+    series[of] += values.length
   }
   await lease?.release()
 })
@@ -109,8 +118,7 @@ describe('the alerts', () => {
     }
   })
 
-  test('say what they should, as promtool sees it', async () => {
-    if (!hasPromtool()) return
+  checked('say what they should, as promtool sees it', async () => {
     expect(await promtool(['check', 'rules', '--lint-fatal', 'alerts.yml'], '', folder)).toContain(
       `${rules.length} rules found`,
     )
@@ -174,11 +182,21 @@ describe('the dashboard', () => {
     expect(left).toEqual(['primary_lease_token'])
   })
 
-  test('has queries that Prometheus parses', async () => {
-    if (!hasPromtool()) return
+  checked('has queries that Prometheus parses', async () => {
     const said = await checkExpressions(targets.map(({expr}) => filledIn(expr)))
     expect(said).toContain(`${targets.length} rules found`)
     await expect(checkExpressions(['sum by (election (x)'])).rejects.toThrow('parse error')
+  })
+})
+
+test('the page says how many series there are', () => {
+  const [, ofElection, ofConnection, besides] =
+    /(\d+) for each election and .*?, (\d+) for each connection,\s+and (\d+) more\./s.exec(page) ??
+    []
+  expect(series).toEqual({
+    election: Number(ofElection),
+    redis: Number(ofConnection),
+    besides: Number(besides),
   })
 })
 

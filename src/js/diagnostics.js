@@ -7,15 +7,51 @@ const {channel} = require('node:diagnostics_channel')
 const changes = channel('primary-lease:change')
 const runs = channel('primary-lease:run')
 
-/**
- * A run has ended, or will never begin.
- *
- * @param {{prefix?: string, resource: string, askedAt: number, beganAt?: number, endedAt: number}} run
- * @param {import('./run.js').Ending} ending
- */
-function tellRun(run, ending) {
-  if (runs.hasSubscribers) runs.publish({...run, ...wordsOf(ending)})
+/** A run that somebody watches. */
+class WatchedRun {
+  #asked
+  #askedAt = Date.now()
+  /** @type {number | undefined} */
+  #beganAt
+
+  /** @param {{prefix?: string, resource: string}} asked */
+  constructor(asked) {
+    this.#asked = asked
+  }
+
+  /**
+   * Its work, which tells when it begins.
+   *
+   * @template {unknown[]} A
+   * @param {(...args: A) => unknown} work
+   * @returns {(...args: A) => unknown}
+   */
+  around(work) {
+    return (...args) => {
+      this.#beganAt = Date.now()
+      return work(...args)
+    }
+  }
+
+  /**
+   * It has ended, or will never begin.
+   *
+   * @param {import('./run.js').Ending} ending
+   */
+  end(ending) {
+    if (!runs.hasSubscribers) return
+    const {prefix, resource} = this.#asked
+    const times = {askedAt: this.#askedAt, beganAt: this.#beganAt, endedAt: Date.now()}
+    runs.publish({prefix, resource, ...times, ...wordsOf(ending)})
+  }
 }
+
+/**
+ * To be called before the run is asked for.
+ *
+ * @param {{prefix?: string, resource: string}} asked
+ */
+const watched = (asked) => (runs.hasSubscribers ? new WatchedRun(asked) : undefined)
 
 /**
  * In the words of a `RunOutcome`.
@@ -46,5 +82,4 @@ function wordsOf(ending) {
 }
 
 exports.changes = changes
-exports.runs = runs
-exports.tellRun = tellRun
+exports.watched = watched

@@ -2,6 +2,8 @@
 
 const {addon} = require('./binary.js')
 const {layer} = require('./core.js')
+const {countRun} = require('./counters.js')
+const {watched} = require('./diagnostics.js')
 const {calling, invalid} = require('./errors.js')
 const {log} = require('./log.js')
 const {MAX_MS, callable, describe, given, millis, reading, text} = require('./options.js')
@@ -85,11 +87,13 @@ class LeaderRunner {
   async #run(name, work, skip, options) {
     let run
     let list
+    let watch
     try {
       const asked = reading(() => this.#ask(name, work, skip, options))
       if (this.#closed) return {outcome: 'skipped', reason: 'closed'}
       list = asked.list
       hand(list)
+      watch = watched(asked)
       run = new Run(asked)
     } catch (error) {
       log('error', 'a job could not be run', {prefix: this.#prefix, error})
@@ -97,7 +101,9 @@ class LeaderRunner {
     }
     this.#watchPeriod(run.resource, periodOf(list))
     this.#runs.add(run)
-    const ending = await run.live(work)
+    const ending = await run.live(watch ? watch.around(work) : work)
+    countRun(ending)
+    watch?.end(ending)
     this.#forget(run)
     this.#report(run.resource, ending)
     if (skip && (ending.kind === 'held' || ending.kind === 'ran')) {

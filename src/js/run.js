@@ -3,9 +3,8 @@
 // One run, from the question for its lease to its release.
 
 const {addon} = require('./binary.js')
-const counters = require('./counters.js')
+const {runs} = require('./counters.js')
 const {EventKind, handOver, keepAlive, layer, leavePlace, takePlace} = require('./core.js')
-const diagnostics = require('./diagnostics.js')
 const {PrimaryLeaseError, ofBinary} = require('./errors.js')
 const {ABORT} = require('./held.js')
 const {Lease} = require('./lease.js')
@@ -83,9 +82,6 @@ class Run {
    * @type {(() => void)[] | undefined} */
   #leaving
   #keeps = false
-  /** When it was asked for and when it began, in ms since 1970, where somebody listens for that. */
-  #askedAt = 0
-  #beganAt = 0
 
   /**
    * Asks for the lease of a run, with the options in the list of numbers.
@@ -94,7 +90,6 @@ class Run {
    */
   constructor(asked) {
     this.#asked = asked
-    if (diagnostics.runs.hasSubscribers) this.#askedAt = Date.now()
     this.resource = asked.resource
     const place = takePlace(this)
     try {
@@ -229,13 +224,12 @@ class Run {
       // again. Given up here, a tick that was granted to us would be run by nobody.
       this.#stage = 'asking'
       await new Promise(this.#waiting)
-      if (this.#refusal) return this.#note(this.#refusal)
+      if (this.#refusal) return this.#refusal
     } while (!addon.takeRun(this.id, this.#asked.ofTick))
     this.#stage = 'running'
     this.keep(this.#asked.bounded)
     this.#lease = new Lease(this.id, this.#asked, this.#token)
-    counters.runs.active += 1
-    if (this.#askedAt > 0) this.#beganAt = Date.now()
+    runs.active += 1
     let threw = false
     let value
     try {
@@ -244,11 +238,9 @@ class Run {
       threw = true
       value = error
     }
-    counters.runs.active -= 1
+    runs.active -= 1
     if (this.#stage === 'running') await this.#release()
-    const ending = this.#endingOf(threw, value)
-    // That was told as it happened.
-    return this.#loss === 'overrun' ? ending : this.#note(ending)
+    return this.#endingOf(threw, value)
   }
 
   /** The run is over: the lease goes first, and then the caller is told. */
@@ -295,7 +287,7 @@ class Run {
   #overrun() {
     this.#lose('overrun')
     // It may never end; whoever asked is not kept waiting.
-    this.#tell?.(this.#note({kind: 'lost', token: this.#token, loss: 'overrun'}))
+    this.#tell?.({kind: 'lost', token: this.#token, loss: 'overrun'})
   }
 
   /**
@@ -307,25 +299,6 @@ class Run {
     const [token, loss] = [this.#token, this.#loss]
     if (loss) return {kind: 'lost', token, loss, result: {threw, value}}
     return threw ? {kind: 'threw', token, error: value} : {kind: 'returned', token, value}
-  }
-
-  /**
-   * Counts how it ended, and tells whoever watches.
-   *
-   * @param {Ending} ending
-   */
-  #note(ending) {
-    counters.countRun(ending)
-    if (this.#askedAt > 0) {
-      const {prefix, resource} = this.#asked
-      const times = {
-        askedAt: this.#askedAt,
-        beganAt: this.#beganAt || undefined,
-        endedAt: Date.now(),
-      }
-      diagnostics.tellRun({prefix, resource, ...times}, ending)
-    }
-    return ending
   }
 
   /** Its lease is released, and nothing follows. */

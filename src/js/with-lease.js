@@ -1,5 +1,7 @@
 'use strict'
 
+const {countRun} = require('./counters.js')
+const {watched} = require('./diagnostics.js')
 const {callable, reading, text} = require('./options.js')
 const {Run, errorOf} = require('./run.js')
 const {hand, isBounded, isOfTick, ofWithLease} = require('./run-options.js')
@@ -16,8 +18,11 @@ async function withLease(redis, resource, options, run) {
   const abandon = () => void running?.abandon('abandoned')
   // Before anything is asked: it may throw.
   reading(() => signal?.addEventListener('abort', abandon))
+  const watch = watched(asked)
   running = new Run(asked)
-  const ending = await running.live(run)
+  const ending = await running.live(watch ? watch.around(run) : run)
+  countRun(ending)
+  watch?.end(ending)
   signal?.removeEventListener('abort', abandon)
   running.keep(false)
   if (ending.kind === 'returned') return /** @type {any} */ (ending.value)
