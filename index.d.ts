@@ -535,6 +535,82 @@ export interface PrimaryLogger {
   error(message: string, fields: Record<string, unknown>): void
 }
 
+/**
+ * How an election stood when Redis was looked at; `state` tells the variants apart. The times are Redis's clock, but
+ * for `since` of a standby: when that clock is set, `state` can be wrong until the next renewal.
+ */
+export type PrimaryInspection = {
+  prefix: string
+  scope?: string
+  /** When it was so. */
+  at: Date
+  /**
+   * Who stands by, the highest `priority` first; of more than a thousand those that were seen last. Missing
+   * where the user of Redis may not read it: `standbysRefused` says why.
+   */
+  standbys?: StandbyInspection[]
+  /** How many stand by, also where they are more than a thousand. */
+  standbyCount?: number
+  standbysRefused?: string
+  /** The last ten changes, the latest first. */
+  changes: PrimaryInspectionChange[]
+} & (
+  /**
+   * `primary`: it has renewed its lease in time. `silent`: its step-down deadline has passed, so that it is not
+   * primary any more, unless it writes its record again; a standby takes over when it has watched that for a `ttl`.
+   */
+  | {state: 'primary' | 'silent'; primary: InspectedPrimary}
+  /**
+   * `vacant`: the lease was released, or never granted. `none`: there is no record; nobody has taken part for 30
+   * days, or the data were lost. `unreadable`: a field of the record is none of ours; candidates make it anew.
+   */
+  | {state: 'vacant' | 'none' | 'unreadable'; primary?: undefined}
+)
+
+/** The holder of the lease, by the record. */
+export interface InspectedPrimary {
+  /** What the server called itself: anything, so escape it before you show it. */
+  serverId: string
+  token: number
+  /** When the lease was granted. */
+  since: Date
+  /** When Redis wrote the last renewal. */
+  renewedAt: Date
+  /** In ms. */
+  ttl: number
+  /**
+   * When it steps down unless it renews: `renewedAt + 0.98 * ttl - 20 - ttl / 5`. Its own deadline is a little
+   * earlier, since it counts from when the renewal was sent.
+   */
+  stepDownAt: Date
+  /** Somebody has asked it to resign, and it has not renewed since. */
+  asked: boolean
+}
+
+/** One that stands by, by the roster. */
+export interface StandbyInspection {
+  /** As of {@link InspectedPrimary}. */
+  serverId: string
+  version?: string
+  priority: number
+  /** When its campaign began, by the clock of that server. */
+  since: Date
+  /** When it last polled: less than a `ttl` ago as a rule. */
+  seenAt: Date
+}
+
+/**
+ * A change of the primary, by the log in the record. `elected`: the lease had been released (`free`), was not renewed
+ * for a watch (`silent`), or there was no record (`missing`). `restored`: the primary wrote its record again after the data were
+ * lost or rolled back. `left`: released, with the reason; `asked` where it was asked to resign, `unclaimed` where a grant was given
+ * back whose reply had come too late, or never.
+ */
+export type PrimaryInspectionChange = {at: Date; serverId: string; token: number} & (
+  | {type: 'elected'; reason: 'free' | 'silent' | 'missing'}
+  | {type: 'restored'; reason?: undefined}
+  | {type: 'left'; reason: Exclude<LeaseEndReason, 'superseded'> | 'asked' | 'unclaimed'}
+)
+
 /** The options of `withLease`. An unknown option is refused. */
 export interface LeaseOptions extends RunOptions {
   /**
@@ -976,6 +1052,25 @@ export declare function onPrimaryChange(prefix: string, listener: (change: Prima
  * @throws {PrimaryLeaseError} `ERR_INVALID_CONFIG`.
  */
 export declare function primaryStatus(prefix: string): PrimaryStatus | undefined
+
+/**
+ * Looks at an election without taking part in it: who is primary, since when, who stands by, and the last changes
+ * with their reasons. For people and probes, and **not a guard**: two looks can be of two primaries, and by
+ * the time that you read it, another may be primary. What may only be done by the primary asks its lease (`isHeld`) and fences what it
+ * writes.
+ *
+ * It opens a connection of its own for a few plain reads and closes it; a user who may read the keys of
+ * elections is enough (`docs/production.md` has one). With `memory://` it sees the elections of this process. It keeps the process alive
+ * until it has answered: within `timeout` ms, and never later than `connectTimeout` of the source (10,000).
+ *
+ * @throws {PrimaryLeaseError} `ERR_STORE_UNAVAILABLE` (no answer in time, with the reason), `ERR_STORE_DENIED` (credentials,
+ * permissions, a key of another type under our name, or a record of a later release) and `ERR_INVALID_CONFIG`.
+ *
+ * @example
+ * const {state, primary} = await inspectPrimary(process.env.REDIS_URL, 'billing', {timeout: 2_000})
+ * if (state === 'primary') console.log(`${primary.serverId} since ${primary.since.toISOString()}`)
+ */
+export declare function inspectPrimary(redis: RedisSource, prefix: string, options?: {scope?: string; timeout?: number}): Promise<PrimaryInspection>
 
 /**
  * Resigns the campaign of `prefix`, or every campaign of this process: the signal of each lease is

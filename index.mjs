@@ -7,6 +7,7 @@ export const {
   PrimaryLease,
   PrimaryLeaseError,
   establishPrimaryServer,
+  inspectPrimary,
   metrics,
   onPrimaryChange,
   postgresFence,

@@ -2,6 +2,7 @@
 
 import {
   establishPrimaryServer,
+  inspectPrimary,
   LeaderRunner,
   type Lease,
   onPrimaryChange,
@@ -105,6 +106,8 @@ const NAMES: [string, (name: string) => unknown][] = [
   ],
   ['resource', (name) => fenced((lease) => lease.fence(name))],
   ['resource', (name) => fenced((lease) => lease.command(name, ['PING']))],
+  ['prefix', (name) => inspectPrimary(redis.url, name)],
+  ['scope', (name) => inspectPrimary(redis.url, 'jobs', {scope: name})],
   ['memory://name', (name) => establish(`memory://${name}`, newPrefix())],
 ]
 

@@ -5,6 +5,7 @@ import Redis from 'ioredis'
 import Redis6 from 'ioredis-6'
 import {
   establishPrimaryServer,
+  inspectPrimary,
   LeaderRunner,
   onPrimaryChange,
   primaryStatus,
@@ -100,6 +101,7 @@ async function useAll(source: unknown) {
       if (outcome.outcome !== 'ran') throw (outcome as {error?: unknown}).error ?? outcome
       return outcome
     }),
+    ended('a look', () => inspectPrimary(redis, prefix, {timeout: PATIENCE.acquireTimeout})),
     ended('a coordinator', async () => {
       const coordinator = keep('a coordinator', runCoordinator(redis, newPrefix()))
       const key = `job:${new Date().toISOString()}`

@@ -6,6 +6,7 @@ import Valkey, {type Cluster as ValkeyCluster} from 'iovalkey'
 import {
   type ElectionOptions,
   establishPrimaryServer,
+  inspectPrimary,
   type Metrics,
   metrics,
   onPrimaryChange,
@@ -43,6 +44,20 @@ export function narrowed(change: PrimaryChange): string {
       // A variant that is not handled above would not be `never` here.
       return change satisfies never
   }
+}
+
+/** A look has a primary where its state says so, and each change the reasons of its type. */
+export async function inspected(redis: Redis): Promise<string> {
+  const {state, primary, changes} = await inspectPrimary(redis, 'jobs', {
+    scope: 'v1',
+    timeout: 1_000,
+  })
+  const [change] = changes
+  // @ts-expect-error: no such reason
+  if (change?.type === 'elected' && change.reason === 'exit') return 'never'
+  // @ts-expect-error: it may be missing
+  primary.token
+  return state === 'primary' || state === 'silent' ? primary.since.toISOString() : state
 }
 
 export function onlyTheElectedHaveALease(change: PrimaryChange) {

@@ -3,7 +3,7 @@
 
 import {cp, mkdir, readdir, rename, rm, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import {app, dir, ended, output, platform, registry, tool} from './support/installed'
+import {app, dir, ended, output, platform, registry, tool, version} from './support/installed'
 
 const node = process.execPath
 const MUSL = `primary-lease-linux-${process.arch}-musl`
@@ -35,6 +35,14 @@ async function expectToLoad(at: Project, ...runner: string[]) {
   expect(await output(program, [...args, 'by-name.mjs'], at)).toContain('primary: true\n')
 }
 
+/** The command is where the installer puts commands, and finds the binary. */
+async function expectToLook(at: Project, ...runner: string[]) {
+  expect(await output(node, [...runner, 'primary-lease', '--version'], at)).toContain(version)
+  const look = [...runner, 'primary-lease', 'inspect', 'redis://127.0.0.1:1', 'billing']
+  const {status, output: said} = await ended(node, look, at)
+  expect([status, said]).toEqual([2, expect.stringContaining('(127.0.0.1:1)')])
+}
+
 /** The packages of ours in a directory of packages. */
 async function ours(modules: string) {
   return (await readdir(modules)).filter((name) => name.startsWith('primary-lease')).sort()
@@ -48,6 +56,7 @@ test('npm 11', async () => {
     `primary-lease-${platform}`,
   ])
   await expectToLoad(at)
+  await expectToLook(at, tool('npm/bin/npx-cli.js'))
 })
 
 test('pnpm 10, which runs no scripts of dependencies', async () => {
@@ -64,6 +73,7 @@ test('pnpm 10, which runs no scripts of dependencies', async () => {
     `primary-lease-${platform}`,
   ])
   await expectToLoad(at)
+  await expectToLook(at, tool('pnpm/bin/pnpm.cjs'), 'exec')
 })
 
 test('pnpm 10, for an image that is built on another platform', async () => {
@@ -95,6 +105,7 @@ test.each(['pnp', 'node-modules'])('yarn 4 with the linker %s', async (nodeLinke
   const yarn = [tool('@yarnpkg/cli-dist/bin/yarn.js')]
   await output(node, [...yarn, 'install'], at)
   await expectToLoad(at, node, ...yarn, 'node')
+  await expectToLook(at, ...yarn, 'run')
 })
 
 describe('where the package of the platform is missing', () => {

@@ -33,7 +33,7 @@ test('the package holds what its user needs and nothing else', async () => {
       'index.mjs',
       'package.json',
       'src/js/addon.d.ts',
-      ...(await readdir(join(root, 'src/js')))
+      ...(await readdir(join(root, 'src/js'), {recursive: true}))
         .filter((name) => name.endsWith('.js'))
         .map((name) => `src/js/${name}`),
     ].sort(),

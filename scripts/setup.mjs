@@ -8,6 +8,7 @@ setup({
   postgres: true,
   browser: true,
   promtool: true,
+  terminal: true,
   bench: true,
 }).catch((error) => {
   explain(error)

@@ -57,6 +57,7 @@ async function test({quick = false, busy = false}) {
     postgres: !quick,
     browser: !quick,
     promtool: !quick,
+    terminal: !quick,
     bench: !busy,
   })
   if (!busy) await prove(quick)

@@ -7,15 +7,17 @@ import {findBrowser} from './browser.mjs'
 import {findPostgres} from './postgres.mjs'
 import {findRedisServer} from './redis.mjs'
 import {explain, Refusal, root, run, step, which} from './run.mjs'
+import {findTmux} from './tmux.mjs'
 
 /**
  * Brings the machine to where the addon can be built and tested.
  *
  * @param {{
- *   rust?: string[], redis?: boolean, postgres?: boolean, browser?: boolean, promtool?: boolean, bench?: boolean,
+ *   rust?: string[], redis?: boolean, postgres?: boolean, browser?: boolean, promtool?: boolean, terminal?: boolean,
+ *   bench?: boolean,
  * }} [options] the rustup components that are needed besides the compiler, whether a Redis server
- *   program and PostgreSQL's are, whether a browser is wanted, without which the pages are not tested, and promtool,
- *   without which the alerts are not, and whether the packages of the bench are, which draw its page too
+ *   program and PostgreSQL's are, whether a browser, promtool and a terminal are wanted, without which the pages, the
+ *   alerts and the command are not tested with them, and whether the packages of the bench are, which draw its page too
  */
 export async function setup({
   rust = [],
@@ -23,6 +25,7 @@ export async function setup({
   postgres = false,
   browser = false,
   promtool = false,
+  terminal = false,
   bench = false,
 } = {}) {
   checkNode()
@@ -33,6 +36,7 @@ export async function setup({
   if (postgres && !(await findPostgres())) await installPostgres()
   if (browser && !(await findBrowser())) await installBrowser()
   if (promtool && !(await which('promtool'))) await installPromtool()
+  if (terminal && !(await findTmux())) await installTmux()
 }
 
 function checkNode() {
@@ -139,6 +143,12 @@ async function installPromtool() {
   // As the browser.
   if (await canInstall()) await install('prometheus').catch(explain)
   else console.log('No promtool on the PATH: the metrics and the alerts will not be checked by it.')
+}
+
+async function installTmux() {
+  // As the browser.
+  if (await canInstall()) await install('tmux').catch(explain)
+  else console.log('No tmux on the PATH: the command will not be tested in a terminal.')
 }
 
 /** Whether packages of the system can be installed without asking anybody. */

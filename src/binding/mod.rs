@@ -14,6 +14,7 @@ pub mod layer;
 pub mod lease;
 mod listener;
 mod logging;
+pub mod look;
 pub mod metrics;
 mod node;
 mod options;

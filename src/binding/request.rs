@@ -14,7 +14,7 @@ use super::listener::number;
 use super::promise::Deferred;
 use super::source::{PlainSource, source};
 use crate::driver::{ask_to_resign, store};
-use crate::election::{Failure, Record, Token, check_name, compose};
+use crate::election::{Failure, Record, Token, election_name};
 
 /// Those who wait for the answer to a request.
 #[derive(Default)]
@@ -62,14 +62,7 @@ fn send(
     scope: Option<&str>,
     token: Option<f64>,
 ) -> std::result::Result<(), Cause> {
-    check_name("prefix", prefix)?;
-    let name = match scope {
-        Some(scope) => {
-            check_name("scope", scope)?;
-            compose("prefix with its scope", &[prefix, scope])?
-        }
-        None => compose("prefix", &[prefix])?,
-    };
+    let name = election_name(prefix, scope)?;
     let store = store(&source(redis)?)?;
     let token = token.map(|token| Token::new(token as u64));
     let channel = environment.channel.clone();

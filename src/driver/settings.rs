@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::election::run::{DEFAULT_TICK_MEMORY, RunConfig, Tick};
 use crate::election::{
-    Config, ConfigError, DEFAULT_TTL, PRIORITIES, Rank, check_name, check_stall_timeout, compose,
-    default_stall_timeout,
+    Config, ConfigError, DEFAULT_TTL, PRIORITIES, Rank, check_stall_timeout, default_stall_timeout,
+    election_name,
 };
 
 /// What a caller gave for a campaign. `Duration::MAX` is for ever.
@@ -90,7 +90,7 @@ impl CampaignSettings {
     ///
     /// With the first option that is outside its range.
     pub fn new(prefix: &str, options: CampaignOptions) -> Result<Self, ConfigError> {
-        check_name("prefix", prefix)?;
+        let name = election_name(prefix, options.scope.as_deref())?;
         let mut config = Config::new(options.ttl.unwrap_or(DEFAULT_TTL));
         let given = |given: Option<Duration>, default| given.unwrap_or(default);
         config.renew_interval = given(options.renew_interval, config.renew_interval);
@@ -101,13 +101,6 @@ impl CampaignSettings {
         config.rank = rank(priority, options.version.as_deref(), &options.version_order)?;
         config.check()?;
         let exit_timeout = exit_timeout(options.exit_timeout)?;
-        let name = match &options.scope {
-            Some(scope) => {
-                check_name("scope", scope)?;
-                compose("prefix with its scope", &[prefix, scope])?
-            }
-            None => compose("prefix", &[prefix])?,
-        };
         let server_id = options.server_id.unwrap_or_else(default_server_id);
         check_server_id(&server_id)?;
         Ok(CampaignSettings {

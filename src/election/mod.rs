@@ -43,7 +43,7 @@ pub use message::{
     Answer, Command, Event, Failure, Grant, Message, Notice, Outcome, Output, Primary, Reason,
     Record, Reply, Request, UNTOLD, Version, WriteKind,
 };
-pub use name::{check_name, compose};
+pub use name::{check_name, compose, election_name};
 pub use nonce::Nonce;
 pub(crate) use planted::planted;
 pub use random::Random;

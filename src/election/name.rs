@@ -33,6 +33,18 @@ pub fn compose(field: &'static str, parts: &[&str]) -> Result<String, ConfigErro
     Ok(escaped.collect::<Vec<_>>().join(":"))
 }
 
+/// The name of an election in the store.
+pub fn election_name(prefix: &str, scope: Option<&str>) -> Result<String, ConfigError> {
+    check_name("prefix", prefix)?;
+    match scope {
+        Some(scope) => {
+            check_name("scope", scope)?;
+            compose("prefix with its scope", &[prefix, scope])
+        }
+        None => compose("prefix", &[prefix]),
+    }
+}
+
 fn refuse<T>(field: &'static str, name: &str, length: usize) -> Result<T, ConfigError> {
     let shown: String = name.chars().take(40).collect();
     Err(ConfigError {

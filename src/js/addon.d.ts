@@ -155,8 +155,22 @@ export interface Line {
   values: Array<string | number | boolean>
 }
 
+/**
+ * Looks for elections and run leases from this cursor on. Resolves with the time, the next cursor (`0` at the end),
+ * about how many keys were looked at, and for each that was found its kind, its name and what it is: a record as
+ * of `look`, the three fields of a lease, or `odd` and why.
+ */
+export declare function list(redis: PlainSource, cursor: string, within?: number | undefined | null): Promise<string[]>
+
 /** Sends the lines of the log to a layer, from this level on: `debug` or `warn`; `undefined` for none. */
 export declare function log(layer: number, level?: string | undefined | null): void
+
+/**
+ * Looks at an election, within so many ms, or as long as the source has for connecting. Resolves with the time, the
+ * record (`missing`, `unreadable`, or in eight fields), why the roster is refused, how many it has, and the members
+ * with their last sight.
+ */
+export declare function look(redis: PlainSource, prefix: string, scope?: string | undefined | null, within?: number | undefined | null): Promise<string[]>
 
 /** How many bytes an argument may have, */
 export declare const MAX_BYTES_OF_ARGUMENT: number

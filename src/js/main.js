@@ -12,6 +12,7 @@ const {
   resignPrimaryServer,
   whilePrimary,
 } = require('./functions.js')
+const {inspectPrimary} = require('./inspect.js')
 const {LeaderRunner} = require('./leader-runner.js')
 const {Lease} = require('./lease.js')
 const {metrics} = require('./metrics.js')
@@ -27,6 +28,7 @@ module.exports = {
   PrimaryLease: /** @type {any} */ (PrimaryLease),
   PrimaryLeaseError,
   establishPrimaryServer,
+  inspectPrimary,
   metrics,
   onPrimaryChange,
   postgresFence: addon.postgresFence,

@@ -27,6 +27,39 @@ pub(super) struct Place<'a> {
     pub db: u32,
 }
 
+impl Place<'_> {
+    /// What SCAN matches the keys of elections and run leases with, and not many others.
+    pub fn pattern(self) -> String {
+        let mut pattern = String::new();
+        for c in self.key_prefix.chars() {
+            if matches!(c, '*' | '?' | '[' | ']' | '\\' | '^') {
+                pattern.push('\\');
+            }
+            pattern.push(c);
+        }
+        pattern + "[pl]*:{*}"
+    }
+}
+
+/// What a key belongs to, by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Listed {
+    Election(String),
+    Lease(String),
+}
+
+/// The election or the run lease whose record this key is.
+pub(super) fn names_of(place: Place, key: &str) -> Option<Listed> {
+    let key = key.strip_prefix(place.key_prefix)?.strip_suffix('}')?;
+    let (kind, name) = key.split_once(":{")?;
+    let ours = !name.is_empty() && !name.contains(['{', '}']);
+    match kind {
+        "primary" if ours => Some(Listed::Election(name.into())),
+        "lease" if ours => Some(Listed::Lease(name.into())),
+        _ => None,
+    }
+}
+
 /// The names of one election in Redis. They are written where they go to, and made nowhere else.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keys<'a> {
@@ -161,6 +194,37 @@ mod tests {
             keys.standbys().to_string(),
             "app:primary:{chronos}:standbys"
         );
+    }
+
+    #[test]
+    fn the_keys_of_records_are_known_again_by_their_names() {
+        let named = |key: &str| names_of(APP, key);
+        let election = |name: &str| Some(Listed::Election(name.into()));
+        let key = |name: &str| Keys::new(APP, name).record().to_string();
+        for name in ["chronos", "a%3Ab:v1", "漢字 👍"] {
+            assert_eq!(named(&key(name)), election(name));
+        }
+        let lease = RunKeys::new(APP, "mail").lease().to_string();
+        assert_eq!(named(&lease), Some(Listed::Lease("mail".into())));
+        let tick = RunKeys::new(APP, "mail").tick(TickName::Present);
+        let fence = fence_key(APP.key_prefix, "mail");
+        let standbys = Keys::new(APP, "a").standbys().to_string();
+        let others = [&*tick.to_string(), &*fence, &*standbys];
+        for other in others
+            .into_iter()
+            .chain(["", "app:primary:{}", "primary:{a}"])
+        {
+            assert_eq!(named(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_with_what_a_pattern_means_is_escaped_in_it() {
+        let place = Place {
+            key_prefix: "a*[b]?\\",
+            db: 0,
+        };
+        assert_eq!(place.pattern(), r"a\*\[b\]\?\\[pl]*:{*}");
     }
 
     #[test]

@@ -15,6 +15,8 @@ mod hello;
 mod jitter;
 mod keys;
 mod leaving;
+mod look;
+mod looked;
 mod memory;
 mod metrics;
 mod numbered;
@@ -63,6 +65,7 @@ pub use fence::{
     CommandReply, FenceOutcome, FenceRequest, MAX_ARGUMENT_BYTES, MAX_ARGUMENTS, MAX_COMMAND_BYTES,
 };
 pub use keys::{check_key_prefix, fenced_election, fenced_lease};
+pub use looked::{ElectionLook, LeaseLook, ListLook, ListedLook, RecordLook, RosterLook};
 pub use memory::{Applied, Field, MemoryStore, Register, RunApplied, RunRegister, Server, Tells};
 #[cfg(test)]
 pub use memory::{mistaken, run_mistaken};
@@ -164,7 +167,18 @@ pub trait CredentialStore: Send + Sync + fmt::Debug + 'static {
     fn use_credentials(&self, username: Option<String>, password: Option<String>);
 }
 
-/// All that is asked of one Redis, or of the memory that stands in for it.
-pub trait Backend: Store + RunStore + FenceStore + CredentialStore {}
+/// What is looked at from outside, by whoever takes part in nothing.
+pub trait LookStore: Send + Sync + fmt::Debug + 'static {
+    /// Looks at an election. Answers `within` that time, or the time that the source has for connecting where that
+    /// is shorter.
+    fn look(&self, name: &str, within: Option<Duration>) -> Answering<ElectionLook>;
 
-impl<T: Store + RunStore + FenceStore + CredentialStore> Backend for T {}
+    /// Looks for elections and run leases from this cursor on, for a while. Each call has the time of
+    /// [`look`](Self::look).
+    fn list(&self, cursor: u64, within: Option<Duration>) -> Answering<ListLook>;
+}
+
+/// All that is asked of one Redis, or of the memory that stands in for it.
+pub trait Backend: Store + RunStore + FenceStore + CredentialStore + LookStore {}
+
+impl<T: Store + RunStore + FenceStore + CredentialStore + LookStore> Backend for T {}

@@ -13,6 +13,7 @@ use super::engine::{Engine, Order};
 use super::error::no_answer;
 use super::jitter::random;
 use super::keys::{Keys, RunKeys};
+use super::look::Looks;
 use super::metrics::ConnectionMetrics;
 use super::one_answer::OneAnswer;
 use super::patience::ttl_of_bound;
@@ -21,8 +22,8 @@ use super::subscriptions::Receiver;
 use super::trouble::Trouble;
 use super::words::told;
 use super::{
-    Answering, Answers, CredentialStore, FenceOutcome, FenceRequest, FenceStore, ReadAgain, Reader,
-    RedisSource, RunAnswers, RunStore, Store, Target,
+    Answering, Answers, CredentialStore, ElectionLook, FenceOutcome, FenceRequest, FenceStore,
+    ListLook, LookStore, ReadAgain, Reader, RedisSource, RunAnswers, RunStore, Store, Target,
 };
 use crate::election::run::{RunCommand, RunRequest};
 use crate::election::{Command, Failure, Message, Reply, Request};
@@ -37,6 +38,7 @@ pub struct RedisStore {
     source: Arc<RedisSource>,
     present: Arc<PresentSource>,
     commands: Commands,
+    looks: Looks,
     trouble: Arc<Mutex<Trouble>>,
     metrics: Arc<ConnectionMetrics>,
     orders: mpsc::UnboundedSender<Order>,
@@ -57,7 +59,8 @@ impl RedisStore {
         let engine = Engine::new(known_source, way, known, counted, received, random());
         runtime.spawn(engine.run());
         RedisStore {
-            commands: Commands::new(present.clone(), route),
+            commands: Commands::new(present.clone(), route.clone()),
+            looks: Looks::new(source.clone(), route),
             source,
             present,
             trouble,
@@ -191,6 +194,16 @@ impl RunStore for RedisStore {
 impl FenceStore for RedisStore {
     fn fence(&self, request: FenceRequest) -> Answering<FenceOutcome> {
         self.commands.send(request)
+    }
+}
+
+impl LookStore for RedisStore {
+    fn look(&self, name: &str, within: Option<Duration>) -> Answering<ElectionLook> {
+        self.looks.election(name, within)
+    }
+
+    fn list(&self, cursor: u64, within: Option<Duration>) -> Answering<ListLook> {
+        self.looks.list(cursor, within)
     }
 }
 

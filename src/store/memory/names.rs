@@ -29,6 +29,9 @@ pub struct Names {
 pub struct Contest {
     pub register: Register,
     pub subscribers: Vec<mpsc::UnboundedSender<Message>>,
+    /// The last write and the last grant, in microseconds since 1970.
+    pub at: u64,
+    pub since: u64,
     pub journal: Journal,
     /// Of the last grant.
     token: Token,
@@ -45,6 +48,11 @@ pub struct Resource {
 impl Names {
     pub fn election(&mut self, name: &Arc<str>) -> &mut Contest {
         self.elections.entry(name.clone()).or_default()
+    }
+
+    /// One that somebody takes part in.
+    pub fn known(&self, name: &str) -> Option<&Contest> {
+        self.elections.get(name)
     }
 
     pub fn resource(&mut self, name: &str) -> &mut Resource {
@@ -102,6 +110,10 @@ impl Contest {
             true => 0,
             false => now.saturating_add(2 * ttl),
         };
+        self.at = now;
+        if self.token != record.token {
+            self.since = now;
+        }
         self.token = record.token;
     }
 

@@ -346,7 +346,7 @@ impl Register {
     }
 
     /// The present term was asked to resign.
-    fn is_asked(&self) -> bool {
+    pub fn is_asked(&self) -> bool {
         let stored = self.record.as_ref();
         stored.is_some_and(|stored| stored.asked == Some(stored.token))
     }

@@ -9,8 +9,9 @@ use super::names::Names;
 use crate::election::run::{RunCommand, RunOutcome, RunRequest};
 use crate::election::{Command, Failure, Message, Reply, Request, Token};
 use crate::store::{
-    Answering, Answers, CommandReply, CredentialStore, FenceOutcome, FenceRequest, FenceStore,
-    ReadAgain, Reader, RunAnswers, RunStore, Store, Target,
+    Answering, Answers, CommandReply, CredentialStore, ElectionLook, FenceOutcome, FenceRequest,
+    FenceStore, ListLook, LookStore, ReadAgain, Reader, RecordLook, RosterLook, RunAnswers,
+    RunStore, Store, Target,
 };
 
 /// `memory://name`: elections within one process, for tests.
@@ -151,6 +152,44 @@ impl FenceStore for MemoryStore {
             None => self.see(&request),
         };
         Box::pin(std::future::ready(Ok(outcome)))
+    }
+}
+
+impl LookStore for MemoryStore {
+    fn look(&self, name: &str, _within: Option<Duration>) -> Answering<ElectionLook> {
+        let micros = (self.wall_micros)();
+        let names = self.names();
+        let known = names.known(name);
+        let record = known.and_then(|contest| {
+            let record = contest.register.record(&self.server)?;
+            Some(RecordLook::Record {
+                token: record.token.get(),
+                held: record.holder.is_some() && !record.released,
+                ttl: u64::try_from(record.ttl.as_millis()).unwrap_or(u64::MAX),
+                at: contest.at,
+                since: contest.since,
+                server: record.server.to_string(),
+                asked: contest.register.is_asked(),
+                log: contest.journal.changes().join("\n"),
+            })
+        });
+        let standbys = known.map(|contest| contest.journal.standbys());
+        let standbys: Vec<_> = standbys
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(entry, seen)| (entry.to_string(), seen))
+            .collect();
+        let count = standbys.len() as u64;
+        Box::pin(std::future::ready(Ok(ElectionLook {
+            micros,
+            record: record.unwrap_or(RecordLook::Missing),
+            standbys: RosterLook::Read { standbys, count },
+        })))
+    }
+
+    /// None: nobody else is in this process, and nothing in it outlives it.
+    fn list(&self, _cursor: u64, _within: Option<Duration>) -> Answering<ListLook> {
+        Box::pin(std::future::ready(Ok(ListLook::default())))
     }
 }
 
