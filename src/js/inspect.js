@@ -46,11 +46,11 @@ async function inspectPrimary(redis, prefix, options) {
 /** @param {unknown} options */
 function readOptions(options) {
   const read = given(options, ['scope', 'timeout'])
-  const timeout = millis(read, 'timeout')
+  const timeout = millis('timeout', read.timeout)
   if (timeout !== undefined && timeout < 1) {
     throw invalid(`timeout must be at least 1 ms, got ${timeout}`)
   }
-  return {scope: optionalText(read, 'scope'), timeout}
+  return {scope: optionalText('scope', read.scope), timeout}
 }
 
 /** The texts that the binary saw, read one after the other. */
