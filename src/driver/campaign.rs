@@ -331,7 +331,8 @@ impl CampaignSlot {
                 step_down_at,
             } => {
                 let left = step_down_at.since(now).as_millis();
-                tracing::warn!(token = token.get(), left_ms = left, "a renewal is late");
+                // Where it goes on, a warning with the cause follows.
+                tracing::info!(token = token.get(), left_ms = left, "a renewal is late");
                 CampaignChange::RenewalLate { token }
             }
             Event::Renewed { token, .. } => {
