@@ -1,9 +1,9 @@
 // Builds the release binaries: of this machine, and with zig of others. What zig cannot link is type-checked.
 
-import {mkdir, rm, writeFile} from 'node:fs/promises'
+import {mkdir, readFile, rm, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {BINARIES, GLIBC, OUT, platforms} from '../support/packed.mjs'
-import {run, step} from '../support/run.mjs'
+import {root, run, step} from '../support/run.mjs'
 import {requireTarget} from '../support/setup.mjs'
 import {zigEnvironment, zigForWindows} from './zig.mjs'
 
@@ -51,8 +51,15 @@ async function build(target) {
   if (own) return run('npx', [...napi, '--target', target, ...where])
   const versioned = target.endsWith('-linux-gnu') ? `${target}.${GLIBC}` : target
   await run('npx', [...napi, '--cross-compile', '--target', versioned, ...where], {
-    env: await zigEnvironment(),
+    env: {...(await zigEnvironment()), CARGO_BUILD_RUSTFLAGS: await rustFlags()},
   })
+}
+
+/** Those of `.cargo/config.toml`: where napi's command has flags of its own, as for musl, cargo would not read them. */
+async function rustFlags() {
+  const config = await readFile(join(root, '.cargo/config.toml'), 'utf8')
+  const [, flags = '[]'] = /^rustflags = (.*)$/m.exec(config) ?? []
+  return /** @type {string[]} */ (JSON.parse(flags)).join(' ')
 }
 
 /**
