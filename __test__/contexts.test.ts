@@ -1,4 +1,4 @@
-// Whatever of the caller's is called, is called in the asynchronous context of whoever gave it.
+// Whatever of the caller's is called, is called in the asynchronous context of the caller that gave it.
 
 import {AsyncLocalStorage} from 'node:async_hooks'
 import {

@@ -53,7 +53,7 @@ describe.each([
       millisOf(resignPrimaryServer(prefixes[1])),
     ])
     for (const ms of took) expect(ms).toBeLessThan(WINDOW)
-    // Whoever asks after that waits for nothing.
+    // A server that asks after that waits for nothing.
     expect(await millisOf(resignPrimaryServer(prefixes[1]))).toBeLessThan(TTL / 12)
   })
 

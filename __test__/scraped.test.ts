@@ -95,7 +95,7 @@ test('a killed primary, a Redis that stands still, and more runs than it answers
     })
     redis.server.freeze()
     await sleep(0.58 * 3 * TTL)
-    // The numbers can be had all the same.
+    // The numbers can be had anyway.
     if (times === 0) {
       await until('it is seen', async () => (await sum(left, 'redis_available')) < 2)
       expect(await sum(left, 'healthy')).toBe(2)

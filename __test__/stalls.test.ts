@@ -47,7 +47,7 @@ describe('an event loop that hangs for longer than stallTimeout', () => {
     const hung = primary.call('block', 3 * stallTimeout)
     const elected = await standby.change('elected')
     expect(elected.token).toBeGreaterThan(token)
-    // Nothing was heard of it while it hung, and the code that hung it saw it all the same.
+    // Nothing was heard of it while it hung, and the code that hung it saw it anyway.
     expect(primary.changes('lost')).toEqual([])
     expect(await hung).toBe(false)
     const lost = await primary.change('lost')

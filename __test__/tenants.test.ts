@@ -154,7 +154,7 @@ test('the primary of a record with an unreadable field keeps its lease', async (
   const values = spoilt.map((field) => [field, 'spoilt'] as const)
   for (const [field, value] of [...values, ['token', '9007199254740992'] as const]) {
     await redis.client.hset(key, field, value)
-    // It is made anew in no one's name first.
+    // It is made again in no one's name first.
     await until(`${field} is written again`, async () => {
       const record = await redis.client.hgetall(key)
       const isAgain = record.identity === identity && record.token === String(token)

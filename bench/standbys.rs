@@ -20,7 +20,7 @@ use tracing::Span;
 /// Of one candidate.
 type Change = (usize, CampaignChange);
 
-/// Of one crowd. A standby heeds only a few messages between two polls.
+/// Of one crowd. A standby obeys only a few messages between two polls.
 const ROUNDS: usize = 3;
 /// So long that hardly a poll of a standby, one every half of it, falls into a vacancy.
 const TTL: Duration = Duration::from_secs(120);

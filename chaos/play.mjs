@@ -52,7 +52,7 @@ export async function play(journal, {minutes, seed, ttl, names}, say) {
 }
 
 /**
- * Waits for a primary, but not for ever: that there is none is the checker's to say.
+ * Waits for a primary, but not without end: that there is none is the checker's to say.
  *
  * @param {Stage} stage
  * @param {number} ms

@@ -1,4 +1,4 @@
-// Mends what `npm test` would complain of and a program can mend.
+// Mends what `npm test` would complain of and a program can fix.
 
 import {explain, run, step} from '../support/run.mjs'
 import {setup} from '../support/setup.mjs'

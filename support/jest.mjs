@@ -3,7 +3,7 @@ import {root, run} from './run.mjs'
 
 /**
  * It prints a line for each file of tests. After the last one an open handle may keep it from ending: that is
- * a failure too, not a wait for ever.
+ * a failure too, not a wait without end.
  */
 const SILENCE = 300_000
 

@@ -134,5 +134,5 @@ export function explain(error) {
   else console.error(error)
 }
 
-/** Something that a person has to mend; its message says how. */
+/** Something that a person has to fix; its message says how. */
 export class Refusal extends Error {}

@@ -103,7 +103,7 @@ const commands = {
   },
   fence: (resource) => lease?.fence(resource),
   isHeld: () => lease?.isHeld ?? false,
-  /** Writes with the token of the lease, whoever is primary by now, to a resource that checks it. */
+  /** Writes with the token of the lease, the primary by now, to a resource that checks it. */
   write: async (url) => {
     const client = new Redis(url)
     const token = Number(lease?.token)

@@ -7,7 +7,7 @@ import {Worker} from '../worker.mjs'
 
 const PREFIX = 'heard'
 const TTL = 1_000
-/** A standby heeds only a few messages between two polls. */
+/** A standby obeys only a few messages between two polls. */
 const PAUSE = TTL / 4
 
 /** @type {import('../figures.mjs').Row} */

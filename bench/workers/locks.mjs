@@ -9,7 +9,7 @@ const client = new Redis(url)
 let lost = 0
 
 /**
- * Each takes a lock and renews it for ever, or waits for one that another has.
+ * Each takes a lock and renews it without end, or waits for one that another has.
  *
  * @typedef {{isAcquired?: boolean}} Lock
  * @typedef {(key: string, ttl: number, patience: number) => Promise<Lock>} Take

@@ -524,7 +524,7 @@ impl Campaign {
     }
 
     /// The lease could not be handed to JavaScript, or not to all of it: rather than kept by nobody, it is
-    /// let go. Whoever waits for it is refused.
+    /// let go. A caller that waits for it is refused.
     pub fn give_up(
         &self,
         env: &Env,

@@ -81,7 +81,7 @@ pub fn invalid(message: impl Into<String>) -> Cause {
     new(Code::InvalidConfig, message)
 }
 
-/// Only a person can mend it.
+/// Only a person can fix it.
 pub fn denied(cause: &str) -> Cause {
     let cause = cause.trim_end_matches('.');
     new(

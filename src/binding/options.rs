@@ -6,7 +6,7 @@ use napi_derive::napi;
 
 use crate::driver::{CampaignOptions, RunOptions, RunTick};
 
-/// The options of an election. Times are in ms; `Infinity` is for ever.
+/// The options of an election. Times are in ms; `Infinity` is without end.
 #[napi(object)]
 #[derive(Default)]
 pub struct PlainElectionOptions {
@@ -63,7 +63,7 @@ pub fn run_options(numbers: &[f64]) -> RunOptions {
     }
 }
 
-/// More than any duration may be, and far from where a duration overflows, is for ever.
+/// More than any duration may be, and far from where a duration overflows, is without end.
 pub fn duration(ms: f64) -> Duration {
     match ms {
         ms if ms.is_nan() || ms < 0.0 => Duration::ZERO,

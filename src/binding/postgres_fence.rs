@@ -47,7 +47,7 @@ pub const schema: &str = statement(include_str!("postgres_fence/schema.sql"));
 ///   is no integer;
 /// - `54000`, `22021`: the names are too long (about 2,700 bytes together), or have a NUL in them.
 ///
-/// The highest token of a resource and lease is kept for ever, and never shrinks. `docs/fencing.md`
+/// The highest token of a resource and lease is kept without end, and never shrinks. `docs/fencing.md`
 /// says what that does and does not rule out.
 #[napi(namespace = "postgresFence")]
 pub const claim: &str = statement(include_str!("postgres_fence/claim.sql"));

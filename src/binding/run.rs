@@ -297,7 +297,7 @@ pub fn take_run(run: f64, of_tick: bool) -> bool {
     taken != Taken::TooLate
 }
 
-/// The run may go on for so many ms, and its lease is released all the same.
+/// The run may go on for so many ms, and its lease is released anyway.
 #[napi(catch_unwind)]
 pub fn release_run_after(run: f64, ms: f64) {
     with(run, |environment, run| {

@@ -154,7 +154,7 @@ impl CampaignSlot {
 
     fn hear(&mut self, now: Time, happening: CampaignHappening) {
         match happening {
-            // Whoever starts it hears of that.
+            // A caller that starts it hears of that.
             CampaignHappening::Start(_) => {}
             CampaignHappening::Asked(input) => self.hear_asked(now, input),
             CampaignHappening::Reply(request, reply) => {

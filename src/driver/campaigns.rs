@@ -61,7 +61,7 @@ impl ServedCampaigns {
                     happening => self.step(at, number, Some(happening)),
                 }
             }
-            // What one burst took is not kept for ever.
+            // What one burst took is not kept without end.
             batch.shrink_to(MANY);
             self.ring(at);
         }

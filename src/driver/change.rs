@@ -39,7 +39,7 @@ pub enum CampaignChange {
         establish: u64,
         answer: Answer,
     },
-    /// To whoever called [`Handle::resign`](super::Handle::resign) up to the call that returned this number: what was
+    /// To the caller of [`Handle::resign`](super::Handle::resign) up to the call that returned this number: what was
     /// held has run out, though the store has not confirmed its release, which goes on.
     Unconfirmed {
         resign: u64,

@@ -42,7 +42,7 @@ struct Watched {
     suspended: bool,
 }
 
-/// The way to whoever keeps a lease for a loop; no handle of it, so that it can end.
+/// The way to what keeps a lease for a loop; no handle of it, so that it can end.
 pub(super) trait Served: Send {
     fn has_ended(&self) -> bool;
     /// The loop hangs, or turns again.

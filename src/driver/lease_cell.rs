@@ -25,7 +25,7 @@ const LET_RUN_OUT: u8 = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
     InTime,
-    /// It is held, and was not renewed when that was due: whoever renews is to be told.
+    /// It is held, and was not renewed when that was due: the one that renews is to be told.
     Late,
     /// It is not held any more.
     TooLate,

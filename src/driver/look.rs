@@ -1,4 +1,4 @@
-//! Looks at what is in a store, for whoever takes part in nothing.
+//! Looks at what is in a store, without taking part.
 
 use std::io;
 use std::time::Duration;

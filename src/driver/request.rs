@@ -6,7 +6,7 @@ use super::{now, runtime};
 use crate::election::{Command, Failure, Outcome, Record, Request, Token};
 use crate::store::{Backend, Target};
 
-/// Asks whoever is primary of an election to resign, of the term with this token alone where one is given. `done` hears
+/// Asks the primary of an election to resign, of the term with this token alone where one is given. `done` hears
 /// the record, and whether it was asked.
 ///
 /// # Errors

@@ -33,7 +33,7 @@ pub(super) struct RunSlot {
     watched: Option<Arc<()>>,
     wait: Duration,
     await_release: bool,
-    /// Somebody waits for the end of its release all the same.
+    /// Somebody waits for the end of its release anyway.
     is_watched: bool,
     /// While others of this process wait before it: how long it waits.
     queued_until: Option<Time>,

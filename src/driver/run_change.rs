@@ -56,7 +56,7 @@ pub(super) enum RunInput {
     /// With the seed of all that it draws.
     Start(RunStart, u128),
     Release,
-    /// The run may go on until then, and its lease is released all the same.
+    /// The run may go on until then, and its lease is released anyway.
     ReleaseAt(Time),
     Abandon,
     /// Somebody waits for the end of its release.

@@ -44,7 +44,7 @@ impl RunHandle {
         INBOX.put(self.0, RunInput::Begin);
     }
 
-    /// The run may go on until then, and its lease is released all the same:
+    /// The run may go on until then, and its lease is released anyway:
     /// [`RunChange::Cut`](super::RunChange::Cut) follows, unless the run was over before.
     pub fn release_at(&self, at: Time) {
         INBOX.put(self.0, RunInput::ReleaseAt(at));

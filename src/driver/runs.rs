@@ -87,7 +87,7 @@ impl Runs {
                 }
                 self.hear(at, run, input);
             }
-            // What one burst took is not kept for ever.
+            // What one burst took is not kept without end.
             batch.shrink_to(MANY);
             self.ring(at);
         }

@@ -10,7 +10,7 @@ use crate::election::{
     election_name,
 };
 
-/// What a caller gave for a campaign. `Duration::MAX` is for ever.
+/// What a caller gave for a campaign. `Duration::MAX` is without end.
 #[derive(Clone, Debug, Default)]
 pub struct CampaignOptions {
     pub ttl: Option<Duration>,
@@ -41,7 +41,7 @@ pub struct CampaignSettings {
     pub name: String,
 }
 
-/// What a caller gave for a run. `Duration::MAX` is for ever.
+/// What a caller gave for a run. `Duration::MAX` is without end.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RunOptions {
     pub ttl: Option<Duration>,

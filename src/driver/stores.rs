@@ -44,7 +44,7 @@ struct Kept<S>(HashMap<RedisSource, (Arc<S>, Time)>);
 
 impl<S> Kept<S> {
     fn get_or_open(&mut self, source: &RedisSource, now: Time, open: impl FnOnce() -> S) -> Arc<S> {
-        // Whoever came first has named the connection.
+        // A server that came first has named the connection.
         let key = source.unnamed();
         if let Some((store, used_at)) = self.0.get_mut(&key) {
             *used_at = now;

@@ -215,7 +215,7 @@ pub fn check_stall_timeout(ttl: Duration, timeout: Option<Duration>) -> Result<(
     }
 }
 
-/// What is left of a ttl for whoever holds the lease, when clocks run at different speeds
+/// What is left of a ttl for a server that holds the lease, when clocks run at different speeds
 /// (R5 of docs/protocol.md).
 pub(super) fn drift_margins(ttl: Duration) -> Duration {
     if planted!(NoDriftMargins) {

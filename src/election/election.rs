@@ -130,7 +130,7 @@ impl Election {
     }
 
     /// Whether somebody listens for an election. Without, a campaign that has answered watches but
-    /// does not stand: a caller who looked at the answer alone must not become primary unawares.
+    /// does not stand: a caller who looked at the answer alone must not become primary without noticing.
     pub fn listen(&mut self, now: Time, listening: bool) {
         self.lapse(now);
         self.listening = listening;

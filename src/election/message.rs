@@ -93,7 +93,7 @@ pub enum Command {
     },
     /// Look without changing anything.
     Inspect,
-    /// Ask whoever is primary to resign, of this term alone where it is named.
+    /// Ask the primary to resign, of this term alone where it is named.
     AskToResign { token: Option<Token> },
 }
 
@@ -154,7 +154,7 @@ pub enum Failure {
     /// The server answered with an error that passes (LOADING, READONLY, OOM, MISCONF, BUSY), or the
     /// command was not sent: it has not happened.
     Refused { cause: Arc<str> },
-    /// The server answered with an error that only a person can mend: credentials, permissions, a
+    /// The server answered with an error that only a person can fix: credentials, permissions, a
     /// key of another type, a record of a newer protocol, a token at its limit.
     Denied { cause: Arc<str> },
 }

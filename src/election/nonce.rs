@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 /// 64 bits, as 16 lower-case hexadecimal digits.
 ///
-/// A command's are random, drawn anew for each, and never published. A record's come from those of the
+/// A command's are random, drawn again for each, and never published. A record's come from those of the
 /// command that wrote it and from its version. So nobody can know them before that very write: a message
 /// that names them with the version is no older than it, whoever published it, and also where a network
 /// repeats the command.

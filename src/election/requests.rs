@@ -161,7 +161,7 @@ impl Election {
         }
     }
 
-    /// Whoever resigned waits no longer than it may matter; the pending_releases go on.
+    /// A caller that resigned waits no longer than it may matter; the pending_releases go on.
     fn answer_resigns(&mut self, now: Time) {
         while self.leaving.front().is_some_and(|until| *until <= now) {
             self.leaving.pop_front();

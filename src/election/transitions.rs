@@ -104,7 +104,7 @@ impl Election {
         });
     }
 
-    /// Sets when the next renewal is due, and when it is late, after one that was sent at `sent_at` and whose answer is heard now; `anew`
+    /// Sets when the next renewal is due, and when it is late, after one that was sent at `sent_at` and whose answer is heard now; `again`
     /// where others may have been confirmed with it, from which it is to be parted.
     pub(super) fn renew_after(&mut self, now: Time, sent_at: Time, anew: bool) {
         let interval = self.config.renew_interval_after(now.since(sent_at));

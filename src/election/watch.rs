@@ -36,7 +36,7 @@ impl Watch {
     }
 
     /// What a version that a reply shows is. Where the server does not tell its incarnation, a lower `seq`
-    /// may be that of an older state which came back, and is watched anew: it may have come to stay.
+    /// may be that of an older state which came back, and is watched again: it may have come to stay.
     pub fn compare(&self, seen: &Version) -> Sight {
         match compare(&self.version, seen) {
             Sight::Old if seen.is_untold() && !planted!(UntoldLowerSeqIsOld) => Sight::New,

@@ -222,7 +222,7 @@ export interface PlainChange {
   held?: number
 }
 
-/** The options of an election. Times are in ms; `Infinity` is for ever. */
+/** The options of an election. Times are in ms; `Infinity` is without end. */
 export interface PlainElectionOptions {
   ttl?: number
   renewInterval?: number
@@ -307,7 +307,7 @@ export interface RedisFields {
 /** Ends a campaign, for a lease of it that began after the resign `era`. */
 export declare function release(campaign: number, era: number): Promise<void>
 
-/** The run may go on for so many ms, and its lease is released all the same. */
+/** The run may go on for so many ms, and its lease is released anyway. */
 export declare function releaseRunAfter(run: number, ms: number): void
 
 /** For how long it is held even if no further renewal is confirmed, in ms. */
@@ -393,7 +393,7 @@ export declare namespace postgresFence {
    *   is no integer;
    * - `54000`, `22021`: the names are too long (about 2,700 bytes together), or have a NUL in them.
    *
-   * The highest token of a resource and lease is kept for ever, and never shrinks. `docs/fencing.md`
+   * The highest token of a resource and lease is kept without end, and never shrinks. `docs/fencing.md`
    * says what that does and does not rule out.
    */
   export const claim: string

@@ -65,7 +65,7 @@ const invalid = (message) => new PrimaryLeaseError('ERR_INVALID_CONFIG', message
 
 /**
  * What the binary threw, as it is thrown here: made in the function that was called, with the frames of
- * whoever called it.
+ * the caller of it.
  *
  * @param {unknown} thrown
  */

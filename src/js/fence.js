@@ -84,7 +84,7 @@ function queue(args) {
     keepAlive(false)
     if (sent === mine) sent = undefined
   }
-  // Behind whoever waits for `ready`, who sends before anybody else.
+  // Behind a caller that waits for `ready`, who sends before anybody else.
   const mine = ready.then(
     () => Promise.resolve().then(done),
     () => Promise.resolve().then(done),

@@ -31,7 +31,7 @@ const OF_ELECTION = [
   'version',
 ]
 
-/** Where this package was loaded anew in the same process. */
+/** Where this package was loaded again in the same process. */
 const LEFT_OVER =
   '; an earlier test file left it: end each with afterAll(() => resignPrimaryServer()), and give each ' +
   'a prefix of its own'

@@ -142,7 +142,7 @@ class LeaderRunner {
     if (Number.isNaN(period) || this.#warned) return
     const now = performance.now()
     const soon = now - this.#asked.get(resource) < period / 2
-    // A name that is never used again is not kept for ever.
+    // A name that is never used again is not kept without end.
     if (this.#asked.size >= MOST_WATCHED) this.#asked.clear()
     this.#asked.set(resource, now)
     if (!soon) return

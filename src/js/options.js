@@ -129,7 +129,7 @@ function millis(field, value) {
 }
 
 /**
- * As `millis`, or `false`, which is for ever.
+ * As `millis`, or `false`, which is without end.
  *
  * @param {string} field
  * @param {unknown} value

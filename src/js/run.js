@@ -146,7 +146,7 @@ class Run {
   }
 
   /**
-   * Calls `work` when the lease is granted, in the asynchronous context of whoever called this; resolves with how it
+   * Calls `work` when the lease is granted, in the asynchronous context of the caller of this; resolves with how it
    * ended, as its caller is to be told.
    *
    * @param {(lease: Lease) => unknown} work
@@ -343,7 +343,7 @@ class Run {
 
   #overrun() {
     this.#lose('overrun')
-    // It may never end; whoever asked is not kept waiting.
+    // It may never end; a caller that asked is not kept waiting.
     this.#tell({kind: 'lost', token: this.#token, loss: 'overrun'})
     this.#tell = () => this.keep(false)
   }

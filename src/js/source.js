@@ -26,7 +26,7 @@ const {readTls} = require('./tls.js')
 const read = new WeakMap()
 
 /**
- * The stores of the last few URLs: reading one anew for each run costs more than finding
+ * The stores of the last few URLs: reading one again for each run costs more than finding
  * it.
  *
  * @type {Map<string, Store>}

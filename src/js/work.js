@@ -15,7 +15,7 @@ const {setTimeout} = addon.timers()
 class Guard {
   #election
   #run
-  /** That of whoever gave the function. */
+  /** That of the caller that gave the function. */
   #inContext = context()
   #keepsPlace
   #stopped = false
@@ -94,7 +94,7 @@ class Guard {
   }
 
   /**
-   * Whether it failed, rather than heed its signal.
+   * Whether it failed, rather than obey its signal.
    *
    * @param {Work} work
    * @param {unknown} error

@@ -222,7 +222,7 @@ impl Task {
         let moved = exchange.moved.clone();
         let mut replies = pin!(replies(WatchedExchange { reading, moved }));
         let mut writable = true;
-        // One that rings too early is cheaper than one that is set anew for each command.
+        // One that rings too early is cheaper than one that is set again for each command.
         let mut alarm = pin!(sleep_until(Instant::now()));
         let failure = loop {
             exchange.put_all(&mut self.waiting);

@@ -213,7 +213,7 @@ async fn log_in(
         return Err(failed(refused_login(error)));
     }
     if !hung_up.is_empty() {
-        // Whoever has too many clients says so once, and closes.
+        // A server that has too many clients says so once, and closes.
         let last_words = said.iter().find(|error| passes(&server_words(error)));
         return Err(match last_words {
             Some(error) => failed(classify(error).failure),

@@ -176,7 +176,7 @@ impl Engine {
             self.send();
             self.metrics.note_waiting(self.line.len());
             // One that rings for an ask which is answered by then is cheaper than one that is set
-            // anew for each.
+            // again for each.
             if self.due != set_at {
                 set_at = self.due;
                 alarm.as_mut().reset(set_at.unwrap_or_else(Instant::now));
@@ -243,7 +243,7 @@ impl Engine {
                 &self.subscriptions.take_ended(),
                 now,
             );
-            // Before whoever subscribed asks: a message in between must not be missed.
+            // Before a caller that subscribed asks: a message in between must not be missed.
             wire.change(
                 ChannelChange::Subscribe,
                 &self.subscriptions.take_fresh(),

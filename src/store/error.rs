@@ -52,7 +52,7 @@ pub(super) fn refused_login(error: &RedisError) -> Failure {
     }
 }
 
-/// The server does not know a command, or its user may not call it: nothing that a person cannot mend.
+/// The server does not know a command, or its user may not call it: nothing that a person cannot fix.
 /// Proxies have words of their own for that.
 pub(super) fn denies_command(words: &str) -> bool {
     let lower = words.to_ascii_lowercase();

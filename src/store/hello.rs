@@ -17,7 +17,7 @@ pub(super) fn wants_older_protocol(error: &RedisError, with_password: bool) -> b
 }
 
 fn refuses_hello(words: &str, with_password: bool) -> bool {
-    // Whoever asks for a password that was just given has not understood the HELLO.
+    // A server that asks for a password that was just given has not understood the HELLO.
     if has_code(words, "NOAUTH") {
         return with_password;
     }

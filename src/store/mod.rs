@@ -167,7 +167,7 @@ pub trait CredentialStore: Send + Sync + fmt::Debug + 'static {
     fn use_credentials(&self, username: Option<String>, password: Option<String>);
 }
 
-/// What is looked at from outside, by whoever takes part in nothing.
+/// What is looked at from outside, without taking part.
 pub trait LookStore: Send + Sync + fmt::Debug + 'static {
     /// Looks at an election. Answers `within` that time, or the time that the source has for connecting where that
     /// is shorter.

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use super::{Answering, Answers};
 use crate::election::{Failure, Reply, Request};
 
-/// Passes the answer to one request on to whoever waits for it.
+/// Passes the answer to one request on to a caller that waits for it.
 pub(super) struct OneAnswer(Mutex<Option<oneshot::Sender<Result<Reply, Failure>>>>);
 
 impl OneAnswer {

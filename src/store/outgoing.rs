@@ -56,7 +56,7 @@ impl Outgoing {
         if self.next().is_empty() {
             self.taken = 0;
             match &mut self.pieces {
-                // The last one is filled anew, unless it is a large argument.
+                // The last one is filled again, unless it is a large argument.
                 pieces if pieces.len() == 1 && pieces[0].capacity() <= 4 * PIECE => {
                     pieces[0].clear();
                 }

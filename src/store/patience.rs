@@ -6,7 +6,7 @@ use crate::election::DEFAULT_TTL;
 
 /// How long an attempt to connect that begins now may take.
 ///
-/// `waiting` are the ttls of whoever waits for a connection; an eighth of the shortest leaves time for
+/// `waiting` are the ttls of a caller that waits for a connection; an eighth of the shortest leaves time for
 /// another attempt. `cut` is what the attempt before was allowed, if it was cut short: while somebody
 /// waits who has that much time, the next is allowed twice that, so that one short ttl cannot keep all
 /// others from a server far away.
@@ -34,7 +34,7 @@ pub(super) fn longest_pause(waiting: impl Iterator<Item = Duration>) -> Duration
     (shortest / 6).max(SHORTEST_PAUSE)
 }
 
-/// The ttl of whoever asks without one, from the bound of its question: a sixth of a ttl.
+/// The ttl of a server that asks without one, from the bound of its question: a sixth of a ttl.
 pub(super) fn ttl_of_bound(bound: Duration) -> Duration {
     bound.saturating_mul(6)
 }

@@ -288,7 +288,7 @@ fn leave_with(
     connection
 }
 
-/// Why no sentinel could be asked: what a person has to mend before what may pass.
+/// Why no sentinel could be asked: what a person has to fix before what may pass.
 fn combined(failures: &[Failure]) -> Failure {
     let causes: Vec<&str> = failures.iter().map(|failure| &**failure.cause()).collect();
     let cause = match causes.is_empty() {

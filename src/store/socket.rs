@@ -21,7 +21,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 pub(super) type Socket = Pin<Box<dyn Stream>>;
 
-/// A socket that can be taken back from whoever was given a clone. Closed for them after that.
+/// A socket that can be taken back from those that were given a clone. Closed for them after that.
 #[derive(Clone)]
 pub(super) struct LentSocket(Arc<Mutex<Option<Socket>>>);
 
@@ -156,7 +156,7 @@ async fn open_tcp(source: &RedisSource, deadline: Instant) -> Result<Socket, Str
         };
         let connecting = TcpStream::connect(address);
         let connected = match u32::try_from(addresses.len() - index) {
-            // Whoever asked for the socket waits no longer than that.
+            // A caller that asked for the socket waits no longer than that.
             Ok(1) | Err(_) => connecting.await,
             Ok(remaining) => {
                 let share = deadline.saturating_duration_since(Instant::now()) / remaining;

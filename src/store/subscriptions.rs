@@ -85,7 +85,7 @@ impl Subscriptions {
         }
     }
 
-    /// The channel of the next receiver that is dropped. Waits for ever while there is none.
+    /// The channel of the next receiver that is dropped. Waits without end while there is none.
     pub async fn departed(&mut self) -> Arc<str> {
         match self.departures.next().await {
             Some(channel) => channel,

@@ -121,7 +121,7 @@ impl Tls {
             Some(identity) => config.with_client_cert_resolver(Arc::new(identity)),
             None => config.with_no_client_auth(),
         };
-        // What is resumed would not be verified anew.
+        // What is resumed would not be verified again.
         config.resumption = Resumption::disabled();
         Ok(Tls {
             options: Arc::new(options),

@@ -127,7 +127,7 @@ impl<A: Waits> WaitingLine<A> {
     }
 
     /// Those whose time is over, as far as nobody with more time stands before them: they are never
-    /// sent, and whoever waits for them knows the time too. To look at all again and again would take
+    /// sent, and a caller that waits for them knows the time too. To look at all again and again would take
     /// the time that a crowd does not have.
     pub fn pop_late(&mut self, now: Instant, connected: bool) -> Option<A> {
         let is_late = |ask: Option<&A>| ask.is_some_and(|ask| sent_by(ask, connected) <= now);

@@ -25,7 +25,7 @@ struct Alone(Mutex<Option<oneshot::Sender<Result<RunOutcome, Failure>>>>);
 impl RunAnswers for Alone {
     fn answer(&self, _: u64, _: RunRequest, answer: Result<RunOutcome, Failure>) {
         let sender = self.0.lock().unwrap().take();
-        // Whoever asked may have stopped waiting.
+        // A caller that asked may have stopped waiting.
         let _ = sender.expect("one answer alone").send(answer);
     }
 

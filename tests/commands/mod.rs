@@ -15,7 +15,7 @@ pub const TTL: Duration = Duration::from_secs(5);
 pub const MINE: Identity = Identity::new(1);
 pub const OTHER: Identity = Identity::new(2);
 pub const NONCE: Nonce = Nonce::new(0xe0 << 32);
-/// No test waits for ever for what does not come; none is that slow.
+/// No test waits without end for what does not come; none is that slow.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How this server stands in the roster.

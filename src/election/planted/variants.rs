@@ -62,7 +62,7 @@ pub enum Planted {
     MessagesUnbounded,
     /// A record of which a field cannot be read is lost for its holder.
     UnreadableIsLost,
-    /// Whoever resigns is answered only when nothing is on its way any more.
+    /// A caller that resigns is answered only when nothing is on its way any more.
     ResignAwaitsRelease,
     /// Where the server does not tell its incarnation, a lower `seq` is taken for a late reply.
     UntoldLowerSeqIsOld,
@@ -71,9 +71,9 @@ pub enum Planted {
     /// Where the server does not tell its incarnation, a record that names a candidate is its grant.
     UntoldLostReplyGranted,
 
-    /// Whoever has heard of a higher rank takes nothing.
+    /// A server that has heard of a higher rank takes nothing.
     RankForbids,
-    /// Whoever has heard of a higher rank waits for a ttl and more.
+    /// A server that has heard of a higher rank waits for a ttl and more.
     RankDelaysUnbounded,
     /// A request to resign is shown to every term.
     RequestOfAnyTerm,
@@ -101,7 +101,7 @@ pub enum Planted {
     MinHoldIgnored,
     /// A token is the clock alone, whatever the last one was.
     TokenForgotten,
-    /// Whoever ends a run waits for the answer to its release, though the lease has run out.
+    /// A caller that ends a run waits for the answer to its release, though the lease has run out.
     ReleaseAwaitsReply,
     /// A tick is refused as run though its holder has not begun.
     PendingCountsAsRun,

@@ -19,7 +19,7 @@ pub struct RunConfig {
     pub acquire_timeout: Duration,
     /// The run ends by itself, or is told to: nobody has to be warned of a long one.
     pub bounded: bool,
-    /// Whoever ends the run waits for the answer to its release. Else only until that was sent.
+    /// A caller that ends the run waits for the answer to its release. Else only until that was sent.
     pub await_release: bool,
 }
 

@@ -13,7 +13,7 @@ pub enum RunCommand {
         /// Refused where another has been granted the lease for this tick.
         tick: Option<Tick>,
     },
-    /// The run has begun: whoever asks for its tick need not wait any more to learn that.
+    /// The run has begun: a server that asks for its tick need not wait any more to learn that.
     Begin { identity: Identity, token: Token },
     /// Of a run that has begun, should [`RunCommand::Begin`] not have come.
     Renew {

@@ -85,7 +85,7 @@ impl RunLease {
             Ok(RunOutcome::Granted { token, waited }) => {
                 let sent_at = sent_at + waited;
                 if now >= sent_at + self.config.term() && !planted!(LateGrantBelieved) {
-                    // Too late to be believed. Asked for once more, the same grant is confirmed anew.
+                    // Too late to be believed. Asked for once more, the same grant is confirmed again.
                     self.doubtful = true;
                     return self.ask(now, wait_until);
                 }

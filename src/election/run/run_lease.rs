@@ -15,7 +15,7 @@ use crate::election::{Failure, Identity, Random, Reason, Time, Token, planted};
 ///
 /// First comes `Granted` or `Refused`. After `Granted`, `Lost` at most once; `Released` once, when
 /// [`RunLease::release`] or [`RunLease::abandon`] was called. `Ended` is the last of all, and
-/// comes after a grant only when one of the two was called. With [`RunLease::miss`] all begins anew.
+/// comes after a grant only when one of the two was called. With [`RunLease::miss`] all begins again.
 /// [`RunLease::begin`] says that the run begins: from there on nothing is taken back, and before that nothing is
 /// renewed.
 #[derive(Clone, Debug)]
@@ -187,7 +187,7 @@ impl RunLease {
         match self.state {
             RunState::Overrun(_) | RunState::Lost { .. } => {
                 self.run = RunStage::NotBegun;
-                // Whoever waited for it has done so.
+                // A caller that waited for it has done so.
                 self.ask(now, now);
             }
             // Given up already, for a loop that hung: its release may yet come to the store.
@@ -378,7 +378,7 @@ impl RunLease {
         }
         let command_bound = self.config.command_bound();
         let (bound, patience) = match command {
-            // Whoever is at the end of a long line would lose its place by asking anew.
+            // Whoever is at the end of a long line would lose its place by asking again.
             RunCommand::Acquire { .. } => (self.config.question_bound(), remaining),
             _ => (command_bound, command_bound.min(remaining)),
         };

@@ -29,7 +29,7 @@ impl Tick {
         }
     }
 
-    /// The present tick of a schedule whose ticks are `period` apart at least. Whoever asks within half
+    /// The present tick of a schedule whose ticks are `period` apart at least. A server that asks within half
     /// of that from a grant asks for the tick that was granted: neither the phase of the schedule nor a
     /// time zone nor any server's clock has a part in it.
     pub fn every(period: Duration) -> Self {

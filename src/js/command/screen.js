@@ -1,6 +1,6 @@
 'use strict'
 
-// A terminal that is drawn anew, and given back as it was.
+// A terminal that is drawn again, and given back as it was.
 
 /** The other screen, without a cursor and without wrapping; and back. */
 const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l'

@@ -24,7 +24,7 @@ const PERIOD = 1_000
  * @returns {Promise<number>} the exit code
  */
 async function watch(call, out) {
-  // What can be mended by a person only is told at once.
+  // What can be fixed by a person only is told at once.
   const first = await inspectPrimary(call.redis, call.prefix, optionsOf(call))
   return out.isTTY ? onScreen(call, new Screen(out), first) : asLines(call, out, first)
 }

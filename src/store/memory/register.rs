@@ -141,7 +141,7 @@ impl Register {
         self.remains = Some(remains);
     }
 
-    /// A person has to mend it before anybody else can be granted it.
+    /// A person has to fix it before anybody else can be granted it.
     pub fn is_beyond_all(&self) -> bool {
         self.remains
             .as_ref()
@@ -276,7 +276,7 @@ impl Register {
             stored.count(server, nonce);
             return self.written(server, Outcome::Renewed, WriteKind::Renewed);
         }
-        // Mine in another incarnation; or made anew since, by somebody who could not read it.
+        // Mine in another incarnation; or made again since, by somebody who could not read it.
         let still_mine = stored.holder.is_none() || (mine && !same_incarnation);
         let may_reassert = stored.token < token || (stored.token == token && still_mine);
         if !may_reassert {
@@ -323,7 +323,7 @@ impl Register {
         applied
     }
 
-    /// The version stays: nobody's watch begins anew.
+    /// The version stays: nobody's watch begins again.
     fn ask_to_resign(&mut self, server: &Server, token: Option<Token>) -> Applied {
         let stored = self.record.as_mut();
         let held = stored.filter(|stored| stored.holder.is_some() && !stored.released);

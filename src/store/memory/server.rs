@@ -13,7 +13,7 @@ pub struct Server {
     pub uptime: Duration,
     /// It was promoted from a replica at some time: `second_repl_offset` is not -1.
     pub promoted: bool,
-    /// Whoever asks may do without an incarnation (`failoverUnsafe`).
+    /// A server that asks may do without an incarnation (`failoverUnsafe`).
     pub failover_unsafe: bool,
     incarnation: Arc<str>,
 }

@@ -13,8 +13,8 @@
 --        {'integer', digits}              as passed, for an integer that Lua would round
 --        {'stale', the highest token}     nothing was written
 --        {'late', ''}                     nothing was written: a later connection of this lease was here
---        {'failed', words}                the command's own error; the token was seen all the same
---        {'denied', why}                  nothing was written; only a person can mend it
+--        {'failed', words}                the command's own error; the token was seen anyway
+--        {'denied', why}                  nothing was written; only a person can fix it
 -- An error of the server is passed on as it is; then the command was not applied.
 --
 -- Atomic, because between a look at the token and the write a newer primary could have written.

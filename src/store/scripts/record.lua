@@ -6,7 +6,7 @@
 -- ARGV[2]  '1' where the server need not tell its incarnation (failoverUnsafe), '' where it must
 --
 -- Every reply is an array of strings:
---   {'denied', why}                     nothing was written; only a person can mend it
+--   {'denied', why}                     nothing was written; only a person can fix it
 --   {outcome, heard}                    there is no record
 --   {outcome, heard, seq, epoch, cur, nonce, token, identity, ttl, released, same_incarnation, server, ranks, asked}
 -- `heard` is how many received the message of this write, -1 where none was published. An error of
@@ -60,7 +60,7 @@ local function begins_untold(incarnation)
   return string.sub(incarnation, 1, #UNTOLD) == UNTOLD
 end
 
--- A user who may not call INFO is mended by a permission, a server that has none of it is not.
+-- A user who may not call INFO is fixed by a permission, a server that has none of it is not.
 local function lacks_permission(words)
   return string.find(words, 'NOPERM', 1, true) or string.find(words, 'The user executing the script', 1, true)
     or string.find(words, 'can\'t run this command', 1, true) or string.find(words, 'ACL failure', 1, true)
@@ -164,8 +164,8 @@ local function is_above(a, b)
 end
 
 -- The record as it is, or nil and the reply that says why it cannot be used. `missing` is set where
--- any field that decides cannot be parsed: such a record is created anew, never taken as free. What
--- can still be read of it, the token and the identity, is there all the same; `absent` is set where
+-- any field that decides cannot be parsed: such a record is created again, never taken as free. What
+-- can still be read of it, the token and the identity, is there anyway; `absent` is set where
 -- there is nothing at all.
 --
 -- A token above 2^53 - 1 is no token. It was not written by us, and whatever is granted has to be above
@@ -374,7 +374,7 @@ local function write(outcome, change, record, nonce, now, logs, listeners, exten
   if failed(written) then
     return written
   end
-  -- Refused, it leaves a record that nobody cleans up; the write stands all the same. Renewals, of which each
+  -- Refused, it leaves a record that nobody cleans up; the write stands anyway. Renewals, of which each
   -- comes within a day of the last, put that off now and then.
   if not extended or record.seq % 16 == 0 then
     redis.pcall('PEXPIRE', KEY, text(KEPT_MS))

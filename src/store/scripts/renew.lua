@@ -52,7 +52,7 @@ end
 if mine and found == wanted and not record.released and record.same_incarnation then
   return hold(nil, record.kept_token == token)
 end
--- Older than my grant; or mine, in another incarnation; or made anew since, by somebody who could not read it.
+-- Older than my grant; or mine, in another incarnation; or made again since, by somebody who could not read it.
 if found < wanted or (found == wanted and (nobodys or (mine and not record.same_incarnation))) then
   if over == version_of(record) then
     return hold('restored')

@@ -1,10 +1,10 @@
--- Asks whoever is primary to resign.
+-- Asks the primary to resign.
 --
 -- ARGV  3 token      of the term that is meant; '' for the present one
 -- Outcome: asked | not-held
 --
 -- Atomic, because the token that is asked for has to be that of the record. The record's version stays: nobody's watch
--- begins anew. The next renewal of the term hears of it, and no other.
+-- begins again. The next renewal of the term hears of it, and no other.
 
 local token = unpack(ARGV, 3)
 

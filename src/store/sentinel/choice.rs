@@ -18,7 +18,7 @@ pub(super) struct Testimony {
 /// Sentinels learn of a failover one after the other, over seconds, and each failover has a higher epoch:
 /// the highest wins, however few know it. Within an epoch the address wins that most of them name.
 ///
-/// A single sentinel can be wrong for ever, so the address that more than half of them name comes second.
+/// A single sentinel can be wrong without end, so the address that more than half of them name comes second.
 /// It may only be tried where the first is certainly no master: while that is silent, the second may be
 /// the old master, which goes on answering.
 pub(super) fn candidates(testimonies: &[Testimony]) -> Vec<Endpoint> {

@@ -1,4 +1,4 @@
-//! Hears of failovers from the sentinels, and looks for the master anew.
+//! Hears of failovers from the sentinels, and looks for the master again.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -24,7 +24,7 @@ use super::Sentinels;
 use super::asking::way_to;
 
 /// Listens to every sentinel, and looks for the master when one of them tells of a failover or is heard
-/// anew, once a second at most. Ends when nobody needs the master any more.
+/// again, once a second at most. Ends when nobody needs the master any more.
 pub(super) async fn keep_watch(sentinels: Weak<Sentinels>) {
     let stirred = Arc::new(Notify::new());
     let mut listeners: HashMap<Endpoint, HeardSentinel> = HashMap::new();

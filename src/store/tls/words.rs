@@ -10,7 +10,7 @@ use super::verifier::Objection;
 use super::{Roots, TlsOptions};
 use crate::election::Failure;
 
-/// Why a server was not believed, or did not believe us. What only a person can mend is denied.
+/// Why a server was not believed, or did not believe us. What only a person can fix is denied.
 pub(super) fn of_greeting(error: &io::Error, options: &TlsOptions, name: &str) -> Failure {
     match of_tls(error) {
         Some(Error::InvalidCertificate(error)) => denied(format!(

@@ -347,7 +347,7 @@ impl World {
         if let Some(held) = candidate.held
             && !candidate.is_held(self.now)
         {
-            // Its timer may have been set anew while the inbox was emptied.
+            // Its timer may have been set again while the inbox was emptied.
             let at = self.now + self.plan.lateness.max(300) + 2;
             let check = Happening::CheckDeadline {
                 to: candidate.address,

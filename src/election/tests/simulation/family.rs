@@ -117,7 +117,7 @@ impl Family {
             RestartEmpty => loss || self == Family::Eager,
             PromoteEmpty => loss || self == Family::Eager,
             Failover => rollback || self == Family::Eager,
-            // Whoever makes the record anew knows of no ttl but its own.
+            // A server that makes the record again knows of no ttl but its own.
             Spoil => self != Family::MixedTtls,
             RestartOlder => rollback,
             StepClock => matches!(

@@ -189,7 +189,7 @@ impl World {
         // Where the clock steps back, R2 rests on the token that is there.
         let tokens_stay = self.plan.family == Family::Steps;
         let field = match draw.below(16) {
-            // Nobody but its holder can mend it: elections stand still until somebody does.
+            // Nobody but its holder can fix it: elections stand still until somebody does.
             0 if !tokens_stay => Field::TokenBeyondAll,
             1..=4 if !tokens_stay => Field::Token,
             5..=8 => Field::Identity,

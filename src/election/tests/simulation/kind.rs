@@ -4,7 +4,7 @@ use super::kebab;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Kind {
-    // Drawn anew for every request, reply, message or timer.
+    // Drawn again for every request, reply, message or timer.
     LoseRequest,
     LoseReply,
     DelayRequest,

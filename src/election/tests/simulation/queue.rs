@@ -77,7 +77,7 @@ pub enum Happening {
         token: Token,
         deadline: Time,
     },
-    /// By now whoever resigned must have been answered.
+    /// By now a caller that resigned must have been answered.
     CheckLeft {
         to: Address,
         deadline: Time,

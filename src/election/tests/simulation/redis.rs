@@ -140,7 +140,7 @@ impl Redis {
         }
     }
 
-    /// The active server starts anew: another run id, another replication id.
+    /// The active server starts again: another run id, another replication id.
     pub fn restart(&mut self, at: u64, down_for: u64, data: Data) {
         let register = self.data(at, data);
         let (run_id, replid) = (id(&mut self.random), id(&mut self.random));

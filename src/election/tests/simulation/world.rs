@@ -152,7 +152,7 @@ impl World {
         self.rules.leaving.push(Leaving::default());
     }
 
-    /// Starts the process anew, and has its user ask for a campaign after some microseconds.
+    /// Starts the process again, and has its user ask for a campaign after some microseconds.
     pub fn start(&mut self, who: usize, campaign_after: u64) {
         let seed = self.spawning.next_u128();
         let offset = self.spawning.below(1_000_000_000_000);

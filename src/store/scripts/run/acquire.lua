@@ -14,7 +14,7 @@
 --   {'pending', latest}  for a tick alone: another was granted it and has not begun to run
 --   {'pending'}          another was granted the lease, for another tick, and has not begun to run
 --   {'ran'}          another was granted the lease for this tick
---   {'denied', why}  only a person can mend it
+--   {'denied', why}  only a person can fix it
 --
 -- Atomic, because what was read decides what is written, and the tick is taken with the lease. Redis's
 -- clock decides, and its expiry: nobody watches a resource between two runs. Where a time lies further

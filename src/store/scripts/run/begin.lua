@@ -1,4 +1,4 @@
--- Says that the run of a tick has begun: whoever asks for the tick need not wait any more to learn that.
+-- Says that the run of a tick has begun: a server that asks for the tick need not wait any more to learn that.
 --
 -- KEYS  1 lease  as in acquire.lua
 -- ARGV  1 mine   how its value begins while it is mine: '<token> <identity> '

@@ -3,7 +3,7 @@
 -- KEYS  1 lease    as in acquire.lua
 -- ARGV  1 mine     how its value begins while it is mine: '<token> <identity> '
 --       2 minHold  nobody else gets it before so long after its grant, in microseconds
---       3 channel  on which whoever waits is told in how many ms it can be had
+--       3 channel  on which a caller that waits is told in how many ms it can be had
 -- Reply: 1 released | 0 it was not mine any more, nothing was changed
 --
 -- What is left behind holds the token for a second at least, so that a clock that was set back a

@@ -422,5 +422,5 @@ fn refused() -> Failure {
 
 /// Where the clock begins, in microseconds.
 const START: u64 = 1_795_000_000_000_000;
-/// On a connection that is given up nothing was answered for as long, whoever asked.
+/// On a connection that is given up nothing was answered to any caller for as long.
 const SHORTEST_DOUBT: u64 = 45_000;

@@ -247,7 +247,7 @@ fn a_self_signed_ca_may_be_the_server_itself_where_it_was_given() {
 #[test]
 fn only_the_certificate_that_was_given_itself_is_believed_by_itself() {
     let shown = self_signed(|_| {});
-    // The same key and the same names, made anew.
+    // The same key and the same names, made again.
     let again = CertifiedIssuer::self_signed(
         {
             let mut wanted = named("the CA");

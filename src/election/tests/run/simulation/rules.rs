@@ -8,7 +8,7 @@ pub enum Rule {
     R1,
     /// Tokens rise.
     R2,
-    /// Not held beyond the step-down deadline, nor lost for want of time before it.
+    /// Not held beyond the step-down deadline, nor lost for lack of time before it.
     R4,
     /// What is held runs from the send, and nothing that comes late revives it.
     R5,

@@ -275,13 +275,13 @@ impl Store {
         }
     }
 
-    /// Whoever holds the lease and has not released it.
+    /// A server that holds the lease and has not released it.
     pub fn unreleased_holder(&self) -> Option<(Identity, Token)> {
         let holder = self.holder.map(|holder| (holder.identity, holder.token));
         holder.filter(|(identity, _)| !self.gone.contains(identity))
     }
 
-    /// Whoever holds the lease, if it took this tick.
+    /// A server that holds the lease, if it took this tick.
     pub fn holder_of(&self, tick: TickName) -> Option<Identity> {
         let holder = self.holder.map(|holder| holder.identity);
         holder.filter(|holder| self.takers.get(&tick) == Some(holder))

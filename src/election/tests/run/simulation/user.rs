@@ -1,4 +1,4 @@
-//! One run of a job: the loop around its lease, and whoever asked for it.
+//! One run of a job: the loop around its lease, and a caller that asked for it.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

@@ -41,7 +41,7 @@ pub enum Happening {
     GiveUp(usize),
     /// The event loop sees the grant.
     Notice(usize),
-    /// The run is over, by itself or because it heeds its signal.
+    /// The run is over, by itself or because it obeys its signal.
     Over(usize),
     /// Something befalls the run while it goes on.
     Befall(usize),
@@ -374,7 +374,7 @@ impl World<'_> {
         for other in self.in_process(self.process_of(who)) {
             let user = &self.users[other];
             let owes = user.told.released && !user.told.ended && !user.release_refused;
-            // A late copy of its acquire may have been granted anew, for nobody.
+            // A late copy of its acquire may have been granted again, for nobody.
             let held = user.told.granted.map(|token| (user.identity, token));
             if other < who && owes && held.is_some() && held == holder {
                 self.hear(Rule::OwnRelease, format!("{who} is held up by {other}"));

@@ -86,7 +86,7 @@ impl Exclusion {
         }
     }
 
-    /// A resign: whoever resigns has no work in flight any more, of a term just lost neither.
+    /// A resign: a caller that resigns has no work in flight any more, of a term just lost neither.
     pub fn given_up(&mut self, who: usize, life: u32) {
         for term in &mut self.terms {
             term.given_up |= term.who == who && term.life == life;

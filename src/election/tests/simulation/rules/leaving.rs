@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use super::{Arithmetic, Verdict};
 use crate::election::Time;
 
-/// R7: whoever resigns is answered when what was held has run out, at the latest.
+/// R7: a caller that resigns is answered when what was held has run out, at the latest.
 #[derive(Default)]
 pub struct Leaving {
     /// The end of the window that was confirmed last.

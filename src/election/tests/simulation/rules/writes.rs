@@ -100,7 +100,7 @@ impl Writes {
                     before.token
                 ));
             }
-            // Nobody's, it was made anew by somebody who could not read it.
+            // Nobody's, it was made again by somebody who could not read it.
             let own = before.holder.is_none() && self.grantee(token) == holder;
             if before.token == token && before.holder != holder && !own {
                 return Err(format!(
