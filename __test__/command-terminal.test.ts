@@ -22,6 +22,8 @@ const open: Terminal[] = []
 async function terminal(size = {}, env = {}) {
   const opened = await Terminal.open({...size, env: {REDIS_URL: redis.url, CI: '', ...env}})
   open.push(opened)
+  // What is typed before the shell reads is shown twice.
+  await shown(opened, /^ready\$/)
   return opened
 }
 
