@@ -138,9 +138,9 @@ impl Config {
         if late.is_zero() || planted!(AsOftenWhenBehind) {
             return self.renew_interval;
         }
-        // One more answer has time to come.
-        let longest = self.term().saturating_sub(self.command_bound());
-        (self.renew_interval + late * 2).min(longest.max(self.renew_interval))
+        // Half of the time that is left for answers stays: it may have been a pause, and another may come.
+        let spare = self.term().saturating_sub(self.renew_interval);
+        self.renew_interval + (late * 2).min(spare / 2)
     }
 
     /// How long a record whose writer had `record_ttl` must be watched unchanged.

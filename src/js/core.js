@@ -129,8 +129,15 @@ function write({level, message, names, values}) {
   log(/** @type {any} */ (level), message, fields)
 }
 
-const {nextTick} = addon.timers()
 const settled = Promise.resolve()
+const {nextTick: given} = addon.timers()
+
+/**
+ * Calls it at the end of this turn. Where the clock of a test stands still before this package is loaded, as Sinon's
+ * does, its `nextTick` comes never: then a settled promise has to do.
+ */
+const nextTick =
+  'clock' in given ? (/** @type {() => void} */ call) => void settled.then(call) : given
 let isToHandOver = false
 
 /** How many wait for the end of this turn. */

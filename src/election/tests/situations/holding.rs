@@ -18,8 +18,8 @@ fn a_primary_renews_a_third_of_the_ttl_after_the_send_of_the_last_confirmed_requ
 }
 
 #[test]
-fn a_primary_whose_renewal_took_long_renews_later_and_leaves_time_for_one_more() {
-    for (answered_at, renews_at) in [(2250, 4000.0), (2700, 4900.0), (4100, 5660.0)] {
+fn a_primary_whose_renewal_took_long_renews_later_and_keeps_half_of_the_time_that_is_left() {
+    for (answered_at, renews_at) in [(2250, 4000.0), (2700, 4900.0), (4100, 5330.0)] {
         let mut scene = Scene::primary();
         let me = scene.identity('A');
         scene.run_until(2000);
