@@ -1,7 +1,6 @@
 //! The campaigns of this process, all in one task: what is due in the same moment is asked with one write, and what
 //! comes in the same moment is heard in one go, by one clock.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -13,11 +12,12 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::alarms::Alarms;
 use super::campaign::{CampaignBackground, CampaignHappening, CampaignInbox, CampaignSlot};
 use crate::election::Time;
+use crate::store::Numbered;
 
 /// Tells each campaign what it is told, and when its time has come.
 pub(super) struct ServedCampaigns {
     background: CampaignBackground,
-    slots: HashMap<u64, Box<CampaignSlot>>,
+    slots: Numbered<u64, Box<CampaignSlot>>,
     alarms: Alarms,
     clock: fn() -> Time,
 }
@@ -29,7 +29,7 @@ impl ServedCampaigns {
                 answers: inbox.clone(),
                 inbox,
             },
-            slots: HashMap::new(),
+            slots: Numbered::default(),
             alarms: Alarms::default(),
             clock,
         }
@@ -68,13 +68,15 @@ impl ServedCampaigns {
     }
 
     /// Sets the alarm for who wants it first.
-    fn set(&self, alarm: Pin<&mut Sleep>, set_for: &mut Option<Time>) {
-        if let Some(at) = self.alarms.first()
-            && set_for.is_none_or(|set| at < set)
+    fn set(&mut self, alarm: Pin<&mut Sleep>, set_for: &mut Option<Time>) {
+        let slots = &self.slots;
+        let first = self.alarms.first(|at, number| is_set(slots, at, number));
+        if first != *set_for
+            && let Some(at) = first
         {
             alarm.reset(Instant::now() + at.since((self.clock)()));
-            *set_for = Some(at);
         }
+        *set_for = first;
     }
 
     /// Calls those whose time has come.
@@ -101,22 +103,26 @@ impl ServedCampaigns {
         }
         if is_broken || slot.has_ended() {
             self.slots.remove(&number);
-            let slots = &self.slots;
-            let is_set = |at, number| {
-                slots
-                    .get(&number)
-                    .is_some_and(|slot| slot.alarm_at == Some(at))
-            };
-            self.alarms.tidy(slots.len(), is_set);
-        } else if let Some(at) = slot.next_timeout()
-            && slot.alarm_at.is_none_or(|set| at < set)
-        {
+        } else {
             // What is due already is done when all else is.
-            let at = at.max(now);
-            slot.alarm_at = Some(at);
-            self.alarms.set(at, number);
+            let at = slot.next_timeout().map(|at| at.max(now));
+            if at == slot.alarm_at {
+                return;
+            }
+            slot.alarm_at = at;
+            if let Some(at) = at {
+                self.alarms.set(at, number);
+            }
         }
+        let slots = &self.slots;
+        let is_set = |at, number| is_set(slots, at, number);
+        self.alarms.tidy(slots.len(), is_set);
     }
+}
+
+fn is_set(slots: &Numbered<u64, Box<CampaignSlot>>, at: Time, number: u64) -> bool {
+    let slot = slots.get(&number);
+    slot.is_some_and(|slot| slot.alarm_at == Some(at))
 }
 
 /// What the outside asked for comes before what the store says: a resign that is under way here must not be
