@@ -4,7 +4,8 @@ use std::rc::{Rc, Weak};
 
 use napi::Env;
 use napi::bindgen_prelude::{
-    Float64Array, FnArgs, Function, FunctionCallContext, JsObjectValue, Object, ToNapiValue, Unknown,
+    Float64Array, FnArgs, Function, FunctionCallContext, JsObjectValue, Object, ToNapiValue,
+    Unknown,
 };
 use napi::threadsafe_function::UnknownReturnValue;
 use napi_derive::napi;
@@ -78,11 +79,15 @@ fn set<T: ToNapiValue + Default>(
             None => Err(ending()),
         };
         done.or_else(|cause| {
-            call.env.throw_error(&cause.to_string(), Some(cause.code().as_ref()))?;
+            call.env
+                .throw_error(&cause.to_string(), Some(cause.code().as_ref()))?;
             Ok(T::default())
         })
     };
-    verbs.set(name, env.create_function_from_closure::<(), _, _>(name, call)?)
+    verbs.set(
+        name,
+        env.create_function_from_closure::<(), _, _>(name, call)?,
+    )
 }
 
 /// Sends the lines of the log to a layer, from this level on: `debug` or `warn`; `undefined` for none.
