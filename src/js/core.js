@@ -29,8 +29,11 @@ const [SUBJECT, OF_TICK, OVER] = [13, 14, 15]
  */
 const AT_ONCE = 16
 
-/** The runs that are over since the last hand-over, which are told with it. */
-const over = new Float64Array(AT_ONCE)
+/** How many that is in this turn: what its events lead to is handed over in equal parts. */
+let atOnce = AT_ONCE
+
+/** The runs that are over since the last hand-over, which are told with it: at most half as many again. */
+const over = new Float64Array(2 * AT_ONCE)
 let countOver = 0
 
 const verbs = addon.attach(deliver, events, numbers, over)
@@ -71,6 +74,8 @@ reportUnknownLevel()
  */
 function deliver(count, extras) {
   handOverAtEnd()
+  // One or two that are left over would cost as much as all of them.
+  atOnce = Math.ceil(count / Math.max(1, Math.round(count / AT_ONCE)))
   for (let at = 0; at < count * SIZE; at += SIZE) {
     const kind = Number(events[at])
     const number = Number(events[at + 2])
@@ -152,7 +157,7 @@ let waiting = 0
  */
 function handOver() {
   if (isToHandOver) {
-    if (++waiting === AT_ONCE) handOverNow()
+    if (++waiting >= atOnce) handOverNow()
     return
   }
   isToHandOver = true
@@ -243,6 +248,7 @@ function handOverAtEnd() {
 
 function handOverAll() {
   isToHandOver = false
+  atOnce = AT_ONCE
   handOverNow()
   keepOrNot()
 }
