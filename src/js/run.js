@@ -186,13 +186,11 @@ class Run {
    * @param {number} ms
    */
   leaveWithin(ms) {
-    if (this.#stage === 'running' || this.#stage === 'releasing') {
-      addon.releaseRunAfter(this.id, ms)
-    } else if (this.#stage === 'sent') {
-      addon.awaitRelease(this.id)
-    } else {
-      return undefined
-    }
+    const isUnderWay = this.#stage === 'running' || this.#stage === 'releasing'
+    if (!isUnderWay && this.#stage !== 'sent') return undefined
+    if (isUnderWay) addon.releaseRunAfter(this.id, ms)
+    // Where its caller does not wait for that.
+    addon.awaitRelease(this.id)
     return new Promise((/** @type {(value?: undefined) => void} */ left) => this.whenReleased(left))
   }
 
