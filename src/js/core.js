@@ -75,7 +75,7 @@ reportUnknownLevel()
 function deliver(count, extras) {
   handOverAtEnd()
   // One or two that are left over would cost as much as all of them.
-  atOnce = Math.ceil(count / Math.max(1, Math.round(count / AT_ONCE)))
+  atOnce = Math.max(AT_ONCE, Math.ceil(count / Math.max(1, Math.round(count / AT_ONCE))))
   for (let at = 0; at < count * SIZE; at += SIZE) {
     const kind = Number(events[at])
     const number = Number(events[at + 2])
