@@ -9,8 +9,16 @@ use crate::election::Time;
 pub(super) struct Alarms(BinaryHeap<Reverse<(Time, u64)>>);
 
 impl Alarms {
-    pub fn set(&mut self, at: Time, number: u64) {
-        self.0.push(Reverse((at, number)));
+    /// Sets the alarm of one for when it wants to be called, unless its last, `set_for`, rings before.
+    pub fn set(&mut self, now: Time, number: u64, at: Option<Time>, set_for: &mut Option<Time>) {
+        if let Some(at) = at
+            && set_for.is_none_or(|set| at < set)
+        {
+            // What is due already is done when all else is.
+            let at = at.max(now);
+            *set_for = Some(at);
+            self.0.push(Reverse((at, number)));
+        }
     }
 
     pub fn first(&self) -> Option<Time> {
@@ -31,7 +39,13 @@ impl Alarms {
             self.0.shrink_to(2 * living + MANY);
         }
     }
+
+    #[cfg(test)]
+    pub fn len_and_capacity(&self) -> (usize, usize) {
+        (self.0.len(), self.0.capacity())
+    }
 }
 
-const FEW: usize = 64;
-const MANY: usize = 1_024;
+pub(super) const FEW: usize = 64;
+/// So many are heard in one go, and the memory of so many is kept behind a burst.
+pub(super) const MANY: usize = 1_024;
