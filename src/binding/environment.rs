@@ -50,14 +50,25 @@ pub struct Channel {
 
 impl Channel {
     pub fn send(&self, act: impl FnOnce(&Env, &Rc<Environment>) + Send + 'static) {
-        let mut acts = self.acts.lock().unwrap_or_else(PoisonError::into_inner);
-        acts.push(Box::new(act));
-        if acts.len() == 1 {
-            drop(acts);
+        if self.put(Box::new(act)) {
             // What comes with it is told together.
             let channel = self.clone();
             soon(move || channel.ring());
         }
+    }
+
+    /// From the thread of the environment: in between JavaScript does what follows from this turn.
+    pub fn send_in_next_turn(&self, act: impl FnOnce(&Env, &Rc<Environment>) + Send + 'static) {
+        if self.put(Box::new(act)) {
+            self.ring();
+        }
+    }
+
+    /// Whether it is the first, so that somebody has to be called.
+    fn put(&self, act: Act) -> bool {
+        let mut acts = self.acts.lock().unwrap_or_else(PoisonError::into_inner);
+        acts.push(act);
+        acts.len() == 1
     }
 
     fn ring(&self) {
@@ -134,6 +145,13 @@ impl Environment {
     pub fn end_lease(&self, number: u64) {
         if let Some(cell) = self.cells.borrow_mut().remove(&number) {
             cell.end();
+        }
+    }
+
+    /// The work under it is over.
+    pub fn finish_lease(&self, number: u64, now: Time) {
+        if let Some(cell) = self.cells.borrow_mut().remove(&number) {
+            cell.finish(now);
         }
     }
 

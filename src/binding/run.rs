@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::mem::take;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -72,10 +72,27 @@ struct LayerChanges {
 
 #[derive(Default)]
 struct WaitingChanges {
-    told: Vec<(u64, RunChange)>,
+    told: VecDeque<(u64, RunChange)>,
     /// Somebody comes for them.
     announced: bool,
 }
+
+impl WaitingChanges {
+    /// The next of them, and whether somebody has to come again.
+    fn take_some(&mut self) -> (Vec<(u64, RunChange)>, bool) {
+        let some = self.told.drain(..self.told.len().min(AT_ONCE)).collect();
+        self.announced = !self.told.is_empty();
+        if !self.announced {
+            // What one burst took is not kept without end.
+            self.told.shrink_to(AT_ONCE);
+        }
+        (some, self.announced)
+    }
+}
+
+/// So many are told in one turn of the event loop. A run that is begun in it is over only behind all that are begun
+/// with it: of thousands the lease of the first would have run out by then.
+const AT_ONCE: usize = 256;
 
 impl LayerChanges {
     /// Sees to it that they are brought.
@@ -84,15 +101,25 @@ impl LayerChanges {
             return;
         }
         let (all, layer) = (self.waiting.clone(), self.layer);
-        self.channel.send(move |env, environment| {
-            let WaitingChanges { told, .. } = take(&mut *waiting(&all));
-            let Some(layer) = environment.feature::<Events>().attachment(layer) else {
-                return;
-            };
-            for (run, change) in told {
-                guarded(|| hear(env, environment, &layer, run, change));
-            }
-        });
+        let bring = move |env: &Env, environment: &Rc<Environment>| {
+            bring(env, environment, layer, all);
+        };
+        self.channel.send(bring);
+    }
+}
+
+fn bring(env: &Env, environment: &Rc<Environment>, number: u64, all: Arc<Mutex<WaitingChanges>>) {
+    let (told, more) = waiting(&all).take_some();
+    if let Some(layer) = environment.feature::<Events>().attachment(number) {
+        for (run, change) in told {
+            guarded(|| hear(env, environment, &layer, run, change));
+        }
+    }
+    if more {
+        let go_on = move |env: &Env, environment: &Rc<Environment>| {
+            bring(env, environment, number, all);
+        };
+        environment.channel.send_in_next_turn(go_on);
     }
 }
 
@@ -103,7 +130,7 @@ impl RunSink for LayerChanges {
     }
 
     fn leave(&self, run: u64, change: RunChange) {
-        waiting(&self.waiting).told.push((run, change));
+        waiting(&self.waiting).told.push_back((run, change));
     }
 }
 
@@ -261,9 +288,13 @@ pub fn hand_over_runs(layer: f64, over: u32) {
 
 /// So many runs of the layer are over: their leases are not held from here on, and released.
 fn end(environment: &Environment, layer: &Attachment, over: u32) {
+    if over == 0 {
+        return;
+    }
+    let at = now();
     for run in layer.over.iter().take(over as usize) {
         let run = *run as u64;
-        environment.end_lease(run);
+        environment.finish_lease(run, at);
         if let Some(run) = environment.member::<Run>(run) {
             run.handle.release();
         }

@@ -10,7 +10,7 @@ use crate::election::{Time, Token};
 #[derive(Debug)]
 pub struct LeaseCell {
     token: Token,
-    /// The step-down deadline in microseconds of the driver's clock, or [`ENDED`].
+    /// The step-down deadline in microseconds of the driver's clock, or [`ENDED`], or [`OVER`].
     held_until: AtomicU64,
     /// Somebody works under it.
     taken: AtomicU8,
@@ -34,6 +34,8 @@ pub enum Taken {
 /// No deadline is zero: it lies a term behind the send of a request, wherever the clock begins (with the
 /// machine, or on Windows when it is first read).
 const ENDED: u64 = 0;
+/// The same, where the work under it was over while it was held.
+const OVER: u64 = 1;
 
 impl LeaseCell {
     pub fn new(token: Token, held_until: Time) -> Self {
@@ -77,19 +79,36 @@ impl LeaseCell {
     /// How long the lease is still held unless a renewal is confirmed; zero when it is not.
     pub fn remaining(&self, now: Time) -> Duration {
         let mut until = self.held_until.load(Ordering::Acquire);
-        while until != ENDED && until <= now.as_micros() {
-            match self.held_until.compare_exchange(
-                until,
-                ENDED,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
+        while until > OVER && until <= now.as_micros() {
+            match self.replace(until, ENDED) {
                 Ok(_) => until = ENDED,
                 // Extended, or ended, since we looked.
                 Err(present) => until = present,
             }
         }
         Time::from_micros(until).since(now)
+    }
+
+    /// The work under it is over, if it is held: whatever comes later, it was done in time.
+    pub fn finish(&self, now: Time) {
+        let mut until = self.held_until.load(Ordering::Acquire);
+        while until > now.as_micros() {
+            match self.replace(until, OVER) {
+                Ok(_) => return,
+                Err(present) => until = present,
+            }
+        }
+        self.end();
+    }
+
+    /// Whether [`LeaseCell::finish`] was in time.
+    pub fn is_over(&self) -> bool {
+        self.held_until.load(Ordering::Acquire) == OVER
+    }
+
+    fn replace(&self, until: u64, by: u64) -> Result<u64, u64> {
+        let (order, failed) = (Ordering::AcqRel, Ordering::Acquire);
+        self.held_until.compare_exchange(until, by, order, failed)
     }
 
     /// Moves the deadline; false when somebody has been told already that the lease is not held.
@@ -99,14 +118,20 @@ impl LeaseCell {
             && self
                 .held_until
                 .fetch_update(Ordering::AcqRel, Ordering::Acquire, |present| {
-                    (present != ENDED).then_some(held_until.as_micros().max(present))
+                    (present > OVER).then_some(held_until.as_micros().max(present))
                 })
                 .is_ok()
     }
 
     /// Not held from here on.
     pub fn end(&self) {
-        self.held_until.store(ENDED, Ordering::Release);
+        let mut until = self.held_until.load(Ordering::Acquire);
+        while until > OVER {
+            match self.replace(until, ENDED) {
+                Ok(_) => return,
+                Err(present) => until = present,
+            }
+        }
     }
 }
 
@@ -162,6 +187,23 @@ mod tests {
         let too_late = LeaseCell::new(Token::new(7), at(100));
         assert_eq!(too_late.take(at(100)), Taken::TooLate);
         assert!(!too_late.is_taken());
+    }
+
+    #[test]
+    fn work_that_was_over_while_it_was_held_was_over_in_time_whatever_comes_later() {
+        let in_time = LeaseCell::new(Token::new(7), at(100));
+        in_time.finish(at(99));
+        in_time.end();
+        assert!(!in_time.is_held(at(99)) && !in_time.extend(at(99), at(200)));
+        assert_eq!(in_time.remaining(at(500)), Duration::ZERO);
+        assert!(in_time.is_over());
+        let late = LeaseCell::new(Token::new(7), at(100));
+        late.finish(at(100));
+        assert!(!late.is_held(at(99)) && !late.is_over());
+        let ended = LeaseCell::new(Token::new(7), at(100));
+        ended.end();
+        ended.finish(at(50));
+        assert!(!ended.is_over());
     }
 
     #[test]

@@ -294,7 +294,10 @@ impl RunSlot {
                 RunOutput::LongRun { held } => self.tell(RunChange::LongRun(held)),
                 RunOutput::Lost(end) => {
                     self.end_term();
-                    self.tell(RunChange::Lost(end));
+                    // Its release is still to be heard of, and the deadline has passed since.
+                    if !self.cell.as_ref().is_some_and(|cell| cell.is_over()) {
+                        self.tell(RunChange::Lost(end));
+                    }
                 }
                 RunOutput::Released => {
                     self.end_term();

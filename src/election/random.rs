@@ -81,6 +81,8 @@ fn block(state: &[u32; 16], rounds: usize) -> [u32; 16] {
     words
 }
 
+// Called from one place, whose indices are known there.
+#[inline(always)]
 fn quarter(words: &mut [u32; 16], [a, b, c, d]: [usize; 4]) {
     for left in [[16, 12], [8, 7]] {
         words[a] = words[a].wrapping_add(words[b]);

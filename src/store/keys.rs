@@ -148,7 +148,9 @@ enum RunKind {
 impl Display for RunName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let RunKeys { place, resource } = self.0;
-        write!(f, "{}lease:{{{resource}}}", place.key_prefix)?;
+        for part in [place.key_prefix, "lease:{", resource, "}"] {
+            f.write_str(part)?;
+        }
         match &self.1 {
             RunKind::Lease => Ok(()),
             RunKind::Releases => write!(f, ":released:{}", place.db),

@@ -97,7 +97,7 @@ impl RedisStore {
     /// Asks. The ttl of what it is about bounds connecting.
     fn order(&self, what: Asked, ttl: Option<Duration>, wait: Wait) {
         let asked_at = Instant::now();
-        let order = Order::Ask(Ask {
+        let order = Order::Ask(Box::new(Ask {
             what,
             ttl: ttl.unwrap_or_else(|| ttl_of_bound(wait.bound)),
             to_be_sent: wait.to_be_sent,
@@ -106,7 +106,7 @@ impl RedisStore {
             deadline: asked_at + patience(wait.to_be_sent),
             connected_by: asked_at + patience(wait.unconnected),
             end: asked_at + patience(wait.longest),
-        });
+        }));
         // Refused only when the runtime of the task has ended; what is dropped says so to its caller.
         let _ = self.orders.send(order);
     }

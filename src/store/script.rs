@@ -1,5 +1,4 @@
-use std::fmt::{self, Display};
-use std::io::Write;
+use std::fmt::{self, Display, Write};
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -32,10 +31,6 @@ impl Script {
             text,
             sha1: redis::Script::new(text).get_hash().to_owned(),
         }
-    }
-
-    pub fn sha1(&self) -> &str {
-        &self.sha1
     }
 
     /// Which command was refused, as far as the server's words tell: the script itself, what it calls
@@ -99,7 +94,7 @@ impl Invocation {
     fn put(&mut self, argument: impl Display) -> Range<usize> {
         let begins = self.written.len();
         // Writing to memory does not fail.
-        let _ = write!(self.written, "{argument}");
+        let _ = write!(Written(&mut self.written), "{argument}");
         let length = self.written.len() - begins;
         let mut digits = Digits::default();
         let head = head(b'$', length, &mut digits);
@@ -222,6 +217,16 @@ impl fmt::Debug for Invocation {
         f.debug_struct("Invocation")
             .field("key", &String::from_utf8_lossy(self.key()))
             .finish_non_exhaustive()
+    }
+}
+
+/// Without the detour over what may fail.
+struct Written<'a>(&'a mut Vec<u8>);
+
+impl Write for Written<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
     }
 }
 

@@ -38,6 +38,44 @@ pub(super) trait Waits {
     fn note_sent(&mut self, now: Instant);
 }
 
+impl<A: Waits> Waits for Box<A> {
+    fn identity(&self) -> Option<Identity> {
+        (**self).identity()
+    }
+
+    fn rank(&self) -> Turn {
+        (**self).rank()
+    }
+
+    fn bound(&self) -> Duration {
+        (**self).bound()
+    }
+
+    fn patience(&self) -> Duration {
+        (**self).patience()
+    }
+
+    fn deadline(&self) -> Instant {
+        (**self).deadline()
+    }
+
+    fn connected_by(&self) -> Instant {
+        (**self).connected_by()
+    }
+
+    fn latest(&self) -> Instant {
+        (**self).latest()
+    }
+
+    fn wait_until(&mut self, deadline: Instant) {
+        (**self).wait_until(deadline);
+    }
+
+    fn note_sent(&mut self, now: Instant) {
+        (**self).note_sent(now);
+    }
+}
+
 /// How much a command may wait for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {

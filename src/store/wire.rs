@@ -1,5 +1,6 @@
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::pin::Pin;
+use std::ptr;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -13,6 +14,7 @@ use super::connection::{Push, message};
 use super::error::{refuses_evalsha, server_words};
 use super::outgoing::Outgoing;
 use super::replies::replies;
+use super::script::Script;
 use super::socket::Socket;
 use super::unanswered::{Doubt, SentKind, Unanswered};
 use super::waiting_line::WaitingLine;
@@ -29,16 +31,16 @@ pub(super) struct Wire {
     outgoing: Outgoing,
     /// Memory to write a command in.
     spare: Vec<u8>,
-    unanswered: Unanswered<Ask, Channels>,
+    unanswered: Unanswered<Box<Ask>, Channels>,
     /// Scripts that were not run, and are sent again when it is known what became of those that were sent behind
     /// them for the same key, each with what the server said.
-    again: Vec<(Ask, Arc<str>)>,
+    again: Vec<(Box<Ask>, Arc<str>)>,
     /// Those of them that cannot be sent again, because one behind them was run.
-    overtaken: Vec<(Ask, Failure)>,
+    overtaken: Vec<(Box<Ask>, Failure)>,
     /// Who is told when so many bytes were written.
     unwritten: VecDeque<(u64, SentNote)>,
-    /// The scripts that were sent in full over this connection, by their SHA1.
-    known: HashSet<&'static str>,
+    /// The scripts that were sent in full over this connection. They are few.
+    known: Vec<&'static Script>,
     /// The server refuses EVALSHA.
     by_text_only: bool,
 }
@@ -60,12 +62,8 @@ pub(super) enum ChannelChange {
 }
 
 /// What something that the server said means.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are answers, for which a box would cost more"
-)]
 pub(super) enum Heard {
-    Answered(Ask, Said),
+    Answered(Box<Ask>, Said),
     Confirmed(ChannelChange, Vec<Arc<str>>),
     Refused(ChannelChange, Vec<Arc<str>>, RedisError),
     Message(Push),
@@ -91,7 +89,7 @@ impl Wire {
             again: Vec::new(),
             overtaken: Vec::new(),
             unwritten: VecDeque::new(),
-            known: HashSet::new(),
+            known: Vec::new(),
             by_text_only: false,
         }
     }
@@ -131,7 +129,7 @@ impl Wire {
     }
 
     /// The next of those that wait, as far as the socket and the server keep up.
-    pub fn admit(&self, line: &mut WaitingLine<Ask>, now: Instant) -> Option<Ask> {
+    pub fn admit(&self, line: &mut WaitingLine<Box<Ask>>, now: Instant) -> Option<Box<Ask>> {
         let has_room = self.outgoing.waiting() < AHEAD;
         has_room.then(|| self.unanswered.admit(line, now))?
     }
@@ -143,14 +141,15 @@ impl Wire {
 
     /// Sends a script. The first call of each over a connection sends its text: one round trip whether
     /// the server knows it or not, and nothing that is sent behind it overtakes it.
-    pub fn ask(&mut self, ask: Ask, now: Instant) {
+    pub fn ask(&mut self, ask: Box<Ask>, now: Instant) {
         let Some(script) = ask.script() else {
             return;
         };
-        let by_hash = !self.by_text_only && self.known.contains(script.sha1());
-        if !by_hash {
-            self.known.insert(script.sha1());
+        let is_known = self.known.iter().any(|known| ptr::eq(*known, script));
+        if !is_known {
+            self.known.push(script);
         }
+        let by_hash = is_known && !self.by_text_only;
         ask.put(by_hash, &mut self.outgoing, &mut self.spare);
         if let Some(note) = ask.told_when_sent() {
             self.unwritten.push_back((self.outgoing.put, note));
@@ -271,7 +270,7 @@ impl Wire {
     /// Sends those again, in their order, behind which nothing is on its way for the same key.
     fn send_free_again(&mut self, now: Instant) {
         let unanswered = &self.unanswered;
-        let is_free = |(ask, _): &mut (Ask, Arc<str>)| {
+        let is_free = |(ask, _): &mut (Box<Ask>, Arc<str>)| {
             !unanswered.iter().any(|sent| match sent {
                 SentKind::Script { ask: other, .. } => {
                     other.as_ref().is_none_or(|other| other.shares_key(ask))
@@ -286,11 +285,11 @@ impl Wire {
     }
 
     /// Those that were not run, and cannot be any more without overtaking what was sent behind them.
-    pub fn take_overtaken(&mut self) -> Vec<(Ask, Failure)> {
+    pub fn take_overtaken(&mut self) -> Vec<(Box<Ask>, Failure)> {
         std::mem::take(&mut self.overtaken)
     }
 
-    pub fn take_late(&mut self, now: Instant) -> Vec<Ask> {
+    pub fn take_late(&mut self, now: Instant) -> Vec<Box<Ask>> {
         self.unanswered.take_late(now)
     }
 
@@ -302,12 +301,12 @@ impl Wire {
         self.unanswered.next_due()
     }
 
-    pub fn asks(&self) -> impl Iterator<Item = &Ask> {
+    pub fn asks(&self) -> impl Iterator<Item = &Box<Ask>> {
         let again = self.again.iter().map(|(ask, _)| ask);
         self.unanswered.asks().chain(again)
     }
 
-    pub fn into_asks(self) -> impl Iterator<Item = Ask> {
+    pub fn into_asks(self) -> impl Iterator<Item = Box<Ask>> {
         let again = self.again.into_iter().map(|(ask, _)| ask);
         self.unanswered.into_asks().chain(again)
     }

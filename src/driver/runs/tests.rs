@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::driver::alarms::FEW;
-use crate::driver::{RunChange, RunSink};
+use crate::driver::{LeaseCell, RunChange, RunSink};
 use crate::election::run::{RunCommand, RunConfig, RunOutcome, RunRequest};
 use crate::election::{Failure, Token};
 use crate::store::{RunAnswers, RunStore};
@@ -43,15 +43,28 @@ impl fmt::Debug for NotingStore {
     }
 }
 
-struct Noted(Mutex<Vec<String>>);
+#[derive(Default)]
+struct Noted {
+    told: Mutex<Vec<String>>,
+    cells: Mutex<Vec<Arc<LeaseCell>>>,
+}
+
+impl Noted {
+    fn take(&self) -> Vec<String> {
+        take(&mut *self.told.lock().unwrap())
+    }
+}
 
 impl RunSink for Noted {
     fn tell(&self, run: u64, change: RunChange) {
         let word = match change {
-            RunChange::Granted(_) => "granted".into(),
+            RunChange::Granted(cell) => {
+                self.cells.lock().unwrap().push(cell);
+                "granted".into()
+            }
             other => format!("{other:?}").to_lowercase(),
         };
-        self.0.lock().unwrap().push(format!("{run} {word}"));
+        self.told.lock().unwrap().push(format!("{run} {word}"));
     }
 
     fn leave(&self, run: u64, change: RunChange) {
@@ -76,7 +89,7 @@ impl Bench {
         tokio::spawn(Runs::new(inbox.clone()).serve());
         Bench {
             inbox,
-            sink: Arc::new(Noted(Mutex::default())),
+            sink: Arc::new(Noted::default()),
             store: Arc::new(NotingStore(sender)),
             sent,
         }
@@ -127,7 +140,7 @@ impl Bench {
     }
 
     fn told(&self) -> Vec<String> {
-        take(&mut *self.sink.0.lock().unwrap())
+        self.sink.take()
     }
 }
 
@@ -253,7 +266,7 @@ async fn one_that_waits_in_the_line_is_refused_when_its_time_is_over() {
     bench.begin(2, "mail", Duration::from_millis(20));
     bench.inbox.wake();
     bench.acquired().await;
-    while bench.sink.0.lock().unwrap().is_empty() {
+    while bench.sink.told.lock().unwrap().is_empty() {
         sleep(Duration::from_millis(1)).await;
     }
     assert_eq!(bench.told(), ["2 refused(held)"]);
@@ -283,6 +296,48 @@ async fn a_panic_in_one_run_is_that_runs_alone() {
     );
 }
 
+/// What is told of two runs whose release is heard of only behind the deadline: the work of the first was over before
+/// it, that of the second was not.
+#[test]
+fn work_that_was_over_in_time_has_not_lost_its_lease_however_late_the_release_is_heard() {
+    let (sender, mut sent) = unbounded_channel();
+    let mut runs = Runs::new(Arc::default());
+    let store: Arc<NotingStore> = Arc::new(NotingStore(sender));
+    let sink: Arc<Noted> = Arc::new(Noted::default());
+    let begun = Time::from_micros(1_000);
+    for run in 1..=2 {
+        let start = RunStart {
+            store: store.clone(),
+            resource: "mail".into(),
+            config: RunConfig::new(TTL),
+            max_run: None,
+            stall: None,
+            sink: sink.clone(),
+            number: run,
+        };
+        runs.hear(begun, run, RunInput::Start(start, u128::from(run)));
+        let (_, _, request) = sent.try_recv().unwrap();
+        let granted = RunOutcome::Granted {
+            token: Token::new(7),
+            waited: Duration::ZERO,
+        };
+        runs.hear(begun, run, RunInput::Answer(request, Ok(granted)));
+    }
+    let cells = sink.cells.lock().unwrap().clone();
+    let late = begun + TTL;
+    cells[0].finish(begun + TTL / 2);
+    cells[1].finish(late);
+    for run in 1..=2 {
+        runs.hear(late, run, RunInput::Release);
+        let (_, _, request) = sent.try_recv().unwrap();
+        assert!(matches!(request.command, RunCommand::Release { .. }));
+    }
+    let told = sink.take();
+    assert_eq!(told[..3], ["1 granted", "2 granted", "1 released"]);
+    assert!(told[3].starts_with("2 lost"), "{told:?}");
+    assert_eq!(told[4..], ["2 released"]);
+}
+
 #[test]
 fn the_alarms_of_runs_that_have_ended_are_forgotten() {
     let (sender, mut sent) = unbounded_channel();
@@ -296,7 +351,7 @@ fn the_alarms_of_runs_that_have_ended_are_forgotten() {
             config: RunConfig::new(TTL),
             max_run: None,
             stall: None,
-            sink: Arc::new(Noted(Mutex::default())),
+            sink: Arc::new(Noted::default()),
             number: run,
         };
         let at = Time::from_micros(run);
@@ -315,7 +370,7 @@ fn what_a_burst_took_is_given_back() {
     let (sender, mut sent) = unbounded_channel();
     let mut runs = Runs::new(Arc::default());
     let store: Arc<NotingStore> = Arc::new(NotingStore(sender));
-    let sink: Arc<Noted> = Arc::new(Noted(Mutex::default()));
+    let sink: Arc<Noted> = Arc::new(Noted::default());
     for run in 0..20_000 {
         let start = RunStart {
             store: store.clone(),
