@@ -303,7 +303,7 @@ impl Engine {
             }
             ConnectionState::Unused => {}
         }
-        self.ring_at(ask.deadline.min(ask.connected_by));
+        self.ring_at(ask.times.sent_by(false));
         self.line.push(ask);
     }
 
@@ -480,7 +480,7 @@ impl Engine {
         let address = self.source.address();
         if let ConnectionState::Open(wire) = &mut self.state {
             for ask in wire.take_late(now) {
-                let cause = no_answer(ask.bound, &address).into();
+                let cause = no_answer(ask.times.bound, &address).into();
                 ask.fail(Failure::Unknown { cause });
             }
             if let Some(doubt) = wire.doubt().filter(|doubt| doubt.at <= now) {
@@ -493,13 +493,13 @@ impl Engine {
             self.metrics.note_not_sent();
             let failure = match self.trouble().cause() {
                 Some(cause) => Failure::Unknown { cause },
-                None if is_open => not_sent(ask.to_be_sent, &address),
+                None if is_open => not_sent(ask.times.to_be_sent, &address),
                 None => Failure::Unknown {
                     cause: match &self.state {
                         ConnectionState::Opening(opening) => {
-                            opening.cause(ask.to_be_sent, &address)
+                            opening.cause(ask.times.to_be_sent, &address)
                         }
-                        _ => no_connection(ask.to_be_sent, &address),
+                        _ => no_connection(ask.times.to_be_sent, &address),
                     },
                 },
             };
@@ -601,11 +601,11 @@ impl Engine {
 
 /// Sends it, unless nobody waits for it any more by now: then false.
 fn send_in_time(wire: &mut Wire, ask: Box<Ask>, now: Instant, source: &RedisSource) -> bool {
-    let in_time = ask.deadline > now;
+    let in_time = ask.times.deadline() > now;
     if in_time {
         wire.ask(ask, now);
     } else {
-        let failure = not_sent(ask.to_be_sent, &source.address());
+        let failure = not_sent(ask.times.to_be_sent, &source.address());
         ask.fail(failure);
     }
     in_time

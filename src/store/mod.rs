@@ -45,6 +45,7 @@ mod tls;
 mod trouble;
 mod unanswered;
 mod waiting_line;
+mod waiting_times;
 mod wire;
 mod words;
 

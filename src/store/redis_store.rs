@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::ask::{Ask, Asked, AskedElection, AskedRun, patience};
+use super::ask::{Ask, Asked, AskedElection, AskedRun};
 use super::commands::Commands;
 use super::credentials::PresentSource;
 use super::engine::{Engine, Order};
@@ -20,6 +20,7 @@ use super::patience::ttl_of_bound;
 use super::route::Route;
 use super::subscriptions::Receiver;
 use super::trouble::Trouble;
+use super::waiting_times::WaitingTimes;
 use super::words::told;
 use super::{
     Answering, Answers, CredentialStore, ElectionLook, FenceOutcome, FenceRequest, FenceStore,
@@ -78,35 +79,11 @@ impl RedisStore {
     pub fn metrics(&self) -> [u64; 7] {
         self.metrics.read()
     }
-}
 
-/// How long is waited for an answer.
-#[derive(Clone, Copy)]
-struct Wait {
-    /// As long as it was not sent,
-    to_be_sent: Duration,
-    /// and there is no connection.
-    unconnected: Duration,
-    /// From when it was, where nothing is answered.
-    bound: Duration,
-    /// In all.
-    longest: Duration,
-}
-
-impl RedisStore {
     /// Asks. The ttl of what it is about bounds connecting.
-    fn order(&self, what: Asked, ttl: Option<Duration>, wait: Wait) {
-        let asked_at = Instant::now();
-        let order = Order::Ask(Box::new(Ask {
-            what,
-            ttl: ttl.unwrap_or_else(|| ttl_of_bound(wait.bound)),
-            to_be_sent: wait.to_be_sent,
-            bound: wait.bound,
-            asked_at,
-            deadline: asked_at + patience(wait.to_be_sent),
-            connected_by: asked_at + patience(wait.unconnected),
-            end: asked_at + patience(wait.longest),
-        }));
+    fn order(&self, what: Asked, ttl: Option<Duration>, times: WaitingTimes) {
+        let ttl = ttl.unwrap_or_else(|| ttl_of_bound(times.bound));
+        let order = Order::Ask(Box::new(Ask { what, ttl, times }));
         // Refused only when the runtime of the task has ended; what is dropped says so to its caller.
         let _ = self.orders.send(order);
     }
@@ -122,15 +99,10 @@ impl Store for RedisStore {
             Command::Acquire { ttl, .. } | Command::Renew { ttl, .. } => Some(*ttl),
             Command::Release { .. } | Command::Inspect | Command::AskToResign { .. } => None,
         };
-        let wait = Wait {
-            to_be_sent: request.patience,
-            unconnected: request.bound,
-            bound: request.bound,
-            longest: request.patience,
-        };
+        let times = WaitingTimes::of_election(&request, Instant::now());
         let (source, target, answers) = (self.source.clone(), target.clone(), answers.clone());
         let asked = AskedElection::new(source, target, campaign, request, answers);
-        self.order(Asked::Election(asked), ttl, wait);
+        self.order(Asked::Election(asked), ttl, times);
     }
 
     fn send(&self, target: &Target, request: &Request) -> Answering<Reply> {
@@ -172,15 +144,10 @@ impl RunStore for RedisStore {
                 None
             }
         };
-        let wait = Wait {
-            to_be_sent: request.to_be_sent(),
-            unconnected: request.to_be_sent(),
-            bound: request.bound,
-            longest: request.patience,
-        };
+        let times = WaitingTimes::of_run(&request, Instant::now());
         let (source, resource, answers) = (self.source.clone(), resource.clone(), answers.clone());
         let asked = AskedRun::new(source, resource, run, request, answers);
-        self.order(Asked::Run(asked), ttl, wait);
+        self.order(Asked::Run(asked), ttl, times);
     }
 
     fn subscribe_releases(&self, resource: &str) -> mpsc::UnboundedReceiver<Duration> {
