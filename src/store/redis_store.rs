@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::ask::{Ask, Asked, AskedElection, AskedRun};
 use super::commands::Commands;
+use super::connecting::Connecting;
 use super::credentials::PresentSource;
 use super::engine::{Engine, Order};
 use super::error::no_answer;
@@ -54,11 +55,8 @@ impl RedisStore {
         let (orders, received) = mpsc::unbounded_channel();
         let route = Route::new(source.clone(), present.clone());
         let metrics = Arc::<ConnectionMetrics>::default();
-        let counted = metrics.clone();
-        let (known_source, way) = (present.clone(), route.clone());
-        let known = trouble.clone();
-        let engine = Engine::new(known_source, way, known, counted, received, random());
-        runtime.spawn(engine.run());
+        let connecting = Connecting::new(present.clone(), route.clone(), trouble.clone(), random());
+        runtime.spawn(Engine::new(connecting, metrics.clone(), received).run());
         RedisStore {
             commands: Commands::new(present.clone(), route.clone()),
             looks: Looks::new(source.clone(), route),
