@@ -1,14 +1,13 @@
 // What is done together costs one call into JavaScript, and one write to Redis.
 
 import {execFileSync} from 'node:child_process'
-import {join} from 'node:path'
 import {setLogger, withLease} from '../index.js'
 import {until} from '../support/until'
 import {lock} from './support/lock'
 import {useRedis} from './support/redis'
 
 /** What the layer of JavaScript calls. */
-const binary = require(join(__dirname, '../primary-lease.node')) as typeof import('../src/js/addon')
+const {verbs} = require('../src/js/core.js') as typeof import('../src/js/core.js')
 const redis = useRedis(['--appendonly', 'no'])
 /** Fewer than fill what Redis reads at once, and what one call into JavaScript brings. */
 const TOGETHER = 40
@@ -35,7 +34,7 @@ test('what happens in one turn of the event loop is brought in one call', async 
   await Promise.all(begin('before', () => {}))
   await redis.client.flushall()
   // The layer calls this once for each batch that it is brought, and twice for what one turn asks for.
-  const batches = jest.spyOn(binary, 'handOverRuns')
+  const batches = jest.spyOn(verbs, 'handOverRuns')
   const {open, opened} = lock()
   let running = 0
   const runs = begin('granted', () => {

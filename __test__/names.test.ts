@@ -51,6 +51,22 @@ test('elections whose names read alike are different ones', async () => {
   expect(await redis.client.hlen(`fence:{${name}}`)).toBe(5)
 })
 
+test('a name reaches Redis whole, wherever its length and its letters lie', async () => {
+  // Around 256 bytes, which most names have room in, with a character of four bytes at the end.
+  const names = Array.from({length: 16}, (_, more) => {
+    const begin = `${newPrefix()} ${'é'.repeat(80)}`
+    return `${begin}${'x'.repeat(246 + more - Buffer.byteLength(begin) - 4)}😀`
+  })
+  await Promise.all(
+    names.map((name) =>
+      withLease(redis.url, name, {ttl: TTL}, async (lease) => {
+        expect(lease.resource).toBe(name)
+        expect(await redis.client.exists(`lease:{${name}}`)).toBe(1)
+      }),
+    ),
+  )
+})
+
 test('jobs and resources whose names read alike are different ones', async () => {
   const name = newPrefix()
   const job = (runner: string, job: string) => (run: (lease: Lease) => Promise<unknown>) =>

@@ -1,13 +1,12 @@
 // What is left for the end of a turn of the event loop, and what must not wait for that.
 
-import {join} from 'node:path'
 import {type Lease, setLogger, withLease} from '../index.js'
 import {until} from '../support/until'
 import {newPrefix, useRedis} from './support/redis'
 import {runScript} from './support/servers'
 
 /** What the layer of JavaScript calls. */
-const binary = require(join(__dirname, '../primary-lease.node')) as typeof import('../src/js/addon')
+const {verbs} = require('../src/js/core.js') as typeof import('../src/js/core.js')
 const redis = useRedis()
 /** Nothing ends by itself. */
 const ttl = 60_000
@@ -22,7 +21,7 @@ async function settle() {
 test('the lease of a run that is over is not held, though that was not handed over yet', async () => {
   const seen: unknown[] = []
   await withLease(redis.url, newPrefix(), {ttl}, (lease) => {
-    const handedOver = jest.spyOn(binary, 'handOverRuns')
+    const handedOver = jest.spyOn(verbs, 'handOverRuns')
     expect(lease.isHeld && lease.remainingMs > 0).toBe(true)
     void settle().then(() => {
       seen.push(handedOver.mock.calls.length, lease.isHeld, lease.remainingMs)
@@ -68,7 +67,7 @@ test.each([
 )
 
 test('much that is asked for in one turn is handed over in parts: the store need not wait for the last', async () => {
-  const handedOver = jest.spyOn(binary, 'handOverRuns')
+  const handedOver = jest.spyOn(verbs, 'handOverRuns')
   const runs = Array.from({length: 100}, () => withLease(redis.url, newPrefix(), {ttl}, () => {}))
   const parts = handedOver.mock.calls.length
   handedOver.mockRestore()

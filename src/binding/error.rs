@@ -41,6 +41,12 @@ pub struct Cause {
     message: String,
 }
 
+impl Cause {
+    pub fn code(&self) -> Code {
+        self.code
+    }
+}
+
 impl From<Cause> for Error {
     fn from(cause: Cause) -> Self {
         napi::Error::new(cause.code, cause.message)

@@ -72,10 +72,9 @@ pub type Deliver = FunctionRef<FnArgs<(u32, Vec<Extra>)>, UnknownReturnValue>;
 /// One layer of JavaScript: a test runner may load several into one environment.
 pub struct Attachment {
     pub number: u64,
-    /// What a verb is called with, where that is a list of numbers.
+    /// What a verb is called with, as far as that is numbers: the options of a run, and behind them what they are of.
     pub numbers: Float64Array,
-    /// The runs that are over, since the last hand-over.
-    pub over: Float64Array,
+    over: Float64Array,
     deliver: Deliver,
     events: RefCell<Float64Array>,
     filled: Cell<usize>,
@@ -92,8 +91,10 @@ pub struct Events {
 }
 
 impl Events {
-    pub fn attach(&self, attachment: Attachment) {
-        self.attachments.borrow_mut().push(Rc::new(attachment));
+    pub fn attach(&self, attachment: Attachment) -> Rc<Attachment> {
+        let attachment = Rc::new(attachment);
+        self.attachments.borrow_mut().push(attachment.clone());
+        attachment
     }
 
     pub fn attachment(&self, number: u64) -> Option<Rc<Attachment>> {
@@ -135,6 +136,26 @@ impl Attachment {
             filled: Cell::new(0),
             extras: RefCell::default(),
         }
+    }
+
+    /// What a verb is about: a run, a lease, or the place of a run that begins.
+    pub fn subject(&self) -> f64 {
+        self.number_at(SUBJECT)
+    }
+
+    /// Whether the run that is taken is one of a tick.
+    pub fn is_of_tick(&self) -> bool {
+        self.number_at(OF_TICK) != 0.0
+    }
+
+    /// The runs that are over, since the last hand-over.
+    pub fn over(&self) -> &[f64] {
+        let count = self.number_at(OVER) as usize;
+        self.over.get(..count).unwrap_or_default()
+    }
+
+    fn number_at(&self, at: usize) -> f64 {
+        self.numbers.get(at).copied().unwrap_or(f64::NAN)
     }
 
     pub fn tell(&self, env: &Env, kind: EventKind, run: u32, number: f64) {
@@ -215,3 +236,8 @@ fn ping(env: &Env, environment: &Rc<Environment>) {
 
 /// How many numbers an event is.
 const SIZE: usize = 3;
+
+/// Where in the list of numbers these are, behind the options of a run.
+const SUBJECT: usize = 13;
+const OF_TICK: usize = 14;
+const OVER: usize = 15;

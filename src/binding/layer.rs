@@ -1,36 +1,93 @@
 //! How a layer of JavaScript begins.
 
+use std::rc::{Rc, Weak};
+
 use napi::Env;
-use napi::bindgen_prelude::{Float64Array, FnArgs, Function, JsObjectValue, Object, Unknown};
+use napi::bindgen_prelude::{
+    Float64Array, FnArgs, Function, FunctionCallContext, JsObjectValue, Object, ToNapiValue,
+    Unknown,
+};
 use napi::threadsafe_function::UnknownReturnValue;
 use napi_derive::napi;
 
 use super::environment::existing;
-use super::error::{Cause, Result};
+use super::error::{Cause, Result, ending};
 use super::events::{Attachment, Events, Extra};
 use super::exit::present;
-use super::logging;
+use super::{lease, logging, run};
 
 /// Brings events to `deliver(count, extras)`: it finds the numbers of `count` events in `events`. Returns the
-/// number of this layer; `numbers` is where it puts the lists of numbers that verbs read, and `over` the runs that are
-/// over.
+/// number of this layer, and the verbs that are called for each run and each look at a lease, which read what they
+/// are called with from `numbers`; `over` is where the layer puts the runs that are over.
 #[napi(
     catch_unwind,
-    ts_args_type = "deliver: (count: number, extras: (string | Line)[]) => void, events: Float64Array, numbers: Float64Array, over: Float64Array"
+    ts_args_type = "deliver: (count: number, extras: (string | Line)[]) => void, events: Float64Array, numbers: Float64Array, over: Float64Array",
+    ts_return_type = "{number: number, checkRun: () => void, beginRun: (store: ExternalObject<unknown>, resource: string) => number, takeRun: () => boolean, handOverRuns: () => void, isHeld: () => boolean, remainingMs: () => number}"
 )]
-pub fn attach(
-    env: &Env,
+pub fn attach<'env>(
+    env: &'env Env,
     deliver: Function<'_, FnArgs<(u32, Vec<Extra>)>, UnknownReturnValue>,
     events: Float64Array,
     numbers: Float64Array,
     over: Float64Array,
-) -> Result<f64> {
+) -> Result<Object<'env>> {
     let environment = present(env).map_err(Cause::from)?;
     let number = environment.next_number();
     let deliver = deliver.create_ref().map_err(Cause::from)?;
     let attachment = Attachment::new(number, deliver, [events, numbers, over]);
-    environment.feature::<Events>().attach(attachment);
-    Ok(number as f64)
+    let layer = environment.feature::<Events>().attach(attachment);
+    Ok(verbs(env, &layer).map_err(Cause::from)?)
+}
+
+/// Functions of the layer. Those that napi derives make a memory of what they borrow at each call, which takes longer
+/// than most of these verbs.
+fn verbs<'env>(env: &'env Env, layer: &Rc<Attachment>) -> napi::Result<Object<'env>> {
+    let mut verbs = Object::new(env)?;
+    verbs.set("number", layer.number as f64)?;
+    set(env, &mut verbs, layer, "beginRun", run::begin_run)?;
+    set(env, &mut verbs, layer, "checkRun", |layer, _| {
+        run::check_run(layer)
+    })?;
+    set(env, &mut verbs, layer, "takeRun", |layer, _| {
+        Ok(run::take_run(layer))
+    })?;
+    set(env, &mut verbs, layer, "handOverRuns", |layer, _| {
+        run::hand_over_runs(layer);
+        Ok(())
+    })?;
+    set(env, &mut verbs, layer, "isHeld", |layer, _| {
+        Ok(lease::is_held(layer.subject()))
+    })?;
+    set(env, &mut verbs, layer, "remainingMs", |layer, _| {
+        Ok(lease::remaining_ms(layer.subject()))
+    })?;
+    Ok(verbs)
+}
+
+fn set<T: ToNapiValue + Default>(
+    env: &Env,
+    verbs: &mut Object,
+    layer: &Rc<Attachment>,
+    name: &str,
+    verb: impl Fn(&Attachment, &FunctionCallContext) -> std::result::Result<T, Cause> + 'static,
+) -> napi::Result<()> {
+    // Its lists are let go with the environment, however long JavaScript keeps the function.
+    let layer: Weak<Attachment> = Rc::downgrade(layer);
+    let call = move |call: FunctionCallContext| {
+        let done = match layer.upgrade() {
+            Some(layer) => verb(&layer, &call),
+            None => Err(ending()),
+        };
+        done.or_else(|cause| {
+            call.env
+                .throw_error(&cause.to_string(), Some(cause.code().as_ref()))?;
+            Ok(T::default())
+        })
+    };
+    verbs.set(
+        name,
+        env.create_function_from_closure::<(), _, _>(name, call)?,
+    )
 }
 
 /// Sends the lines of the log to a layer, from this level on: `debug` or `warn`; `undefined` for none.

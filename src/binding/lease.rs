@@ -6,13 +6,11 @@ use super::environment::{existing, read_lease};
 use crate::driver::now;
 
 /// Whether the lease with this number is held at this very moment.
-#[napi]
 pub fn is_held(lease: f64) -> bool {
     read_lease(lease, |cell| cell.is_held(now()))
 }
 
 /// For how long it is held even if no further renewal is confirmed, in ms.
-#[napi]
 pub fn remaining_ms(lease: f64) -> f64 {
     read_lease(lease, |cell| cell.remaining(now()).as_secs_f64() * 1_000.0)
 }

@@ -2,11 +2,14 @@
 
 #![expect(unsafe_code, reason = "that is what this file is for")]
 
+use std::borrow::Cow;
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use napi::bindgen_prelude::{Float64Array, JsObjectValue, Object, ToNapiValue, Unknown};
+use napi::bindgen_prelude::{
+    Float64Array, FromNapiValue, JsObjectValue, Object, ToNapiValue, Unknown,
+};
 use napi::{Env, Error, JsError, JsValue, check_status, sys};
 
 /// A promise that is settled on the thread of its environment. napi's own makes a threadsafe function
@@ -146,6 +149,27 @@ pub fn write(to: &mut Float64Array, at: usize, numbers: &[f64]) {
         place.copy_from_slice(numbers);
     }
 }
+
+/// A text of JavaScript, in `memory` where that is long enough: to ask for the length first takes as long again.
+pub fn text<'a>(env: &Env, of: &Unknown, memory: &'a mut [u8]) -> napi::Result<Cow<'a, str>> {
+    let mut length = 0;
+    // SAFETY: the environment is the one that we were called from, and no more is written than there is room for.
+    check_status!(unsafe {
+        let (to, room) = (memory.as_mut_ptr().cast(), memory.len());
+        sys::napi_get_value_string_utf8(env.raw(), of.raw(), to, room, &mut length)
+    })?;
+    // One more character would have had room, so it was not cut.
+    if length + LONGEST_CHARACTER < memory.len()
+        && let Ok(text) = str::from_utf8(&memory[..length])
+    {
+        return Ok(text.into());
+    }
+    // SAFETY: as above.
+    unsafe { String::from_napi_value(env.raw(), of.raw()) }.map(Cow::Owned)
+}
+
+/// In bytes of UTF-8.
+const LONGEST_CHARACTER: usize = 4;
 
 /// A Rust value as JavaScript has it.
 pub fn value(env: &Env, of: impl ToNapiValue) -> napi::Result<Unknown<'static>> {

@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use napi::Env;
-use napi::bindgen_prelude::External;
+use napi::bindgen_prelude::{External, FunctionCallContext};
 use napi_derive::napi;
 
 use super::environment::{Channel, Environment, Feature, Leaving, Member, existing, guarded};
 use super::error::{Cause, Result, ending};
 use super::events::{Attachment, EventKind, Events, heartbeat};
 use super::exit::present;
+use super::node;
 use super::options::{duration, run_options};
 use super::source::OpenStore;
 use crate::driver::{
@@ -203,42 +204,38 @@ fn resource_of(prefix: String, name: Option<String>) -> std::result::Result<Stri
     Ok(compose("prefix with the name", &[&prefix, &name])?)
 }
 
-/// Throws what `beginRun` would throw for these options: the list that it reads.
-#[napi(catch_unwind)]
-pub fn check_run(env: &Env, layer: f64) -> Result<()> {
-    let (_, layer) = layer_of(env, layer)?;
-    RunSettings::new(&run_options(&layer.numbers)).map_err(Cause::from)?;
+/// Refuses what [`begin_run`] would refuse of these options.
+pub fn check_run(layer: &Attachment) -> std::result::Result<(), Cause> {
+    RunSettings::new(&run_options(&layer.numbers))?;
     Ok(())
 }
 
-/// Asks for the lease of a run, with the options in the layer's list of numbers, and returns its number. An event
-/// says what came of it, of the run at this place. Before that, so many runs of the layer are over.
-#[napi(
-    catch_unwind,
-    ts_args_type = "layer: number, store: ExternalObject<unknown>, resource: string, place: number, over: number"
-)]
+/// Asks for the lease of a run of a resource in a store, with the options among the layer's numbers, and returns its
+/// number. An event says what came of it, of the run at this place. Before that, the runs that are over are ended.
 pub fn begin_run(
-    env: &Env,
-    layer: f64,
-    store: &External<OpenStore>,
-    resource: String,
-    place: u32,
-    over: u32,
-) -> Result<f64> {
-    let (environment, layer) = layer_of(env, layer)?;
+    layer: &Attachment,
+    call: &FunctionCallContext,
+) -> std::result::Result<f64, Cause> {
+    let environment = present(call.env)?;
     // What ended before it may be what it asks for.
-    end(&environment, &layer, over);
-    Ok(begin(&environment, &layer, store, &resource, place)? as f64)
+    end(&environment, layer);
+    let store: &External<OpenStore> = call.get(0)?;
+    let mut memory = [0; USUAL_RESOURCE];
+    let resource = node::text(call.env, &call.get(1)?, &mut memory)?;
+    Ok(begin(&environment, layer, store, &resource)? as f64)
 }
+
+/// In bytes.
+const USUAL_RESOURCE: usize = 256;
 
 fn begin(
     environment: &Rc<Environment>,
     layer: &Attachment,
     store: &OpenStore,
     resource: &str,
-    place: u32,
 ) -> std::result::Result<u64, Cause> {
     let options = run_options(&layer.numbers);
+    let place = layer.subject() as u32;
     let resource = &*name_of(resource, options.of_runner)?;
     let settings = RunSettings::new(&options)?;
     if environment.closed.get() {
@@ -274,25 +271,22 @@ fn begin(
 }
 
 /// Hands over what was asked for since the last call: to wake another thread costs as much as all the rest of a run.
-/// Before that, so many runs of the layer are over.
-#[napi(catch_unwind)]
-pub fn hand_over_runs(layer: f64, over: u32) {
-    let Some(environment) = existing() else {
-        return;
-    };
-    if let Some(layer) = environment.feature::<Events>().attachment(layer as u64) {
-        end(&environment, &layer, over);
+/// Before that, the runs that are over are ended.
+pub fn hand_over_runs(layer: &Attachment) {
+    if let Some(environment) = existing() {
+        end(&environment, layer);
+        hand_over();
     }
-    hand_over();
 }
 
-/// So many runs of the layer are over: their leases are not held from here on, and released.
-fn end(environment: &Environment, layer: &Attachment, over: u32) {
-    if over == 0 {
+/// Those runs of the layer are over: their leases are not held from here on, and released.
+fn end(environment: &Environment, layer: &Attachment) {
+    let over = layer.over();
+    if over.is_empty() {
         return;
     }
     let at = now();
-    for run in layer.over.iter().take(over as usize) {
+    for run in over {
         let run = *run as u64;
         environment.finish_lease(run, at);
         if let Some(run) = environment.member::<Run>(run) {
@@ -303,12 +297,11 @@ fn end(environment: &Environment, layer: &Attachment, over: u32) {
 
 /// The run begins, with its tick used up where it is of one: true if its lease is held at this very moment. Where it
 /// is not any more it is asked for again, and an event says what came of that.
-#[napi(catch_unwind)]
-pub fn take_run(run: f64, of_tick: bool) -> bool {
+pub fn take_run(layer: &Attachment) -> bool {
     let Some(environment) = existing() else {
         return false;
     };
-    let number = run as u64;
+    let number = layer.subject() as u64;
     let Some(run) = environment.member::<Run>(number) else {
         return false;
     };
@@ -317,7 +310,7 @@ pub fn take_run(run: f64, of_tick: bool) -> bool {
         None => Taken::TooLate,
     };
     match taken {
-        Taken::InTime if !of_tick => {}
+        Taken::InTime if !layer.is_of_tick() => {}
         Taken::InTime | Taken::Late => run.handle.begin(),
         Taken::TooLate => {
             environment.end_lease(number);
@@ -365,15 +358,6 @@ pub fn abandon_run(run: f64) {
 fn with(run: f64, act: impl FnOnce(&Environment, u64)) {
     if let Some(environment) = existing() {
         act(&environment, run as u64);
-    }
-}
-
-fn layer_of(env: &Env, layer: f64) -> Result<(Rc<Environment>, Rc<Attachment>)> {
-    let environment = present(env).map_err(Cause::from)?;
-    let events = environment.feature::<Events>();
-    match events.attachment(layer as u64) {
-        Some(layer) => Ok((environment, layer)),
-        None => Err(ending().into()),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The campaigns of this process, all in one task: what is due in the same moment is asked with one write, and what
 //! comes in the same moment is heard in one go, by one clock.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -9,11 +8,12 @@ use super::alarms::Alarms;
 use super::campaign::{CampaignBackground, CampaignHappening, CampaignInbox, CampaignSlot};
 use super::serving::Serving;
 use crate::election::Time;
+use crate::store::Numbered;
 
 /// Tells each campaign what it is told, and when its time has come.
 pub(super) struct ServedCampaigns {
     background: CampaignBackground,
-    slots: HashMap<u64, Box<CampaignSlot>>,
+    slots: Numbered<u64, Box<CampaignSlot>>,
     alarms: Alarms,
     clock: fn() -> Time,
 }
@@ -25,7 +25,7 @@ impl ServedCampaigns {
                 answers: inbox.clone(),
                 inbox,
             },
-            slots: HashMap::new(),
+            slots: Numbered::default(),
             alarms: Alarms::default(),
             clock,
         }
@@ -44,17 +44,20 @@ impl ServedCampaigns {
         }
         if is_broken || slot.has_ended() {
             self.slots.remove(&number);
-            let slots = &self.slots;
-            let is_set = |at, number| {
-                slots
-                    .get(&number)
-                    .is_some_and(|slot| slot.alarm_at == Some(at))
-            };
-            self.alarms.tidy(slots.len(), is_set);
         } else {
-            let at = slot.next_timeout();
-            self.alarms.set(now, number, at, &mut slot.alarm_at);
+            // What is due already is done when all else is.
+            let at = slot.next_timeout().map(|at| at.max(now));
+            if at == slot.alarm_at {
+                return;
+            }
+            slot.alarm_at = at;
+            if let Some(at) = at {
+                self.alarms.set(at, number);
+            }
         }
+        let slots = &self.slots;
+        let is_set = |at, number| is_set(slots, at, number);
+        self.alarms.tidy(slots.len(), is_set);
     }
 }
 
@@ -71,6 +74,12 @@ impl Serving for ServedCampaigns {
 
     fn alarms(&mut self) -> &mut Alarms {
         &mut self.alarms
+    }
+
+    /// Nobody is woken for what is no longer set.
+    fn next_alarm(&mut self, _: Option<Time>) -> Option<Time> {
+        let slots = &self.slots;
+        self.alarms.first(|at, number| is_set(slots, at, number))
     }
 
     fn put_in_order(batch: &mut Vec<(u64, CampaignHappening)>) {
@@ -91,6 +100,11 @@ impl Serving for ServedCampaigns {
             self.step(now, number, None);
         }
     }
+}
+
+fn is_set(slots: &Numbered<u64, Box<CampaignSlot>>, at: Time, number: u64) -> bool {
+    let slot = slots.get(&number);
+    slot.is_some_and(|slot| slot.alarm_at == Some(at))
 }
 
 /// What the outside asked for comes before what the store says: a resign that is under way here must not be

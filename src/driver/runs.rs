@@ -34,6 +34,7 @@ pub(super) struct Runs {
     background: Background,
     /// Boxed: a run is moved once, and not with the table.
     slots: Numbered<u64, Box<RunSlot>>,
+    /// What was set for earlier makes no other entry: one that rings too early is cheaper.
     alarms: Alarms,
     /// Who waits for the lease of which resource, first come, first served: it is the first one's turn.
     lines: HashMap<Line, VecDeque<u64>>,
@@ -107,9 +108,13 @@ impl Runs {
         if stage == SlotStage::Ended {
             self.slots.remove(&run);
             self.tidy();
-        } else {
-            let at = slot.next_timeout();
-            self.alarms.set(now, run, at, &mut slot.alarm_at);
+        } else if let Some(at) = slot.next_timeout()
+            && slot.alarm_at.is_none_or(|set| at < set)
+        {
+            // What is due already is done when all else is.
+            let at = at.max(now);
+            slot.alarm_at = Some(at);
+            self.alarms.set(at, run);
         }
         if let Some(line) = line {
             self.leave(line, run);
@@ -217,6 +222,11 @@ impl Serving for Runs {
 
     fn alarms(&mut self) -> &mut Alarms {
         &mut self.alarms
+    }
+
+    fn next_alarm(&mut self, set_for: Option<Time>) -> Option<Time> {
+        let times = [self.alarms.earliest(), set_for];
+        times.into_iter().flatten().min()
     }
 
     fn hear(&mut self, now: Time, run: u64, input: RunInput) {

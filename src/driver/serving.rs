@@ -22,6 +22,9 @@ pub(super) trait Serving {
 
     fn alarms(&mut self) -> &mut Alarms;
 
+    /// For when the one alarm is set from here on, which is set for `set_for`.
+    fn next_alarm(&mut self, set_for: Option<Time>) -> Option<Time>;
+
     /// Puts what has come in the order in which it is heard.
     fn put_in_order(_: &mut Vec<(u64, Self::Input)>) {}
 
@@ -67,10 +70,11 @@ pub(super) trait Serving {
 
 /// Sets the alarm for who wants it first.
 fn set(served: &mut impl Serving, alarm: Pin<&mut Sleep>, set_for: &mut Option<Time>) {
-    if let Some(at) = served.alarms().first()
-        && set_for.is_none_or(|set| at < set)
+    let next = served.next_alarm(*set_for);
+    if next != *set_for
+        && let Some(at) = next
     {
         alarm.reset(Instant::now() + at.since(served.now()));
-        *set_for = Some(at);
     }
+    *set_for = next;
 }

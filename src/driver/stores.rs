@@ -22,7 +22,7 @@ pub fn store(source: &Source) -> io::Result<Arc<dyn Backend>> {
         Source::Redis(source) => {
             let runtime = runtime()?;
             let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
-            let open = || RedisStore::open(source.clone(), runtime.handle());
+            let open = || RedisStore::open(source.clone(), runtime);
             stores.get_or_open(source, now(), open)
         }
         Source::Memory { name } => MemoryStore::named(name, wall_micros),

@@ -19,25 +19,16 @@ export declare function appendToCommand(command: ExternalObject<unknown>, piece:
 
 /**
  * Brings events to `deliver(count, extras)`: it finds the numbers of `count` events in `events`. Returns the
- * number of this layer; `numbers` is where it puts the lists of numbers that verbs read, and `over` the runs that are
- * over.
+ * number of this layer, and the verbs that are called for each run and each look at a lease, which read what they
+ * are called with from `numbers`; `over` is where the layer puts the runs that are over.
  */
-export declare function attach(deliver: (count: number, extras: (string | Line)[]) => void, events: Float64Array, numbers: Float64Array, over: Float64Array): number
+export declare function attach(deliver: (count: number, extras: (string | Line)[]) => void, events: Float64Array, numbers: Float64Array, over: Float64Array): {number: number, checkRun: () => void, beginRun: (store: ExternalObject<unknown>, resource: string) => number, takeRun: () => boolean, handOverRuns: () => void, isHeld: () => boolean, remainingMs: () => number}
 
 /** Somebody waits until its release is confirmed, though its caller did not. */
 export declare function awaitRelease(run: number): void
 
-/**
- * Asks for the lease of a run, with the options in the layer's list of numbers, and returns its number. An event
- * says what came of it, of the run at this place. Before that, so many runs of the layer are over.
- */
-export declare function beginRun(layer: number, store: ExternalObject<unknown>, resource: string, place: number, over: number): number
-
 /** The campaigns of a prefix, or all of this environment. */
 export declare function campaigns(prefix?: string | undefined | null): Array<number>
-
-/** Throws what `beginRun` would throw for these options: the list that it reads. */
-export declare function checkRun(layer: number): void
 
 /** It is not held from here on; what it was of is to be released. */
 export declare function endLease(lease: number): void
@@ -121,15 +112,6 @@ export interface GrantedLease {
   /** How long work in flight has to stop after its end, in ms. */
   grace: number
 }
-
-/**
- * Hands over what was asked for since the last call: to wake another thread costs as much as all the rest of a run.
- * Before that, so many runs of the layer are over.
- */
-export declare function handOverRuns(layer: number, over: number): void
-
-/** Whether the lease with this number is held at this very moment. */
-export declare function isHeld(lease: number): boolean
 
 /** Whether the lines of the log go to this layer: the last that was attached, or that asked for them. */
 export declare function isLogged(layer: number): boolean
@@ -310,9 +292,6 @@ export declare function release(campaign: number, era: number): Promise<void>
 /** The run may go on for so many ms, and its lease is released anyway. */
 export declare function releaseRunAfter(run: number, ms: number): void
 
-/** For how long it is held even if no further renewal is confirmed, in ms. */
-export declare function remainingMs(lease: number): number
-
 /** Asks the primary of `prefix` to resign, of the term with this token alone where one is given. */
 export declare function requestResign(redis: PlainSource, prefix: string, scope?: string | undefined | null, token?: number | undefined | null): Promise<PlainRequest>
 
@@ -334,12 +313,6 @@ export interface SentinelFields {
   /** Sentinels that these know of are asked too. */
   learns: boolean
 }
-
-/**
- * The run begins, with its tick used up where it is of one: true if its lease is held at this very moment. Where it
- * is not any more it is asked for again, and an event says what came of that.
- */
-export declare function takeRun(run: number, ofTick: boolean): boolean
 
 /** The timers of Node itself: a test runner puts others in their place, where the layer is, that stand still. */
 export declare function timers(): {nextTick: typeof process.nextTick, setImmediate: typeof setImmediate, setTimeout: typeof setTimeout}

@@ -18,8 +18,10 @@ const SIZE = 3
 
 const events = new Float64Array(SIZE * 256)
 
-/** What a verb is called with, where that is a list of numbers. */
+/** What a verb is called with, as far as that is numbers: the options of a run, and behind them what it is about. */
 const numbers = new Float64Array(16)
+/** Where in it are what the verb is about, whether that is a run of a tick, and how many runs are over. */
+const [SUBJECT, OF_TICK, OVER] = [13, 14, 15]
 
 /**
  * So many are handed over together: while the store works on them this thread goes on with the next. All at once
@@ -27,11 +29,15 @@ const numbers = new Float64Array(16)
  */
 const AT_ONCE = 16
 
-/** The runs that are over since the last hand-over, which are told with it. */
-const over = new Float64Array(AT_ONCE)
+/** How many that is in this turn: what its events lead to is handed over in equal parts. */
+let atOnce = AT_ONCE
+
+/** The runs that are over since the last hand-over, which are told with it: at most half as many again. */
+const over = new Float64Array(2 * AT_ONCE)
 let countOver = 0
 
-const layer = addon.attach(deliver, events, numbers, over)
+const verbs = addon.attach(deliver, events, numbers, over)
+const layer = verbs.number
 
 /**
  * Who hears the events of which run, each at a place of its own while something may be told of it. (A `Map` with so
@@ -68,6 +74,8 @@ reportUnknownLevel()
  */
 function deliver(count, extras) {
   handOverAtEnd()
+  // One or two that are left over would cost as much as all of them.
+  atOnce = Math.ceil(count / Math.max(1, Math.round(count / AT_ONCE)))
   for (let at = 0; at < count * SIZE; at += SIZE) {
     const kind = Number(events[at])
     const number = Number(events[at + 2])
@@ -149,7 +157,7 @@ let waiting = 0
  */
 function handOver() {
   if (isToHandOver) {
-    if (++waiting === AT_ONCE) handOverNow()
+    if (++waiting >= atOnce) handOverNow()
     return
   }
   isToHandOver = true
@@ -167,11 +175,67 @@ function end(run) {
   handOver()
 }
 
-/** How many are over: whoever takes them tells the binary. */
-function takeOver() {
-  const count = countOver
+/** The verb that follows hears how many are over. */
+function tellOver() {
+  numbers[OVER] = countOver
   countOver = 0
-  return count
+}
+
+/** @param {readonly number[]} options of a run */
+function put(options) {
+  // So few numbers are copied sooner one by one than by a call of `set`.
+  for (let at = 0; at < options.length; at++) numbers[at] = options[at] ?? Number.NaN
+}
+
+/**
+ * Throws what `beginRun` would throw for these options.
+ *
+ * @param {readonly number[]} options
+ */
+function checkRun(options) {
+  put(options)
+  verbs.checkRun()
+}
+
+/**
+ * Asks for the lease of a run, and returns its number.
+ *
+ * @param {import('./addon').ExternalObject<unknown>} store
+ * @param {string} resource
+ * @param {readonly number[]} options as `run-options.js` makes them
+ * @param {number} place
+ */
+function beginRun(store, resource, options, place) {
+  put(options)
+  numbers[SUBJECT] = place
+  tellOver()
+  const run = verbs.beginRun(store, resource)
+  handOver()
+  return run
+}
+
+/**
+ * The run begins, with its tick used up where it is of one: true if its lease is held at this very moment.
+ *
+ * @param {number} run
+ * @param {boolean} ofTick
+ */
+function takeRun(run, ofTick) {
+  numbers[SUBJECT] = run
+  numbers[OF_TICK] = Number(ofTick)
+  return verbs.takeRun()
+}
+
+/** @param {number} lease */
+function isHeld(lease) {
+  numbers[SUBJECT] = lease
+  return verbs.isHeld()
+}
+
+/** @param {number} lease */
+function remainingMs(lease) {
+  numbers[SUBJECT] = lease
+  return verbs.remainingMs()
 }
 
 /** What comes of the events that are being delivered is handed over together: when nothing more comes of them. */
@@ -184,13 +248,15 @@ function handOverAtEnd() {
 
 function handOverAll() {
   isToHandOver = false
+  atOnce = AT_ONCE
   handOverNow()
   keepOrNot()
 }
 
 function handOverNow() {
   waiting = 0
-  addon.handOverRuns(layer, takeOver())
+  tellOver()
+  verbs.handOverRuns()
 }
 
 /**
@@ -225,13 +291,16 @@ function isInspected() {
 }
 
 exports.EventKind = EventKind
+exports.beginRun = beginRun
+exports.checkRun = checkRun
 exports.end = end
-exports.handOver = handOver
+exports.isHeld = isHeld
 exports.keepAlive = keepAlive
 exports.layer = layer
-exports.numbers = numbers
 exports.leavePlace = leavePlace
 exports.readers = readers
+exports.remainingMs = remainingMs
 exports.takePlace = takePlace
 exports.setLogger = setLogger
-exports.takeOver = takeOver
+exports.takeRun = takeRun
+exports.verbs = verbs

@@ -1,6 +1,6 @@
 'use strict'
 
-const {addon} = require('./binary.js')
+const {isHeld, remainingMs} = require('./core.js')
 const {leaseLost} = require('./errors.js')
 const {command, fence} = require('./fence.js')
 
@@ -37,11 +37,11 @@ class Held {
   }
 
   get isHeld() {
-    return addon.isHeld(this.#id)
+    return isHeld(this.#id)
   }
 
   get remainingMs() {
-    return addon.remainingMs(this.#id)
+    return remainingMs(this.#id)
   }
 
   get signal() {

@@ -1,14 +1,14 @@
 'use strict'
 
 const {addon} = require('./binary.js')
-const {layer} = require('./core.js')
+const {checkRun} = require('./core.js')
 const {countRun} = require('./counters.js')
 const {watched} = require('./diagnostics.js')
 const {calling, invalid} = require('./errors.js')
 const {log} = require('./log.js')
 const {MAX_MS, callable, describe, given, millis, reading, text} = require('./options.js')
 const {Run} = require('./run.js')
-const {hand, isBounded, isOfTick, ofRun, ofRunner, periodOf} = require('./run-options.js')
+const {isBounded, isOfTick, ofRun, ofRunner, periodOf} = require('./run-options.js')
 const {outcomeOf} = require('./run-outcome.js')
 const {storeOf} = require('./source.js')
 
@@ -53,8 +53,7 @@ class LeaderRunner {
     this.#prefix = calling(() => addon.jobResource(text('prefix', prefix)))
     this.#lockTTL = ttlOf(lockTTL)
     this.#options = reading(() => ofRunner(lockTTL, options))
-    hand(this.#options)
-    calling(() => addon.checkRun(layer))
+    calling(() => checkRun(this.#options))
     this.#store = storeOf(redis)
   }
 
@@ -93,7 +92,6 @@ class LeaderRunner {
       const asked = reading(() => this.#ask(name, work, skip, options))
       if (this.#closed) return {outcome: 'skipped', reason: 'closed'}
       list = asked.list
-      hand(list)
       watch = watched(asked)
       run = new Run(asked)
     } catch (error) {

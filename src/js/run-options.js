@@ -2,7 +2,6 @@
 
 // The options of a run, as the list of numbers that the binary reads.
 
-const {numbers} = require('./core.js')
 const {invalid} = require('./errors.js')
 const {boolean, describe, given, millis, millisOrFalse} = require('./options.js')
 const {scheduled} = require('./ticks.js')
@@ -110,16 +109,6 @@ function ofRun(ofAll, options) {
   return list
 }
 
-/**
- * Puts them where the next verb reads them.
- *
- * @param {Numbers} list
- */
-function hand(list) {
-  // So few numbers are copied sooner one by one than by a call of `set`.
-  for (let at = 0; at < list.length; at++) numbers[at] = list[at] ?? Number.NaN
-}
-
 /** @param {Numbers} list */
 const isBounded = (list) => !Number.isNaN(list[MAX_RUN])
 
@@ -194,7 +183,6 @@ function signalOf({signal}) {
   throw invalid(`signal must be an AbortSignal, got ${describe(signal)}`)
 }
 
-exports.hand = hand
 exports.isBounded = isBounded
 exports.isOfTick = isOfTick
 exports.periodOf = periodOf

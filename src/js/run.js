@@ -4,8 +4,7 @@
 
 const {addon} = require('./binary.js')
 const {runs} = require('./counters.js')
-const {EventKind, end, handOver, keepAlive, layer, leavePlace, takeOver, takePlace} =
-  require('./core.js')
+const {EventKind, beginRun, end, keepAlive, leavePlace, takePlace, takeRun} = require('./core.js')
 const {ofBinary} = require('./errors.js')
 const {ABORT} = require('./held.js')
 const {Lease, OVER} = require('./lease.js')
@@ -29,6 +28,7 @@ const {log} = require('./log.js')
  * @typedef {object} Asked
  * @property {import('./source.js').Store} store
  * @property {string} resource
+ * @property {readonly number[]} list its options
  * @property {string} [prefix] that of its runner, for the log
  * @property {boolean} bounded it has a `maxRun`: its caller is answered in any case
  * @property {boolean} ofTick others wait to learn that it has begun
@@ -127,7 +127,7 @@ class Run {
   #keeps = false
 
   /**
-   * Asks for the lease of a run, with the options in the list of numbers.
+   * Asks for the lease of a run.
    *
    * @param {Asked} asked
    */
@@ -136,12 +136,11 @@ class Run {
     this.resource = asked.resource
     const place = takePlace(this)
     try {
-      this.id = addon.beginRun(layer, asked.store, asked.resource, place, takeOver())
+      this.id = beginRun(asked.store, asked.resource, asked.list, place)
     } catch (error) {
       leavePlace(place)
       throw ofBinary(error)
     }
-    handOver()
     this.keep(true)
   }
 
@@ -275,7 +274,7 @@ class Run {
     if (this.#refusal) return this.#tell(this.#refusal)
     // Where it was granted and has run out, because this loop or all of the process stood still: it is asked for
     // again. Given up here, a tick that was granted to us would be run by nobody.
-    if (!addon.takeRun(this.id, this.#asked.ofTick)) return this.#waitForAnswer()
+    if (!takeRun(this.id, this.#asked.ofTick)) return this.#waitForAnswer()
     this.#stage = 'running'
     this.keep(this.#asked.bounded)
     this.#lease = new Lease(this.id, this.#asked, this.#token)

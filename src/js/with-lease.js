@@ -5,7 +5,7 @@ const {watched} = require('./diagnostics.js')
 const {callable, reading, text} = require('./options.js')
 const {Run} = require('./run.js')
 const {errorOf} = require('./run-errors.js')
-const {hand, isBounded, isOfTick, ofWithLease} = require('./run-options.js')
+const {isBounded, isOfTick, ofWithLease} = require('./run-options.js')
 const {storeOf} = require('./source.js')
 
 /** @type {typeof import('../../index.js').withLease} */
@@ -13,7 +13,6 @@ async function withLease(redis, resource, options, run) {
   const asked = reading(() => ask(redis, resource, options, run))
   const {signal} = asked
   if (signal?.aborted) throw signal.reason
-  hand(asked.list)
   /** @type {Run | undefined} */
   let running
   const abandon = signal && (() => void running?.abandon('abandoned'))

@@ -84,7 +84,10 @@ impl AskedElection {
 
 impl Drop for AskedElection {
     fn drop(&mut self) {
-        self.answer(Err(closed()));
+        // Nearly always it is answered, and the cause would be written for nobody.
+        if self.request.is_some() {
+            self.answer(Err(closed()));
+        }
     }
 }
 
@@ -134,7 +137,10 @@ impl AskedRun {
 
 impl Drop for AskedRun {
     fn drop(&mut self) {
-        self.answer(Err(closed()));
+        // Nearly always it is answered, and the cause would be written for nobody.
+        if self.request.is_some() {
+            self.answer(Err(closed()));
+        }
     }
 }
 

@@ -289,8 +289,8 @@ impl Wire {
         std::mem::take(&mut self.overtaken)
     }
 
-    pub fn take_late(&mut self, now: Instant) -> Vec<Box<Ask>> {
-        self.unanswered.take_late(now)
+    pub fn take_late(&mut self, now: Instant) -> impl Iterator<Item = Box<Ask>> + use<> {
+        self.unanswered.take_late(now).into_iter()
     }
 
     pub fn doubt(&self) -> Option<Doubt> {
