@@ -51,7 +51,7 @@ impl Alarms {
 }
 
 pub(super) const FEW: usize = 64;
-/// So many are heard in one go, and the memory of so many is kept behind a burst.
+/// The memory of so many is kept behind a burst.
 pub(super) const MANY: usize = 1_024;
 
 #[cfg(test)]

@@ -349,10 +349,15 @@ impl RunLease {
         if let RunState::Asking { wait_until } = self.state
             && now >= due + STANDSTILL
         {
-            // It was this process that stood still. The answer may lie unread, and the tick may have
-            // been taken for us: given up here, nobody would run it.
-            self.doubtful |= self.in_flight.is_some();
-            return self.ask(now, wait_until);
+            // It was this process that stood still, or has much to do. The answer may lie unread, and the tick may
+            // have been taken for us: given up here, nobody would run it.
+            if self.in_flight.is_none() {
+                return self.ask(now, wait_until);
+            }
+            // What became of the question is still to be heard. To ask again meanwhile would double the work of a
+            // process that is behind.
+            self.timers.give_up = Some(now + self.config.acquire_timeout);
+            return;
         }
         self.give_up(now);
     }
