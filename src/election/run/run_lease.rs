@@ -176,8 +176,8 @@ impl RunLease {
         }
     }
 
-    /// The grant was noticed only when it had run out, and no run has begun: asked for once more.
-    /// [`RunOutput::Granted`] or [`RunOutput::Refused`] follows, as to the first question.
+    /// The grant was noticed only when it had run out, or nearly so ([`RunConfig::least_to_begin`]), and no run has
+    /// begun: asked for once more. [`RunOutput::Granted`] or [`RunOutput::Refused`] follows, as to the first question.
     pub fn miss(&mut self, now: Time) {
         self.handle_timeout(now);
         if self.run != RunStage::Granted {
@@ -185,7 +185,8 @@ impl RunLease {
         }
         self.doubtful = true;
         match self.state {
-            RunState::Overrun(_) | RunState::Lost { .. } => {
+            RunState::Holding(_) | RunState::Overrun(_) | RunState::Lost { .. } => {
+                self.rest(RunState::Idle);
                 self.run = RunStage::NotBegun;
                 // A caller that waited for it has done so.
                 self.ask(now, now);
