@@ -187,7 +187,8 @@ describe('a large argument', () => {
       code: 'ERR_INVALID_CONFIG',
       message: expect.stringMatching(message),
     })
-    expect(await connections()).toBe(before)
+    // One of before may have been closed, since nobody used it.
+    expect(await connections()).toBeLessThanOrEqual(before)
     expect(await redis.client.exists('fence:{huge}')).toBe(0)
     expect(changes).toEqual(['elected'])
     expect(lease.isHeld).toBe(true)

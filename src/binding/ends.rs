@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use super::callers::Callers;
 use super::promise::Deferred;
 use crate::election::Time;
 
@@ -9,7 +10,7 @@ use crate::election::Time;
 pub struct Ends {
     drain: RefCell<Option<Drain>>,
     /// Callers who wait for the end, with the number of their resign.
-    leaving: RefCell<Vec<(u64, Deferred)>>,
+    leaving: Callers,
     /// The number of the latest resign, of the latest that nobody need wait for any longer, and of the
     /// latest that has ended.
     resigned: Cell<u64>,
@@ -105,7 +106,7 @@ impl Ends {
     /// The caller is answered at the end of this resign.
     pub fn wait_for(&self, resign: u64, caller: Deferred) {
         if self.answered.get() < resign {
-            self.leaving.borrow_mut().push((resign, caller));
+            self.leaving.add(resign, caller);
         } else {
             caller.resolve(());
         }
@@ -120,11 +121,7 @@ impl Ends {
     /// Nobody waits any longer for the end of this resign, or of one before it.
     pub fn answer(&self, resign: u64) {
         self.answered.set(resign.max(self.answered.get()));
-        let mut leaving = self.leaving.borrow_mut();
-        let (gone, others): (Vec<_>, Vec<_>) = leaving.drain(..).partition(|(n, _)| *n <= resign);
-        *leaving = others;
-        drop(leaving);
-        for (_, caller) in gone {
+        for caller in self.leaving.take_until(resign) {
             caller.resolve(());
         }
     }

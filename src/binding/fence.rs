@@ -9,10 +9,10 @@ use napi_derive::napi;
 
 use super::answer::Told;
 use super::campaign::Campaign;
+use super::change::number;
 use super::environment::{Environment, Feature};
 use super::error::{Cause, Code, Result, denied, invalid, new};
 use super::exit::present;
-use super::listener::number;
 use super::promise::Deferred;
 use super::run::Run;
 use crate::driver::{Fence, now};

@@ -7,7 +7,8 @@ use napi::bindgen_prelude::{Function, Object, Unknown};
 use napi::threadsafe_function::UnknownReturnValue;
 use napi_derive::napi;
 
-use super::campaign::{Campaign, Campaigns, PlainStatus};
+use super::campaign::Campaign;
+use super::campaigns::Campaigns;
 use super::environment::{Environment, existing};
 use super::error::{Cause, Result, ending, invalid};
 use super::events::heartbeat;
@@ -16,6 +17,7 @@ use super::listener::{Audience, Listener};
 use super::options::{PlainElectionOptions, duration};
 use super::promise::Deferred;
 use super::source::{PlainSource, source, use_credentials_of};
+use super::status::PlainStatus;
 use crate::driver::{CampaignSettings, Fence, Handle, Start, store, wall_micros};
 use crate::election::{Token, check_name};
 use crate::store::{Source, Target};
@@ -112,6 +114,12 @@ fn start(
             channel.send(move |env, environment| {
                 if let Some(campaign) = environment.member::<Campaign>(number) {
                     campaign.hear(env, environment, change);
+                    // With its last handle the loop ends, and with the last loop the connection.
+                    if campaign.is_over() {
+                        environment
+                            .feature::<Campaigns>()
+                            .remove(environment, &campaign);
+                    }
                 }
             });
         }),

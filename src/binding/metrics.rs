@@ -1,14 +1,17 @@
 //! What was counted, as bare numbers and texts: the layer has their names.
 
+use std::time::Duration;
+
 use napi::Env;
 use napi::bindgen_prelude::Float64Array;
 use napi_derive::napi;
 
-use super::campaign::Campaigns;
+use super::campaign::Campaign;
+use super::campaigns::Campaigns;
 use super::error::{Cause, Result};
 use super::exit::present;
 use super::listener::Audience;
-use crate::driver::{connections, metrics};
+use crate::driver::{Handle, connections, metrics};
 
 /// The sizes of the lists, and then the lists: what was counted of commands, four histograms, the connections of the
 /// process, and the elections of this environment. Each connection and election has some texts too.
@@ -49,10 +52,38 @@ pub fn metrics(env: &Env) -> Result<PlainMetrics> {
     }
     for campaign in campaigns {
         let stands = audience.stands(&campaign.prefix);
-        campaign.measure(stands, &mut numbers, &mut texts);
+        measure(&campaign, stands, &mut numbers, &mut texts);
     }
     Ok(PlainMetrics {
         numbers: numbers.into(),
         texts,
     })
+}
+
+/// How a campaign stands, and whether it `stands` for election.
+fn measure(campaign: &Campaign, stands: bool, numbers: &mut Vec<f64>, texts: &mut Vec<String>) {
+    let (known, settings) = (&campaign.known, &campaign.settings);
+    let held = known.held();
+    let other = known.other_primary();
+    let (server, token) = match (&held, &other) {
+        (Some(lease), _) => (&*lease.server_id, lease.token),
+        (None, Some(primary)) => (&*primary.server_id, primary.token),
+        (None, None) => ("", 0.0),
+    };
+    let of_held = |time: fn(&Handle) -> Duration| {
+        let time = held.as_ref().map(|_| time(&campaign.handle));
+        time.unwrap_or_default().as_secs_f64()
+    };
+    numbers.extend([
+        f64::from(u8::from(held.is_some())),
+        f64::from(u8::from(stands || held.is_some())),
+        token,
+        settings.config.ttl.as_secs_f64(),
+        of_held(Handle::term),
+        of_held(Handle::margin),
+        f64::from(u8::from(known.is_available())),
+        f64::from(u8::from(known.is_healthy(settings.config.ttl))),
+    ]);
+    texts.extend([&campaign.prefix, &settings.name, &settings.server_id].map(Clone::clone));
+    texts.push(server.into());
 }

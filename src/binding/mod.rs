@@ -2,7 +2,10 @@
 //! `src/js/`. Translates, and decides nothing.
 
 mod answer;
+mod callers;
 mod campaign;
+mod campaigns;
+mod change;
 mod ends;
 mod environment;
 mod error;
@@ -23,4 +26,5 @@ mod promise;
 pub mod request;
 pub mod run;
 pub mod source;
+mod status;
 pub mod ticks;

@@ -7,10 +7,10 @@ use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
+use super::change::number;
 use super::environment::{Environment, Feature};
 use super::error::{Cause, Code, Result, denied, new};
 use super::exit::present;
-use super::listener::number;
 use super::promise::Deferred;
 use super::source::{PlainSource, source};
 use crate::driver::{ask_to_resign, store};

@@ -32,6 +32,7 @@ pub struct Run {
     store: Arc<dyn Backend>,
     resource: Arc<str>,
     ttl: Duration,
+    least_to_begin: Duration,
     /// The lease that the layer was told of.
     granted: RefCell<Option<Arc<LeaseCell>>>,
     /// Where the layer keeps it.
@@ -248,6 +249,7 @@ fn begin(
     let number = environment.next_number();
     let runs = environment.feature::<EnvironmentRuns>();
     let (resource, ttl): (Arc<str>, _) = (resource.into(), settings.config.ttl);
+    let least_to_begin = settings.config.least_to_begin();
     let handle = RunHandle::start(RunStart {
         store: store.0.clone(),
         resource: resource.clone(),
@@ -263,6 +265,7 @@ fn begin(
         store: store.0.clone(),
         resource,
         ttl,
+        least_to_begin,
         granted: RefCell::default(),
         place,
     };
@@ -295,8 +298,8 @@ fn end(environment: &Environment, layer: &Attachment) {
     }
 }
 
-/// The run begins, with its tick used up where it is of one: true if its lease is held at this very moment. Where it
-/// is not any more it is asked for again, and an event says what came of that.
+/// The run begins, with its tick used up where it is of one: true if its lease is held, for long enough. Where it
+/// is not it is asked for again, and an event says what came of that.
 pub fn take_run(layer: &Attachment) -> bool {
     let Some(environment) = existing() else {
         return false;
@@ -306,7 +309,7 @@ pub fn take_run(layer: &Attachment) -> bool {
         return false;
     };
     let taken = match &*run.granted.borrow() {
-        Some(cell) => cell.take(now()),
+        Some(cell) => cell.take(now(), run.least_to_begin),
         None => Taken::TooLate,
     };
     match taken {

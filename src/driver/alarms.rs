@@ -13,6 +13,11 @@ impl Alarms {
         self.0.push(Reverse((at, number)));
     }
 
+    /// When the first rings, which may be set no longer.
+    pub fn earliest(&self) -> Option<Time> {
+        self.0.peek().map(|Reverse((at, _))| *at)
+    }
+
     /// When the first that is set rings: nobody is woken for the others.
     pub fn first(&mut self, is_set: impl Fn(Time, u64) -> bool) -> Option<Time> {
         while let Some(Reverse((at, number))) = self.0.peek() {
@@ -26,10 +31,7 @@ impl Alarms {
 
     /// The next whose time has come, and for when it was set.
     pub fn pop_due(&mut self, now: Time) -> Option<(Time, u64)> {
-        let Reverse((at, _)) = self.0.peek()?;
-        if *at > now {
-            return None;
-        }
+        self.earliest().filter(|at| *at <= now)?;
         self.0.pop().map(|Reverse(entry)| entry)
     }
 
@@ -41,10 +43,16 @@ impl Alarms {
             self.0.shrink_to(2 * living + MANY);
         }
     }
+
+    #[cfg(test)]
+    pub fn len_and_capacity(&self) -> (usize, usize) {
+        (self.0.len(), self.0.capacity())
+    }
 }
 
-const FEW: usize = 64;
-const MANY: usize = 1_024;
+pub(super) const FEW: usize = 64;
+/// The memory of so many is kept behind a burst.
+pub(super) const MANY: usize = 1_024;
 
 #[cfg(test)]
 mod tests {

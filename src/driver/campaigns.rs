@@ -2,15 +2,11 @@
 //! comes in the same moment is heard in one go, by one clock.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::task::yield_now;
-use tokio::time::{Instant, Sleep, sleep};
 
 use super::alarms::Alarms;
 use super::campaign::{CampaignBackground, CampaignHappening, CampaignInbox, CampaignSlot};
+use super::serving::Serving;
 use crate::election::Time;
 use crate::store::Numbered;
 
@@ -32,61 +28,6 @@ impl ServedCampaigns {
             slots: Numbered::default(),
             alarms: Alarms::default(),
             clock,
-        }
-    }
-
-    pub async fn serve(mut self) {
-        let inbox = self.background.inbox.clone();
-        let mut alarm = pin!(sleep(Duration::ZERO));
-        let mut set_for = None;
-        let mut batch = Vec::new();
-        loop {
-            self.set(alarm.as_mut(), &mut set_for);
-            tokio::select! {
-                () = inbox.take(&mut batch) => {}
-                () = &mut alarm, if set_for.is_some() => set_for = None,
-            }
-            put_asked_first(&mut batch);
-            // Behind the last that is heard and before the first that is sent: no window begins too early, and
-            // nothing is believed for longer than it holds.
-            let mut at = (self.clock)();
-            for (count, (number, happening)) in batch.drain(..).enumerate() {
-                if count % MANY == MANY - 1 {
-                    // Runs and sockets share this thread.
-                    yield_now().await;
-                    at = (self.clock)();
-                }
-                match happening {
-                    CampaignHappening::Start(slot) => drop(self.slots.insert(number, slot)),
-                    happening => self.step(at, number, Some(happening)),
-                }
-            }
-            // What one burst took is not kept without end.
-            batch.shrink_to(MANY);
-            self.ring(at);
-        }
-    }
-
-    /// Sets the alarm for who wants it first.
-    fn set(&mut self, alarm: Pin<&mut Sleep>, set_for: &mut Option<Time>) {
-        let slots = &self.slots;
-        let first = self.alarms.first(|at, number| is_set(slots, at, number));
-        if first != *set_for
-            && let Some(at) = first
-        {
-            alarm.reset(Instant::now() + at.since((self.clock)()));
-        }
-        *set_for = first;
-    }
-
-    /// Calls those whose time has come.
-    fn ring(&mut self, now: Time) {
-        while let Some((at, number)) = self.alarms.pop_due(now) {
-            let slot = self.slots.get_mut(&number);
-            if let Some(slot) = slot.filter(|slot| slot.alarm_at == Some(at)) {
-                slot.alarm_at = None;
-                self.step(now, number, None);
-            }
         }
     }
 
@@ -120,6 +61,47 @@ impl ServedCampaigns {
     }
 }
 
+impl Serving for ServedCampaigns {
+    type Input = CampaignHappening;
+
+    fn inbox(&self) -> &Arc<CampaignInbox> {
+        &self.background.inbox
+    }
+
+    fn now(&self) -> Time {
+        (self.clock)()
+    }
+
+    fn alarms(&mut self) -> &mut Alarms {
+        &mut self.alarms
+    }
+
+    /// Nobody is woken for what is no longer set.
+    fn next_alarm(&mut self, _: Option<Time>) -> Option<Time> {
+        let slots = &self.slots;
+        self.alarms.first(|at, number| is_set(slots, at, number))
+    }
+
+    fn put_in_order(batch: &mut Vec<(u64, CampaignHappening)>) {
+        put_asked_first(batch);
+    }
+
+    fn hear(&mut self, now: Time, number: u64, happening: CampaignHappening) {
+        match happening {
+            CampaignHappening::Start(slot) => drop(self.slots.insert(number, slot)),
+            happening => self.step(now, number, Some(happening)),
+        }
+    }
+
+    fn ring(&mut self, now: Time, number: u64, set_for: Time) {
+        let slot = self.slots.get_mut(&number);
+        if let Some(slot) = slot.filter(|slot| slot.alarm_at == Some(set_for)) {
+            slot.alarm_at = None;
+            self.step(now, number, None);
+        }
+    }
+}
+
 fn is_set(slots: &Numbered<u64, Box<CampaignSlot>>, at: Time, number: u64) -> bool {
     let slot = slots.get(&number);
     slot.is_some_and(|slot| slot.alarm_at == Some(at))
@@ -135,9 +117,6 @@ fn put_asked_first(batch: &mut Vec<(u64, CampaignHappening)>) {
         batch.extend(of_store);
     }
 }
-
-/// So many are heard in one go.
-const MANY: usize = 1_024;
 
 #[cfg(test)]
 mod tests;

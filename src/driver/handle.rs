@@ -11,6 +11,7 @@ use super::campaign::{CampaignHappening, CampaignInbox, CampaignSlot};
 use super::campaigns::ServedCampaigns;
 use super::change::Sink;
 use super::heartbeat::Served;
+use super::serving::Serving;
 use super::shared::{CampaignInput, Shared};
 use super::{Heartbeat, now, runtime};
 use crate::election::{Config, Election, Random, Reason, Time, Token};

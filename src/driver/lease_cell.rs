@@ -27,7 +27,7 @@ pub enum Taken {
     InTime,
     /// It is held, and was not renewed when that was due: the one that renews is to be told.
     Late,
-    /// It is not held any more.
+    /// It is not held any more, or not for long enough.
     TooLate,
 }
 
@@ -46,9 +46,10 @@ impl LeaseCell {
         }
     }
 
-    /// Work under it begins, if it is held.
-    pub fn take(&self, now: Time) -> Taken {
-        match self.is_held(now) {
+    /// Work under it begins, if it is held for so long at `least`.
+    pub fn take(&self, now: Time, least: Duration) -> Taken {
+        let remaining = self.remaining(now);
+        match !remaining.is_zero() && remaining >= least {
             false => Taken::TooLate,
             true if self.taken.swap(TAKEN, Ordering::AcqRel) == LET_RUN_OUT => Taken::Late,
             true => Taken::InTime,
@@ -139,6 +140,8 @@ impl LeaseCell {
 mod tests {
     use super::*;
 
+    const LEAST: Duration = Duration::from_micros(10);
+
     fn at(micros: u64) -> Time {
         Time::from_micros(micros)
     }
@@ -178,14 +181,14 @@ mod tests {
     #[test]
     fn whoever_takes_it_is_told_whether_it_was_renewed_meanwhile() {
         let in_time = LeaseCell::new(Token::new(7), at(100));
-        assert_eq!(in_time.take(at(10)), Taken::InTime);
+        assert_eq!(in_time.take(at(10), LEAST), Taken::InTime);
         assert!(in_time.is_taken_in_time() && in_time.is_taken());
         let late = LeaseCell::new(Token::new(7), at(100));
         assert!(!late.is_taken_in_time());
-        assert_eq!(late.take(at(99)), Taken::Late);
+        assert_eq!(late.take(at(90), LEAST), Taken::Late);
         assert!(late.is_taken());
         let too_late = LeaseCell::new(Token::new(7), at(100));
-        assert_eq!(too_late.take(at(100)), Taken::TooLate);
+        assert_eq!(too_late.take(at(91), LEAST), Taken::TooLate);
         assert!(!too_late.is_taken());
     }
 

@@ -20,6 +20,7 @@ mod run_handle;
 mod run_inbox;
 mod runs;
 mod runtime;
+mod serving;
 mod settings;
 mod shared;
 mod stores;

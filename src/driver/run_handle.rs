@@ -8,6 +8,7 @@ use once_cell::sync::OnceCell;
 use super::run_change::{RunInput, RunStart};
 use super::run_inbox::RunInbox;
 use super::runs::Runs;
+use super::serving::Serving;
 use super::{now, runtime};
 use crate::election::{Random, Time};
 

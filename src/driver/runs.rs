@@ -1,22 +1,18 @@
 //! The runs of this process, all in one task: a task for each, with a mailbox and a future for each answer, costs
 //! more than all the rest of a run.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::mem::take;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
-use tokio::task::yield_now;
-use tokio::time::{Instant, Sleep, sleep};
-
+use super::alarms::{Alarms, MANY};
 use super::now;
 use super::run::{Background, RunSlot, SlotStage};
 use super::run_change::{RunInput, RunStart};
 use super::run_inbox::RunInbox;
+use super::serving::Serving;
 use crate::election::run::RunCommand;
 use crate::election::{Random, Time};
 use crate::store::Numbered;
@@ -38,9 +34,8 @@ pub(super) struct Runs {
     background: Background,
     /// Boxed: a run is moved once, and not with the table.
     slots: Numbered<u64, Box<RunSlot>>,
-    /// When which run wants to be called. What was set for earlier makes no other entry: one that rings too early is
-    /// cheaper.
-    alarms: BinaryHeap<Reverse<(Time, u64)>>,
+    /// What was set for earlier makes no other entry: one that rings too early is cheaper.
+    alarms: Alarms,
     /// Who waits for the lease of which resource, first come, first served: it is the first one's turn.
     lines: HashMap<Line, VecDeque<u64>>,
     /// Those whose turn has come.
@@ -58,62 +53,11 @@ impl Runs {
                 outbox: Vec::new(),
             },
             slots: Numbered::default(),
-            alarms: BinaryHeap::new(),
+            alarms: Alarms::default(),
             lines: HashMap::new(),
             turns: Vec::new(),
             owed: HashMap::new(),
         }
-    }
-
-    pub async fn serve(mut self) {
-        let inbox = self.background.inbox.clone();
-        let mut alarm = pin!(sleep(Duration::ZERO));
-        let mut set_for = None;
-        let mut batch = Vec::new();
-        loop {
-            self.set(alarm.as_mut(), &mut set_for);
-            tokio::select! {
-                () = inbox.take(&mut batch) => {}
-                () = &mut alarm, if set_for.is_some() => set_for = None,
-            }
-            // Behind the last that is heard and before the first that is sent: no window begins too early, and
-            // nothing is believed for longer than it holds.
-            let mut at = now();
-            for (number, (run, input)) in batch.drain(..).enumerate() {
-                if number % MANY == MANY - 1 {
-                    // Elections and sockets share this thread.
-                    yield_now().await;
-                    at = now();
-                }
-                self.hear(at, run, input);
-            }
-            // What one burst took is not kept without end.
-            batch.shrink_to(MANY);
-            self.ring(at);
-        }
-    }
-
-    /// Sets the alarm for who wants it first.
-    fn set(&mut self, alarm: Pin<&mut Sleep>, set_for: &mut Option<Time>) {
-        let Some(Reverse((at, _))) = self.alarms.peek().copied() else {
-            return;
-        };
-        if set_for.is_none_or(|set| at < set) {
-            alarm.reset(Instant::now() + at.since(now()));
-            *set_for = Some(at);
-        }
-    }
-
-    fn hear(&mut self, now: Time, run: u64, input: RunInput) {
-        match input {
-            RunInput::Start(start, seed) => {
-                self.start(now, run, start, Random::from_seed(seed));
-            }
-            input => self.act(now, run, |slot, background| {
-                slot.step(now, Some(input), background)
-            }),
-        }
-        self.let_in(now);
     }
 
     fn start(&mut self, now: Time, run: u64, start: RunStart, random: Random) {
@@ -127,23 +71,6 @@ impl Runs {
         }
         self.slots.insert(run, slot);
         self.act(now, run, |slot, background| slot.begin(now, background));
-    }
-
-    /// Calls those whose time has come.
-    fn ring(&mut self, now: Time) {
-        while let Some(Reverse((at, run))) = self.alarms.peek().copied()
-            && at <= now
-        {
-            self.alarms.pop();
-            let is_set = |slot: &&mut Box<RunSlot>| slot.alarm_at == Some(at);
-            if let Some(slot) = self.slots.get_mut(&run).filter(is_set) {
-                slot.alarm_at = None;
-                self.act(now, run, |slot, background| {
-                    slot.step(now, None, background)
-                });
-                self.let_in(now);
-            }
-        }
     }
 
     /// Those that waited behind one who waits no more.
@@ -185,8 +112,9 @@ impl Runs {
             && slot.alarm_at.is_none_or(|set| at < set)
         {
             // What is due already is done when all else is.
-            slot.alarm_at = Some(at.max(now));
-            self.alarms.push(Reverse((at.max(now), run)));
+            let at = at.max(now);
+            slot.alarm_at = Some(at);
+            self.alarms.set(at, run);
         }
         if let Some(line) = line {
             self.leave(line, run);
@@ -266,27 +194,64 @@ impl Runs {
         }
     }
 
-    /// Forgets the alarms of runs that have ended, when they are more than the others, and gives back what a burst
-    /// took.
+    /// Gives back what a burst took.
     fn tidy(&mut self) {
         if self.slots.capacity() > MANY && self.slots.len() < self.slots.capacity() / 8 {
             self.slots.shrink_to(self.slots.len() * 2);
         }
-        if self.alarms.len() > 2 * self.slots.len() + FEW {
-            let slots = &self.slots;
-            self.alarms.retain(|Reverse((at, run))| {
-                slots
-                    .get(run)
-                    .is_some_and(|slot| slot.alarm_at == Some(*at))
-            });
-            self.alarms.shrink_to(2 * self.slots.len() + MANY);
-        }
+        let slots = &self.slots;
+        let is_set = |at, run| {
+            slots
+                .get(&run)
+                .is_some_and(|slot| slot.alarm_at == Some(at))
+        };
+        self.alarms.tidy(slots.len(), is_set);
     }
 }
 
-const FEW: usize = 64;
-/// So many are heard in one go.
-const MANY: usize = 1_024;
+impl Serving for Runs {
+    type Input = RunInput;
+
+    fn inbox(&self) -> &Arc<RunInbox> {
+        &self.background.inbox
+    }
+
+    fn now(&self) -> Time {
+        now()
+    }
+
+    fn alarms(&mut self) -> &mut Alarms {
+        &mut self.alarms
+    }
+
+    fn next_alarm(&mut self, set_for: Option<Time>) -> Option<Time> {
+        let times = [self.alarms.earliest(), set_for];
+        times.into_iter().flatten().min()
+    }
+
+    fn hear(&mut self, now: Time, run: u64, input: RunInput) {
+        match input {
+            RunInput::Start(start, seed) => {
+                self.start(now, run, start, Random::from_seed(seed));
+            }
+            input => self.act(now, run, |slot, background| {
+                slot.step(now, Some(input), background)
+            }),
+        }
+        self.let_in(now);
+    }
+
+    fn ring(&mut self, now: Time, run: u64, set_for: Time) {
+        let slot = self.slots.get_mut(&run);
+        if let Some(slot) = slot.filter(|slot| slot.alarm_at == Some(set_for)) {
+            slot.alarm_at = None;
+            self.act(now, run, |slot, background| {
+                slot.step(now, None, background)
+            });
+            self.let_in(now);
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests;

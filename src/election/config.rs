@@ -59,7 +59,7 @@ impl Config {
             ttl,
             renew_interval: ttl / 3,
             renew_spread: ttl / 3,
-            renew_grid: (ttl / 200).min(LONGEST_GRID),
+            renew_grid: (ttl / 100).min(LONGEST_GRID),
             establish_timeout: DEFAULT_ESTABLISH_TIMEOUT,
             eager_start: false,
             stall_timeout: Some(default_stall_timeout(ttl)),
@@ -237,7 +237,7 @@ const DRIFT_CONSTANT: Duration = Duration::from_millis(20);
 /// After a term that was longer, failed work counts as the first.
 pub(super) const LONGEST_REST: Duration = Duration::from_secs(60);
 /// What is sent in one go keeps the server from others for less than that.
-const LONGEST_GRID: Duration = Duration::from_millis(25);
+const LONGEST_GRID: Duration = Duration::from_millis(50);
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 pub(super) const MIN_RENEW_INTERVAL: Duration = Duration::from_millis(50);
 const MIN_ESTABLISH_TIMEOUT: Duration = Duration::from_millis(100);

@@ -3,6 +3,7 @@
 // What is told to tools that watch a process from outside of its code. Nothing is made where nobody listens.
 
 const {channel} = require('node:diagnostics_channel')
+const {wordsOf} = require('./run-outcome.js')
 
 const changes = channel('primary-lease:change')
 const runs = channel('primary-lease:run')
@@ -52,34 +53,6 @@ class WatchedRun {
  * @param {{prefix?: string, resource: string}} asked
  */
 const watched = (asked) => (runs.hasSubscribers ? new WatchedRun(asked) : undefined)
-
-/**
- * In the words of a `RunOutcome`.
- *
- * @param {import('./run.js').Ending} ending
- */
-function wordsOf(ending) {
-  switch (ending.kind) {
-    case 'returned':
-      return {outcome: 'ran', token: ending.token}
-    case 'threw':
-      return {outcome: 'failed', token: ending.token, error: ending.error}
-    case 'lost':
-      return {outcome: 'lost', token: ending.token, reason: ending.loss}
-    case 'held':
-    case 'ran':
-      return {outcome: 'skipped', reason: ending.kind}
-    case 'closed':
-    case 'abandoned':
-      return {outcome: 'skipped', reason: 'closed'}
-    case 'denied':
-      return {outcome: 'unavailable', reason: 'denied', cause: ending.cause}
-    case 'unavailable':
-      return {outcome: 'unavailable', reason: 'unanswered', cause: ending.cause}
-    default:
-      return {outcome: 'unavailable', reason: 'internal'}
-  }
-}
 
 exports.changes = changes
 exports.watched = watched

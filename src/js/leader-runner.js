@@ -8,8 +8,8 @@ const {calling, invalid} = require('./errors.js')
 const {log} = require('./log.js')
 const {MAX_MS, callable, describe, given, millis, reading, text} = require('./options.js')
 const {Run} = require('./run.js')
-const {errorOf} = require('./run-errors.js')
 const {isBounded, isOfTick, ofRun, ofRunner, periodOf} = require('./run-options.js')
+const {outcomeOf} = require('./run-outcome.js')
 const {storeOf} = require('./source.js')
 
 /** @typedef {import('../../index.js').RunOutcome} RunOutcome */
@@ -207,33 +207,6 @@ function report(resource, ending) {
       return log('error', 'a job ran on without its lease', {resource, token: ending.token})
     case 'broke':
       return log('error', 'the run of a job failed internally', {resource})
-  }
-}
-
-/**
- * @param {string} resource
- * @param {Ending} ending
- * @returns {RunOutcome}
- */
-function outcomeOf(resource, ending) {
-  switch (ending.kind) {
-    case 'returned':
-      return {outcome: 'ran', token: ending.token}
-    case 'threw':
-      return {outcome: 'failed', error: ending.error, token: ending.token}
-    case 'held':
-    case 'ran':
-      return {outcome: 'skipped', reason: ending.kind}
-    case 'closed':
-    case 'abandoned':
-      return {outcome: 'skipped', reason: 'closed'}
-    case 'lost': {
-      const {token, loss: reason} = ending
-      const error = errorOf(resource, {...ending, result: undefined})
-      return {outcome: 'lost', token, reason, error}
-    }
-    default:
-      return {outcome: 'unavailable', error: errorOf(resource, ending)}
   }
 }
 

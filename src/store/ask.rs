@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::Value;
-use tokio::time::Instant;
 
 use super::keys::{Keys, RunKeys};
 use super::outgoing::Outgoing;
 use super::reply::decode_reply;
 use super::script::{Invocation, Script};
 use super::waiting_line::{Turn, Waits};
+use super::waiting_times::WaitingTimes;
 use super::words::told;
 use super::{Answers, RedisSource, RunAnswers, Target, run};
 use crate::election::run::{RunCommand, RunOutcome, RunRequest};
@@ -21,17 +21,7 @@ pub(super) struct Ask {
     pub what: Asked,
     /// Of the lease that it is about: what bounds connecting while it waits.
     pub ttl: Duration,
-    /// How long it may wait to be sent.
-    pub to_be_sent: Duration,
-    /// How long its answer may take once it was sent.
-    pub bound: Duration,
-    pub asked_at: Instant,
-    /// When it is answered at the latest: until it is sent, as long as it may wait for that.
-    pub deadline: Instant,
-    /// The same, while there is no connection.
-    pub connected_by: Instant,
-    /// When it is answered at the very latest.
-    pub end: Instant,
+    pub times: WaitingTimes,
 }
 
 /// What an answer tells of the server.
@@ -109,8 +99,6 @@ pub(super) struct AskedRun {
     pub answers: Arc<dyn RunAnswers>,
     /// `None` once it is answered.
     request: Option<RunRequest>,
-    /// How long it was not sent.
-    waited: Duration,
 }
 
 impl AskedRun {
@@ -127,7 +115,6 @@ impl AskedRun {
             run,
             answers,
             request: Some(request),
-            waited: Duration::ZERO,
         }
     }
 
@@ -190,48 +177,14 @@ impl Waits for Ask {
         }
     }
 
-    fn bound(&self) -> Duration {
-        self.bound
+    fn times(&self) -> &WaitingTimes {
+        &self.times
     }
 
-    fn patience(&self) -> Duration {
-        patience(self.bound)
-    }
-
-    fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
-    fn connected_by(&self) -> Instant {
-        self.connected_by
-    }
-
-    fn latest(&self) -> Instant {
-        match &self.what {
-            Asked::Election(_) => self.end,
-            Asked::Run(_) => self.deadline,
-        }
-    }
-
-    fn wait_until(&mut self, deadline: Instant) {
-        self.deadline = deadline;
-    }
-
-    fn note_sent(&mut self, now: Instant) {
-        self.deadline = self.end.min(now + self.patience());
-        if let Asked::Run(asked) = &mut self.what {
-            asked.waited = now.saturating_duration_since(self.asked_at);
-        }
+    fn times_mut(&mut self) -> &mut WaitingTimes {
+        &mut self.times
     }
 }
-
-/// How long the connection's task waits where its caller waits for so long: the answer is to be there before
-/// the caller's time is over.
-pub(super) fn patience(wait: Duration) -> Duration {
-    wait - MARGIN.min(wait / 10)
-}
-
-const MARGIN: Duration = Duration::from_millis(5);
 
 impl Ask {
     /// Who is to be told when it was written to the socket.
@@ -316,7 +269,7 @@ impl Ask {
                     };
                 };
                 let answer =
-                    run::decode_outcome(asked.keys().lease(), command, asked.waited, value);
+                    run::decode_outcome(asked.keys().lease(), command, self.times.waited(), value);
                 let odd = odd(&answer);
                 asked.answer(answer);
                 Answered { odd, untold: false }
@@ -347,7 +300,7 @@ impl fmt::Debug for Ask {
             Asked::Run(asked) => shown.field("command", &asked.command()),
         };
         shown
-            .field("deadline", &self.deadline)
+            .field("deadline", &self.times.deadline())
             .finish_non_exhaustive()
     }
 }

@@ -4,7 +4,9 @@ mod ask;
 mod backoff;
 mod command_keys;
 mod commands;
+mod connecting;
 mod connection;
+mod connection_state;
 mod credentials;
 mod deadline;
 mod engine;
@@ -45,6 +47,7 @@ mod tls;
 mod trouble;
 mod unanswered;
 mod waiting_line;
+mod waiting_times;
 mod wire;
 mod words;
 

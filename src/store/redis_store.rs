@@ -6,8 +6,9 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::ask::{Ask, Asked, AskedElection, AskedRun, patience};
+use super::ask::{Ask, Asked, AskedElection, AskedRun};
 use super::commands::Commands;
+use super::connecting::Connecting;
 use super::credentials::PresentSource;
 use super::engine::{Engine, Order};
 use super::error::no_answer;
@@ -20,6 +21,7 @@ use super::patience::ttl_of_bound;
 use super::route::Route;
 use super::subscriptions::Receiver;
 use super::trouble::Trouble;
+use super::waiting_times::WaitingTimes;
 use super::words::told;
 use super::{
     Answering, Answers, CredentialStore, ElectionLook, FenceOutcome, FenceRequest, FenceStore,
@@ -53,11 +55,8 @@ impl RedisStore {
         let (orders, received) = mpsc::unbounded_channel();
         let route = Route::new(source.clone(), present.clone());
         let metrics = Arc::<ConnectionMetrics>::default();
-        let counted = metrics.clone();
-        let (known_source, way) = (present.clone(), route.clone());
-        let known = trouble.clone();
-        let engine = Engine::new(known_source, way, known, counted, received, random());
-        runtime.spawn(engine.run());
+        let connecting = Connecting::new(present.clone(), route.clone(), trouble.clone(), random());
+        runtime.spawn(Engine::new(connecting, metrics.clone(), received).run());
         RedisStore {
             commands: Commands::new(present.clone(), route.clone()),
             looks: Looks::new(source.clone(), route),
@@ -78,35 +77,11 @@ impl RedisStore {
     pub fn metrics(&self) -> [u64; 7] {
         self.metrics.read()
     }
-}
 
-/// How long is waited for an answer.
-#[derive(Clone, Copy)]
-struct Wait {
-    /// As long as it was not sent,
-    to_be_sent: Duration,
-    /// and there is no connection.
-    unconnected: Duration,
-    /// From when it was, where nothing is answered.
-    bound: Duration,
-    /// In all.
-    longest: Duration,
-}
-
-impl RedisStore {
     /// Asks. The ttl of what it is about bounds connecting.
-    fn order(&self, what: Asked, ttl: Option<Duration>, wait: Wait) {
-        let asked_at = Instant::now();
-        let order = Order::Ask(Box::new(Ask {
-            what,
-            ttl: ttl.unwrap_or_else(|| ttl_of_bound(wait.bound)),
-            to_be_sent: wait.to_be_sent,
-            bound: wait.bound,
-            asked_at,
-            deadline: asked_at + patience(wait.to_be_sent),
-            connected_by: asked_at + patience(wait.unconnected),
-            end: asked_at + patience(wait.longest),
-        }));
+    fn order(&self, what: Asked, ttl: Option<Duration>, times: WaitingTimes) {
+        let ttl = ttl.unwrap_or_else(|| ttl_of_bound(times.bound));
+        let order = Order::Ask(Box::new(Ask { what, ttl, times }));
         // Refused only when the runtime of the task has ended; what is dropped says so to its caller.
         let _ = self.orders.send(order);
     }
@@ -122,15 +97,10 @@ impl Store for RedisStore {
             Command::Acquire { ttl, .. } | Command::Renew { ttl, .. } => Some(*ttl),
             Command::Release { .. } | Command::Inspect | Command::AskToResign { .. } => None,
         };
-        let wait = Wait {
-            to_be_sent: request.patience,
-            unconnected: request.bound,
-            bound: request.bound,
-            longest: request.patience,
-        };
+        let times = WaitingTimes::of_election(&request, Instant::now());
         let (source, target, answers) = (self.source.clone(), target.clone(), answers.clone());
         let asked = AskedElection::new(source, target, campaign, request, answers);
-        self.order(Asked::Election(asked), ttl, wait);
+        self.order(Asked::Election(asked), ttl, times);
     }
 
     fn send(&self, target: &Target, request: &Request) -> Answering<Reply> {
@@ -172,15 +142,10 @@ impl RunStore for RedisStore {
                 None
             }
         };
-        let wait = Wait {
-            to_be_sent: request.to_be_sent(),
-            unconnected: request.to_be_sent(),
-            bound: request.bound,
-            longest: request.patience,
-        };
+        let times = WaitingTimes::of_run(&request, Instant::now());
         let (source, resource, answers) = (self.source.clone(), resource.clone(), answers.clone());
         let asked = AskedRun::new(source, resource, run, request, answers);
-        self.order(Asked::Run(asked), ttl, wait);
+        self.order(Asked::Run(asked), ttl, times);
     }
 
     fn subscribe_releases(&self, resource: &str) -> mpsc::UnboundedReceiver<Duration> {

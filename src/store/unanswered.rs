@@ -64,7 +64,7 @@ impl<A: Waits, C> Unanswered<A, C> {
     }
 
     pub fn push_script(&mut self, mut ask: A, by_hash: bool, now: Instant) {
-        ask.note_sent(now);
+        ask.times_mut().note_sent(now);
         let what = SentKind::Script {
             ask: Some(ask),
             by_hash,
@@ -125,20 +125,22 @@ impl<A: Waits, C> Unanswered<A, C> {
             else {
                 continue;
             };
-            let silent_at = self.answered_at + asked.patience();
-            let patient = silent_at.min(asked.latest());
-            if asked.deadline() <= now && patient > now && !planted!(LateIsAskedAgain) {
-                asked.wait_until(patient);
+            let times = asked.times_mut();
+            let silent_at = self.answered_at + times.patience();
+            let patient = silent_at.min(times.latest());
+            if times.deadline() <= now && patient > now && !planted!(LateIsAskedAgain) {
+                times.wait_until(patient);
             }
             let SentKind::Script { ask, .. } = &mut sent.what else {
                 continue;
             };
-            let Some(ask) = ask.take_if(|ask| ask.deadline() <= now) else {
+            let Some(ask) = ask.take_if(|ask| ask.times().deadline() <= now) else {
                 continue;
             };
+            let (patience, bound) = (ask.times().patience(), ask.times().bound);
             let mut doubt = Doubt {
-                at: self.answered_at.max(sent.at) + ask.patience().max(QUICKEST_DOUBT),
-                bound: ask.bound(),
+                at: self.answered_at.max(sent.at) + patience.max(QUICKEST_DOUBT),
+                bound,
             };
             if planted!(LateIsInDoubt) {
                 doubt.at = now;
@@ -157,7 +159,7 @@ impl<A: Waits, C> Unanswered<A, C> {
 
     /// When somebody's time is over, or that of the connection.
     pub fn next_due(&self) -> Option<Instant> {
-        let deadlines = self.asks().map(Waits::deadline);
+        let deadlines = self.asks().map(|ask| ask.times().deadline());
         deadlines.chain(self.doubtful.map(|doubt| doubt.at)).min()
     }
 

@@ -1,11 +1,11 @@
 //! What waits to be sent.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Numbered;
+use super::waiting_times::WaitingTimes;
 use crate::election::run::RunCommand;
 use crate::election::{Identity, planted};
 
@@ -16,26 +16,9 @@ pub(super) trait Waits {
 
     fn rank(&self) -> Turn;
 
-    /// How long its answer may take, as its caller knows it.
-    fn bound(&self) -> Duration;
+    fn times(&self) -> &WaitingTimes;
 
-    /// The same, less what it takes to tell the caller.
-    fn patience(&self) -> Duration;
-
-    /// When it is answered at the latest, as far as is known now.
-    fn deadline(&self) -> Instant;
-
-    /// The same, while it was not sent because there is no connection.
-    fn connected_by(&self) -> Instant;
-
-    /// Until when its answer may be late, where others are answered meanwhile.
-    fn latest(&self) -> Instant;
-
-    /// It may wait until then.
-    fn wait_until(&mut self, deadline: Instant);
-
-    /// It is sent now: its answer is to come within its patience.
-    fn note_sent(&mut self, now: Instant);
+    fn times_mut(&mut self) -> &mut WaitingTimes;
 }
 
 impl<A: Waits> Waits for Box<A> {
@@ -47,32 +30,12 @@ impl<A: Waits> Waits for Box<A> {
         (**self).rank()
     }
 
-    fn bound(&self) -> Duration {
-        (**self).bound()
+    fn times(&self) -> &WaitingTimes {
+        (**self).times()
     }
 
-    fn patience(&self) -> Duration {
-        (**self).patience()
-    }
-
-    fn deadline(&self) -> Instant {
-        (**self).deadline()
-    }
-
-    fn connected_by(&self) -> Instant {
-        (**self).connected_by()
-    }
-
-    fn latest(&self) -> Instant {
-        (**self).latest()
-    }
-
-    fn wait_until(&mut self, deadline: Instant) {
-        (**self).wait_until(deadline);
-    }
-
-    fn note_sent(&mut self, now: Instant) {
-        (**self).note_sent(now);
+    fn times_mut(&mut self) -> &mut WaitingTimes {
+        (**self).times_mut()
     }
 }
 
@@ -168,7 +131,8 @@ impl<A: Waits> WaitingLine<A> {
     /// sent, and a caller that waits for them knows the time too. To look at all again and again would take
     /// the time that a crowd does not have.
     pub fn pop_late(&mut self, now: Instant, connected: bool) -> Option<A> {
-        let is_late = |ask: Option<&A>| ask.is_some_and(|ask| sent_by(ask, connected) <= now);
+        let is_late =
+            |ask: Option<&A>| ask.is_some_and(|ask| ask.times().sent_by(connected) <= now);
         if is_late(self.pressing.front()) {
             self.pressing.pop_front()
         } else if is_late(self.leaving.front()) {
@@ -184,7 +148,7 @@ impl<A: Waits> WaitingLine<A> {
     pub fn next_due(&self, connected: bool) -> Option<Instant> {
         let fronts = [&self.pressing, &self.leaving, &self.new].map(VecDeque::front);
         let due = fronts.into_iter().flatten();
-        due.map(|ask| sent_by(ask, connected)).min()
+        due.map(|ask| ask.times().sent_by(connected)).min()
     }
 
     pub fn take_all(&mut self) -> impl Iterator<Item = A> + use<A> {
@@ -207,13 +171,6 @@ impl<A: Waits> WaitingLine<A> {
 
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
-    }
-}
-
-fn sent_by(ask: &impl Waits, connected: bool) -> Instant {
-    match connected {
-        true => ask.deadline(),
-        false => ask.deadline().min(ask.connected_by()),
     }
 }
 

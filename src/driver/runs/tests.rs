@@ -1,9 +1,12 @@
 use std::fmt;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::sleep;
 
 use super::*;
+use crate::driver::alarms::FEW;
 use crate::driver::{LeaseCell, RunChange, RunSink};
 use crate::election::run::{RunCommand, RunConfig, RunOutcome, RunRequest};
 use crate::election::{Failure, Token};
@@ -76,6 +79,26 @@ struct Bench {
     sent: UnboundedReceiver<Sent>,
 }
 
+/// A run begins.
+fn start(
+    store: &Arc<NotingStore>,
+    sink: &Arc<Noted>,
+    run: u64,
+    resource: &str,
+    config: RunConfig,
+) -> RunInput {
+    let start = RunStart {
+        store: store.clone(),
+        resource: resource.into(),
+        config,
+        max_run: None,
+        stall: None,
+        sink: sink.clone(),
+        number: run,
+    };
+    RunInput::Start(start, u128::from(run))
+}
+
 const PATIENCE: Duration = Duration::from_secs(20);
 const TTL: Duration = Duration::from_secs(60);
 
@@ -100,17 +123,8 @@ impl Bench {
     fn begin_with(&self, run: u64, resource: &str, with: impl FnOnce(&mut RunConfig)) {
         let mut config = RunConfig::new(TTL);
         with(&mut config);
-        let start = RunStart {
-            store: self.store.clone(),
-            resource: resource.into(),
-            config,
-            max_run: None,
-            stall: None,
-            sink: self.sink.clone(),
-            number: run,
-        };
-        self.inbox
-            .leave(run, RunInput::Start(start, u128::from(run)));
+        let start = start(&self.store, &self.sink, run, resource, config);
+        self.inbox.leave(run, start);
     }
 
     async fn sent(&mut self) -> Sent {
@@ -300,21 +314,14 @@ fn the_alarms_of_runs_that_have_ended_are_forgotten() {
     let mut runs = Runs::new(inbox);
     let store = Arc::new(NotingStore(sender));
     for run in 0..10_000 {
-        let start = RunStart {
-            store: store.clone(),
-            resource: "mail".into(),
-            config: RunConfig::new(TTL),
-            max_run: None,
-            stall: None,
-            sink: Arc::new(Noted::default()),
-            number: run,
-        };
+        let start = start(&store, &Arc::default(), run, "mail", RunConfig::new(TTL));
         let at = Time::from_micros(run);
-        runs.hear(at, run, RunInput::Start(start, u128::from(run)));
+        runs.hear(at, run, start);
         let (_, _, request) = sent.try_recv().unwrap();
         let held = RunOutcome::Held(Duration::from_secs(1));
         runs.hear(at, run, RunInput::Answer(request, Ok(held)));
-        assert!(runs.alarms.len() <= FEW, "{}", runs.alarms.len());
+        let (alarms, _) = runs.alarms.len_and_capacity();
+        assert!(alarms <= FEW, "{alarms}");
     }
     assert!(runs.slots.is_empty() && runs.lines.is_empty());
 }
@@ -326,16 +333,8 @@ fn what_a_burst_took_is_given_back() {
     let store: Arc<NotingStore> = Arc::new(NotingStore(sender));
     let sink: Arc<Noted> = Arc::new(Noted::default());
     for run in 0..20_000 {
-        let start = RunStart {
-            store: store.clone(),
-            resource: "mail".into(),
-            config: RunConfig::new(TTL),
-            max_run: None,
-            stall: None,
-            sink: sink.clone(),
-            number: run,
-        };
-        runs.hear(Time::ZERO, run, RunInput::Start(start, u128::from(run)));
+        let start = start(&store, &sink, run, "mail", RunConfig::new(TTL));
+        runs.hear(Time::ZERO, run, start);
     }
     assert!(runs.slots.capacity() >= 20_000);
     for run in 0..20_000 {
@@ -348,11 +347,8 @@ fn what_a_burst_took_is_given_back() {
         "{}",
         runs.slots.capacity()
     );
-    assert!(
-        runs.alarms.capacity() <= 2 * MANY,
-        "{}",
-        runs.alarms.capacity()
-    );
+    let (_, alarms) = runs.alarms.len_and_capacity();
+    assert!(alarms <= 2 * MANY, "{alarms}");
 }
 
 mod over;

@@ -110,6 +110,12 @@ impl RunConfig {
         self.window().saturating_sub(step_down_margin(self.ttl))
     }
 
+    /// A run begins with so much of its lease left at least: what it is granted and finds nearly over, because the
+    /// event loop had much to do, is asked for again, and not lost as soon as it has begun.
+    pub fn least_to_begin(&self) -> Duration {
+        (self.ttl / 10).min(LONGEST_LEAST)
+    }
+
     /// From one confirmed renewal to the next.
     pub fn renew_interval(&self) -> Duration {
         self.ttl / 3
@@ -162,3 +168,5 @@ const FIRST_RETRY: Duration = Duration::from_millis(50);
 pub(super) const FIRST_LOOK: Duration = Duration::from_millis(10);
 const LEAST_QUESTION: Duration = Duration::from_millis(100);
 const LEAST_LONG_RUN: Duration = Duration::from_secs(60);
+/// Longer than the thread of an event loop waits for its turn on a busy machine.
+const LONGEST_LEAST: Duration = Duration::from_millis(250);

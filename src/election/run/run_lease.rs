@@ -176,8 +176,8 @@ impl RunLease {
         }
     }
 
-    /// The grant was noticed only when it had run out, and no run has begun: asked for once more.
-    /// [`RunOutput::Granted`] or [`RunOutput::Refused`] follows, as to the first question.
+    /// The grant was noticed only when it had run out, or nearly so ([`RunConfig::least_to_begin`]), and no run has
+    /// begun: asked for once more. [`RunOutput::Granted`] or [`RunOutput::Refused`] follows, as to the first question.
     pub fn miss(&mut self, now: Time) {
         self.handle_timeout(now);
         if self.run != RunStage::Granted {
@@ -185,7 +185,8 @@ impl RunLease {
         }
         self.doubtful = true;
         match self.state {
-            RunState::Overrun(_) | RunState::Lost { .. } => {
+            RunState::Holding(_) | RunState::Overrun(_) | RunState::Lost { .. } => {
+                self.rest(RunState::Idle);
                 self.run = RunStage::NotBegun;
                 // A caller that waited for it has done so.
                 self.ask(now, now);
@@ -349,10 +350,15 @@ impl RunLease {
         if let RunState::Asking { wait_until } = self.state
             && now >= due + STANDSTILL
         {
-            // It was this process that stood still. The answer may lie unread, and the tick may have
-            // been taken for us: given up here, nobody would run it.
-            self.doubtful |= self.in_flight.is_some();
-            return self.ask(now, wait_until);
+            // It was this process that stood still, or has much to do. The answer may lie unread, and the tick may
+            // have been taken for us: given up here, nobody would run it.
+            if self.in_flight.is_none() {
+                return self.ask(now, wait_until);
+            }
+            // What became of the question is still to be heard. To ask again meanwhile would double the work of a
+            // process that is behind.
+            self.timers.give_up = Some(now + self.config.acquire_timeout);
+            return;
         }
         self.give_up(now);
     }

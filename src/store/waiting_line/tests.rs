@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
 use crate::election::run::{RunOutcome, RunRequest};
@@ -14,7 +15,7 @@ impl RunAnswers for Nobody {
     fn sent(&self, _: u64, _: u64) {}
 }
 
-/// About the run of that number, with so many milliseconds left.
+/// About the run of that number, whose caller waits for so many milliseconds.
 fn ask(start: Instant, number: u128, new: bool, millis: u64) -> Ask {
     let identity = Identity::new(number);
     let ttl = Duration::from_secs(5);
@@ -39,16 +40,12 @@ fn ask(start: Instant, number: u128, new: bool, millis: u64) -> Ask {
         tell_sent: false,
     };
     let nobody: Arc<dyn RunAnswers> = Arc::new(Nobody);
+    let times = WaitingTimes::of_run(&request, start);
     let asked = AskedRun::new(Arc::default(), "mail".into(), 1, request, nobody);
     Ask {
         what: Asked::Run(asked),
         ttl,
-        to_be_sent: bound,
-        bound,
-        asked_at: start,
-        deadline: start + bound,
-        connected_by: start + bound,
-        end: start + bound,
+        times,
     }
 }
 
@@ -91,25 +88,25 @@ fn who_has_left_holds_nobody_back() {
 #[test]
 fn those_whose_time_is_over_are_taken_from_the_front() {
     let start = Instant::now();
-    let mut line = WaitingLine::default();
-    for (number, new, millis) in [
+    let asks = [
         (1, true, 10),
         (2, true, 100),
         (3, false, 20),
         (2, false, 100),
-    ] {
-        line.push(ask(start, number, new, millis));
+    ]
+    .map(|(number, new, millis)| ask(start, number, new, millis));
+    let [first, last, second, _] = asks.each_ref().map(|ask| ask.times().sent_by(true));
+    let mut line = WaitingLine::default();
+    for ask in asks {
+        line.push(ask);
     }
-    let after = |millis| start + Duration::from_millis(millis);
-    assert_eq!(line.next_due(true), Some(after(10)));
-    assert!(line.pop_late(after(9), true).is_none());
-    let mut late = || {
-        line.pop_late(after(20), true)
-            .and_then(|ask| ask.identity())
-    };
+    assert_eq!(line.next_due(true), Some(first));
+    let before = first - Duration::from_millis(1);
+    assert!(line.pop_late(before, true).is_none());
+    let mut late = || line.pop_late(second, true).and_then(|ask| ask.identity());
     assert_eq!(late(), Some(Identity::new(3)));
     assert_eq!(late(), Some(Identity::new(1)));
     assert_eq!(late(), None);
-    assert_eq!(line.next_due(true), Some(after(100)));
+    assert_eq!(line.next_due(true), Some(last));
     assert_eq!(emptied(line), [2, -2]);
 }

@@ -21,23 +21,18 @@ impl TwoRuns {
         };
         let store: Arc<NotingStore> = Arc::new(NotingStore(sender));
         for run in 1..=2 {
-            let start = RunStart {
-                store: store.clone(),
-                resource: "mail".into(),
-                config: RunConfig::new(TTL),
-                max_run,
-                stall: None,
-                sink: two.sink.clone(),
-                number: run,
-            };
-            two.hear(BEGUN, run, RunInput::Start(start, u128::from(run)));
+            let mut start = start(&store, &two.sink, run, "mail", RunConfig::new(TTL));
+            if let RunInput::Start(start, _) = &mut start {
+                start.max_run = max_run;
+            }
+            two.hear(BEGUN, run, start);
             let granted = RunOutcome::Granted {
                 token: Token::new(7),
                 waited: Duration::ZERO,
             };
             let request = two.sent();
             two.hear(BEGUN, run, RunInput::Answer(request, Ok(granted)));
-            two.cell(run).take(BEGUN);
+            two.cell(run).take(BEGUN, Duration::ZERO);
         }
         assert_eq!(two.sink.take(), ["1 granted", "2 granted"]);
         two
@@ -45,6 +40,12 @@ impl TwoRuns {
 
     fn hear(&mut self, at: Time, run: u64, input: RunInput) {
         self.runs.hear(at, run, input);
+    }
+
+    fn ring(&mut self, at: Time) {
+        while let Some((set_for, run)) = self.runs.alarms.pop_due(at) {
+            self.runs.ring(at, run, set_for);
+        }
     }
 
     fn sent(&mut self) -> RunRequest {
@@ -93,7 +94,7 @@ fn work_that_was_over_within_max_run_has_not_overrun_it_however_late_the_release
     let mut two = TwoRuns::granted(Some(TTL / 10));
     let at = BEGUN + TTL / 10;
     two.cell(1).finish(BEGUN + TTL / 20);
-    two.runs.ring(at);
+    two.ring(at);
     two.cell(2).finish(at);
     two.release(at);
     assert_eq!(two.told(1), ["released"]);
@@ -108,7 +109,7 @@ fn work_that_was_over_before_its_lease_was_to_go_was_not_cut_however_late_the_re
         two.hear(BEGUN, run, RunInput::ReleaseAt(at));
     }
     two.cell(1).finish(BEGUN + TTL / 20);
-    two.runs.ring(at);
+    two.ring(at);
     two.cell(2).finish(at);
     two.release(at);
     assert_eq!(two.told(1), ["released"]);
@@ -131,7 +132,7 @@ fn work_that_was_over_before_its_run_broke_has_not_lost_its_lease() {
 fn a_renewal_that_is_confirmed_behind_the_end_of_the_work_leaves_its_release_to_be_confirmed_too() {
     let mut two = TwoRuns::granted(None);
     let due = BEGUN + TTL / 3;
-    two.runs.ring(due);
+    two.ring(due);
     let renewals = [two.sent(), two.sent()];
     for (run, request) in (1..=2).zip(renewals) {
         assert!(matches!(request.command, RunCommand::Renew { .. }));

@@ -6,6 +6,7 @@ use super::plan::Crowd;
 use crate::election::run::{RunConfig, RunLease, RunOutcome, RunOutput};
 use crate::election::{Config, Election, Event, Failure, Output, Random, Reply, Time};
 use crate::store::memory::{Register, RunRegister, Server};
+use crate::store::waiting_line::Waits;
 
 /// Who asks: an election or a run, and what the store keeps of it.
 pub enum Owner {
@@ -144,6 +145,7 @@ impl Owner {
     }
 
     pub fn hear(&mut self, now: Time, command: Played, answer: Result<Answered, Failure>) {
+        let waited = command.times().waited();
         match (self, command.what) {
             (Owner::Election { election, .. }, Asked::Election(request)) => {
                 let reply = answer.map(|answer| match answer {
@@ -154,10 +156,9 @@ impl Owner {
             }
             (Owner::Run { lease, .. }, Asked::Run(request)) => {
                 let outcome = answer.map(|answer| match answer {
-                    Answered::Run(RunOutcome::Granted { token, .. }) => RunOutcome::Granted {
-                        token,
-                        waited: command.waited,
-                    },
+                    Answered::Run(RunOutcome::Granted { token, .. }) => {
+                        RunOutcome::Granted { token, waited }
+                    }
                     Answered::Run(outcome) => outcome,
                     Answered::Election(_) => unreachable!("an answer has its command's kind"),
                 });

@@ -390,7 +390,7 @@ impl World {
         }
         let (mut sent, mut late) = (Vec::new(), Vec::new());
         while let Some(ask) = open.admit(&mut self.line, now) {
-            if ask.deadline() <= now {
+            if ask.times().deadline() <= now {
                 late.push(ask);
             } else {
                 sent.push(ask.clone());

@@ -375,7 +375,8 @@ impl World<'_> {
             return self.drain(who, None);
         }
         let until = user.told.step_down_at;
-        if user.told.holds() && until.is_some_and(|until| now < until) {
+        let least = user.plan.config.least_to_begin();
+        if user.told.holds() && until.is_some_and(|until| now + least <= until) {
             user.begun = true;
             user.lease.begin(now);
             self.begin_run(who);

@@ -99,6 +99,18 @@ fn a_grant_that_nobody_takes_is_not_renewed_and_ends_by_itself() {
 }
 
 #[test]
+fn a_grant_that_is_nearly_over_when_it_is_noticed_is_asked_for_again() {
+    assert_eq!(config().least_to_begin(), millis(250));
+    let mut scene = Scene::asking();
+    scene.reply(10, 1, granted(7));
+    assert_eq!(scene.miss(4600), ["acquire #2 within 1000"]);
+    // To the store it is the same acquisition.
+    assert_eq!(scene.reply(4610, 2, granted(7)), ["granted 7 until 9260"]);
+    scene.begin(4620);
+    assert_eq!(scene.run_until(6600), ["6600: renew 7 #3 within 1000"]);
+}
+
+#[test]
 fn a_grant_that_is_taken_late_is_renewed_at_once() {
     let mut scene = Scene::asking();
     scene.reply(10, 1, granted(7));

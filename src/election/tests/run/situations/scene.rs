@@ -8,6 +8,7 @@ use crate::election::{Failure, Identity, Random, Reason, Time, Token};
 /// One lease with a ttl of 6 s, which makes round numbers: renewals every 2 s, commands unanswered
 /// after 1 s, stepping down 4.66 s and the window's end 5.86 s after the send, a store without an
 /// answer given up after 3 s.
+#[derive(Clone)]
 pub struct Scene {
     pub lease: RunLease,
     identity: Option<Identity>,
