@@ -1,4 +1,6 @@
+import {once} from 'node:events'
 import {join} from 'node:path'
+import {Worker} from 'node:worker_threads'
 import {ripeWatch} from '../support/record.mjs'
 import {until} from '../support/until'
 import {newPrefix, TTL, useRedis} from './support/redis'
@@ -115,6 +117,30 @@ test('fifty workers that load the addon, stand and end leave nothing behind', as
   // A worker that stayed would be 5 MB or more.
   expect(after - before).toBeLessThan(60)
 })
+
+test('a worker that is terminated while it has a thousand runs leaves no lease behind', async () => {
+  const name = newPrefix()
+  const worker = new Worker(
+    `const {workerData: [addon, url, name], parentPort} = require('node:worker_threads')
+     const {withLease} = require(addon)
+     const options = {ttl: 600_000, acquireTimeout: 60_000}
+     let left = 1000
+     const run = () => {
+       // The others are still told of their grants.
+       if (--left === 500) parentPort.postMessage('half of them run')
+       return new Promise(() => {})
+     }
+     for (let at = 0; at < 1000; at++) withLease(url, name + at, options, run).catch(() => {})`,
+    {eval: true, workerData: [require.resolve('../index.js'), redis.url, name]},
+  )
+  await once(worker, 'message')
+  await worker.terminate()
+  const keys = await redis.client.keys(`lease:{${name}*}`)
+  expect(keys.length).toBeGreaterThan(0)
+  await until('all are free', async () =>
+    (await redis.client.mget(keys)).every((kept) => kept === null || kept.endsWith(' 0 0')),
+  )
+}, 60_000)
 
 test('a hundred module registries of Jest that load the addon leave nothing behind', async () => {
   const rss = () => process.memoryUsage().rss / 2 ** 20
