@@ -2,6 +2,7 @@
 
 import {LeaderRunner, type LeaseOptions, setLogger, withLease} from 'primary-lease'
 import {until} from '../support/until'
+import {lock} from './support/lock'
 import {newPrefix, useRedis} from './support/redis'
 import {Relay} from './support/relay'
 import {runScript} from './support/servers'
@@ -95,6 +96,26 @@ test('close() waits until it is confirmed', async () => {
   expect(await isFree(`${prefix}:job`)).toBe(true)
   // Nothing is on its way any more.
   await runner.close()
+})
+
+test.each([
+  ['ends within the drain', 30_000],
+  ['outlives the drain', 100],
+])('close() waits for the release of a run that %s, and no longer', async (_, drain) => {
+  const prefix = newPrefix()
+  const runner = new LeaderRunner(redis.url, prefix, ttl, {awaitRelease: false, minHold: 0})
+  const [begun, end] = [lock(), lock()]
+  const run = runner.runLocked('job', () => {
+    begun.open()
+    return end.opened
+  })
+  await begun.opened
+  const closed = runner.close({drain})
+  if (drain > 100) end.open()
+  await closed
+  expect(await isFree(`${prefix}:job`)).toBe(true)
+  end.open()
+  expect(await run).toMatchObject({outcome: drain > 100 ? 'ran' : 'lost'})
 })
 
 test('close() does not wait for what is confirmed already', async () => {

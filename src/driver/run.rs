@@ -10,8 +10,8 @@ use super::metrics::{RUNS_HELD, Trying};
 use super::run_change::{RunChange, RunInput, RunSink, RunStart};
 use super::run_inbox::RunInbox;
 use super::{Heartbeat, LeaseCell, now};
-use crate::election::run::{Refusal, RunLease, RunOutput, RunRequest};
-use crate::election::{Random, Time};
+use crate::election::run::{Refusal, RunEnd, RunLease, RunOutput, RunRequest};
+use crate::election::{Random, Reason, Time};
 use crate::store::{RunAnswers, RunStore};
 
 /// One run: its lease, and all around it.
@@ -260,14 +260,14 @@ impl RunSlot {
         self.overrun_at = None;
         self.lease.overrun();
         self.end_term();
-        self.tell(RunChange::Overrun);
+        self.tell_end(RunChange::Overrun);
     }
 
     /// The time that the run was left is up.
     fn cut(&mut self, now: Time) {
         self.release_at = None;
         self.end_term();
-        self.tell(RunChange::Cut);
+        self.tell_end(RunChange::Cut);
         self.lease.release(now);
     }
 
@@ -294,10 +294,7 @@ impl RunSlot {
                 RunOutput::LongRun { held } => self.tell(RunChange::LongRun(held)),
                 RunOutput::Lost(end) => {
                     self.end_term();
-                    // Its release is still to be heard of, and the deadline has passed since.
-                    if !self.cell.as_ref().is_some_and(|cell| cell.is_over()) {
-                        self.tell(RunChange::Lost(end));
-                    }
+                    self.tell_end(RunChange::Lost(end));
                 }
                 RunOutput::Released => {
                     self.end_term();
@@ -345,7 +342,8 @@ impl RunSlot {
             .cell
             .as_ref()
             .is_some_and(|cell| cell.extend(now, step_down_at));
-        if !kept {
+        // Where its work is over, its release is about to be heard of, and is to be confirmed as any other.
+        if !kept && !self.is_over() {
             self.lease.handle_expired();
         }
     }
@@ -362,9 +360,25 @@ impl RunSlot {
 
     /// It broke: nothing follows.
     pub fn fail(&mut self) {
+        let held = self.held_since.and(self.cell.clone());
         self.end_term();
         self.stage = SlotStage::Ended;
+        if let Some(cell) = held {
+            let (token, reason) = (cell.token(), Reason::Internal);
+            self.tell_end(RunChange::Lost(RunEnd { token, reason }));
+        }
         self.tell(RunChange::Failed);
+    }
+
+    /// How its term ended, unless its work was over under the lease and its release is still to be heard of.
+    fn tell_end(&self, change: RunChange) {
+        if !self.is_over() {
+            self.tell(change);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.cell.as_ref().is_some_and(|cell| cell.is_over())
     }
 
     fn tell(&self, change: RunChange) {

@@ -186,13 +186,11 @@ class Run {
    * @param {number} ms
    */
   leaveWithin(ms) {
-    if (this.#stage === 'running' || this.#stage === 'releasing') {
-      addon.releaseRunAfter(this.id, ms)
-    } else if (this.#stage === 'sent') {
-      addon.awaitRelease(this.id)
-    } else {
-      return undefined
-    }
+    const isUnderWay = this.#stage === 'running' || this.#stage === 'releasing'
+    if (!isUnderWay && this.#stage !== 'sent') return undefined
+    if (isUnderWay) addon.releaseRunAfter(this.id, ms)
+    // Where its caller does not wait for that.
+    addon.awaitRelease(this.id)
     return new Promise((/** @type {(value?: undefined) => void} */ left) => this.whenReleased(left))
   }
 
@@ -236,8 +234,10 @@ class Run {
         }
         return
       case 'releasing':
-        // The run ended with the deadline, which was over when its release was asked for.
-        if (kind === LOST) this.#loss = /** @type {Loss} */ (extras[number])
+        // Told before its release was heard of, and only where its work was not over under the lease.
+        if (kind === LOST) this.#loss ??= /** @type {Loss} */ (extras[number])
+        if (kind === OVERRUN) this.#loss ??= 'overrun'
+        if (kind === CUT) this.#loss ??= 'resigned'
         if (kind === SENT) this.#stage = 'sent'
         if (kind === RELEASED || kind === FAILED) this.#isOver()
         if (this.#stage !== 'releasing') this.#goOn(this)

@@ -307,40 +307,6 @@ async fn a_panic_in_one_run_is_that_runs_alone() {
     );
 }
 
-/// What is told of two runs whose release is heard of only behind the deadline: the work of the first was over before
-/// it, that of the second was not.
-#[test]
-fn work_that_was_over_in_time_has_not_lost_its_lease_however_late_the_release_is_heard() {
-    let (sender, mut sent) = unbounded_channel();
-    let mut runs = Runs::new(Arc::default());
-    let store: Arc<NotingStore> = Arc::new(NotingStore(sender));
-    let sink: Arc<Noted> = Arc::new(Noted::default());
-    let begun = Time::from_micros(1_000);
-    for run in 1..=2 {
-        let start = start(&store, &sink, run, "mail", RunConfig::new(TTL));
-        runs.hear(begun, run, start);
-        let (_, _, request) = sent.try_recv().unwrap();
-        let granted = RunOutcome::Granted {
-            token: Token::new(7),
-            waited: Duration::ZERO,
-        };
-        runs.hear(begun, run, RunInput::Answer(request, Ok(granted)));
-    }
-    let cells = sink.cells.lock().unwrap().clone();
-    let late = begun + TTL;
-    cells[0].finish(begun + TTL / 2);
-    cells[1].finish(late);
-    for run in 1..=2 {
-        runs.hear(late, run, RunInput::Release);
-        let (_, _, request) = sent.try_recv().unwrap();
-        assert!(matches!(request.command, RunCommand::Release { .. }));
-    }
-    let told = sink.take();
-    assert_eq!(told[..3], ["1 granted", "2 granted", "1 released"]);
-    assert!(told[3].starts_with("2 lost"), "{told:?}");
-    assert_eq!(told[4..], ["2 released"]);
-}
-
 #[test]
 fn the_alarms_of_runs_that_have_ended_are_forgotten() {
     let (sender, mut sent) = unbounded_channel();
@@ -384,3 +350,5 @@ fn what_a_burst_took_is_given_back() {
     let (_, alarms) = runs.alarms.len_and_capacity();
     assert!(alarms <= 2 * MANY, "{alarms}");
 }
+
+mod over;
