@@ -29,8 +29,9 @@ const [SUBJECT, OF_TICK, OVER] = [13, 14, 15]
  */
 const AT_ONCE = 16
 
-/** How many that is in this turn: what its events lead to is handed over in equal parts. */
+/** How many that is in this turn: what so many of its events lead to is handed over in equal parts. */
 let atOnce = AT_ONCE
+let delivered = 0
 
 /** The runs that are over since the last hand-over, which are told with it: at most half as many again. */
 const over = new Float64Array(2 * AT_ONCE)
@@ -74,8 +75,10 @@ reportUnknownLevel()
  */
 function deliver(count, extras) {
   handOverAtEnd()
-  // One or two that are left over would cost as much as all of them.
-  atOnce = Math.max(AT_ONCE, Math.ceil(count / Math.max(1, Math.round(count / AT_ONCE))))
+  delivered += count
+  // One or two that are left over would cost as much as all of them. What a few lead to may be a thousand runs.
+  const parts = Math.max(1, Math.round(delivered / AT_ONCE))
+  atOnce = Math.max(AT_ONCE, Math.ceil(delivered / parts))
   for (let at = 0; at < count * SIZE; at += SIZE) {
     const kind = Number(events[at])
     const number = Number(events[at + 2])
@@ -249,6 +252,7 @@ function handOverAtEnd() {
 function handOverAll() {
   isToHandOver = false
   atOnce = AT_ONCE
+  delivered = 0
   handOverNow()
   keepOrNot()
 }

@@ -21,11 +21,16 @@ impl TwoRuns {
         };
         let store: Arc<NotingStore> = Arc::new(NotingStore(sender));
         for run in 1..=2 {
-            let mut start = start(&store, &two.sink, run, "mail", RunConfig::new(TTL));
-            if let RunInput::Start(start, _) = &mut start {
-                start.max_run = max_run;
-            }
-            two.hear(BEGUN, run, start);
+            let start = RunStart {
+                store: store.clone(),
+                resource: "mail".into(),
+                config: RunConfig::new(TTL),
+                max_run,
+                stall: None,
+                sink: two.sink.clone(),
+                number: run,
+            };
+            two.hear(BEGUN, run, RunInput::Start(start, u128::from(run)));
             let granted = RunOutcome::Granted {
                 token: Token::new(7),
                 waited: Duration::ZERO,
@@ -42,6 +47,7 @@ impl TwoRuns {
         self.runs.hear(at, run, input);
     }
 
+    /// Those whose time has come by then are called.
     fn ring(&mut self, at: Time) {
         while let Some((set_for, run)) = self.runs.alarms.pop_due(at) {
             self.runs.ring(at, run, set_for);

@@ -5,6 +5,7 @@ use super::queue::{Happening, Heal};
 use super::rules::{Arithmetic, Rule};
 use super::world::World;
 use crate::election::timer::Timer;
+use crate::store::Tells;
 
 impl World {
     pub fn become_calm(&mut self) {
@@ -58,10 +59,15 @@ impl World {
     /// How long it may take until there is a primary, from a calm moment with a candidate.
     ///
     /// Commands that the last faults swallowed are noticed after ttl / 6, and repeated after as
-    /// much again; then a ripe watch, a poll and 100 ms.
+    /// much again; then a ripe watch, a poll and 100 ms. Where the incarnation is not told, a release is no more than
+    /// a change of the record, from which a watch begins anew: the last comes a window after the last loss.
     fn elected_within(&self) -> u64 {
         let ttl = self.plan.longest_ttl();
-        let settle = micros(&ttl) / 3;
+        let window = match self.plan.family.tells() {
+            Tells::Nothing => micros(&ttl),
+            _ => 0,
+        };
+        let settle = micros(&ttl) / 3 + window;
         let ripe = micros(&Arithmetic { ttl }.ripe(ttl)) * 102 / 100;
         let poll = micros(&ttl) / 2;
         settle + ripe + poll + 100_000
