@@ -307,6 +307,29 @@ async fn a_panic_in_one_run_is_that_runs_alone() {
     );
 }
 
+/// Elections are renewed on the same thread.
+#[tokio::test]
+async fn a_crowd_whose_time_is_over_leaves_others_their_turn() {
+    let mut bench = Bench::start();
+    let (crowd, wait) = (1_024, Duration::from_millis(20));
+    bench.begin(0, "mail", TTL);
+    for run in 1..=crowd {
+        bench.begin(run, "mail", wait);
+    }
+    bench.begin(crowd + 1, "report", Duration::ZERO);
+    bench.inbox.wake();
+    while bench.acquired().await.0 != crowd + 1 {}
+    // All of this thread stands still, and then the time of all is over.
+    thread::sleep(wait);
+    let (mut refused, mut turns) = (0, 0);
+    while refused < crowd as usize {
+        refused += bench.told().len();
+        turns += usize::from(refused > 0);
+        tokio::task::yield_now().await;
+    }
+    assert!(turns > 3, "{turns}");
+}
+
 #[test]
 fn the_alarms_of_runs_that_have_ended_are_forgotten() {
     let (sender, mut sent) = unbounded_channel();
