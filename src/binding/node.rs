@@ -95,18 +95,18 @@ impl Bell {
 
     /// False where its environment has ended.
     pub fn ring(&self) -> bool {
-        let Some(raw) = *self.raw() else {
-            return false;
-        };
-        let mode = sys::ThreadsafeFunctionCallMode::nonblocking;
-        // SAFETY: its environment has not ended. Its queue has no bound.
-        let rung = unsafe { sys::napi_call_threadsafe_function(raw, ptr::null_mut(), mode) };
-        rung == sys::Status::napi_ok
+        self.with(|raw| {
+            let mode = sys::ThreadsafeFunctionCallMode::nonblocking;
+            // SAFETY: its environment has not ended. Its queue has no bound.
+            let rung = unsafe { sys::napi_call_threadsafe_function(raw, ptr::null_mut(), mode) };
+            rung == sys::Status::napi_ok
+        })
+        .unwrap_or(false)
     }
 
     /// Whether the process lives on while it may be rung.
     pub fn keep_alive(&self, env: &Env, keep: bool) {
-        if let Some(raw) = *self.raw() {
+        self.with(|raw| {
             // SAFETY: as above, and we are on its thread.
             unsafe {
                 match keep {
@@ -114,12 +114,19 @@ impl Bell {
                     false => sys::napi_unref_threadsafe_function(env.raw(), raw),
                 };
             }
-        }
+        });
     }
 
     /// The environment ends: nobody rings it from here on.
     pub fn silence(&self) {
         self.raw().take();
+    }
+
+    /// Does something with it while nobody can end it; `None` where its environment has ended.
+    fn with<T>(&self, act: impl FnOnce(sys::napi_threadsafe_function) -> T) -> Option<T> {
+        // Named: a guard that is not would be dropped before Node is called, which frees what it then calls.
+        let raw = self.raw();
+        raw.map(act)
     }
 
     fn raw(&self) -> MutexGuard<'_, Option<sys::napi_threadsafe_function>> {
