@@ -57,8 +57,8 @@ impl Channel {
         }
     }
 
-    /// From the thread of the environment: in between JavaScript does what follows from this turn.
-    pub fn send_in_next_turn(&self, act: impl FnOnce(&Env, &Rc<Environment>) + Send + 'static) {
+    /// From the thread of the environment: in between JavaScript does what follows from the present call.
+    pub fn send_behind_this(&self, act: impl FnOnce(&Env, &Rc<Environment>) + Send + 'static) {
         if self.put(Box::new(act)) {
             self.ring();
         }

@@ -92,8 +92,8 @@ impl WaitingChanges {
     }
 }
 
-/// So many are told in one turn of the event loop. A run that is begun in it is over only behind all that are begun
-/// with it: of thousands the lease of the first would have run out by then.
+/// So many are told in one call, behind which JavaScript does what follows from it. A run that is begun there is over
+/// only behind all that are begun with it: of thousands the lease of the first would have run out by then.
 const AT_ONCE: usize = 256;
 
 impl LayerChanges {
@@ -121,7 +121,7 @@ fn bring(env: &Env, environment: &Rc<Environment>, number: u64, all: Arc<Mutex<W
         let go_on = move |env: &Env, environment: &Rc<Environment>| {
             bring(env, environment, number, all);
         };
-        environment.channel.send_in_next_turn(go_on);
+        environment.channel.send_behind_this(go_on);
     }
 }
 
