@@ -62,6 +62,16 @@ impl TwoRuns {
         self.sink.cells.lock().unwrap()[run as usize - 1].clone()
     }
 
+    /// Their time is up at `at`: before it the work of the first was over, that of the second behind it. Returns what
+    /// each was told in the end.
+    fn end_around(mut self, at: Time) -> [Vec<String>; 2] {
+        self.cell(1).finish(BEGUN + at.since(BEGUN) / 2);
+        self.ring(at);
+        self.cell(2).finish(at);
+        self.release(at);
+        [self.told(1), self.told(2)]
+    }
+
     /// The release of both is heard of by then, and confirmed.
     fn release(&mut self, at: Time) {
         for run in 1..=2 {
@@ -87,24 +97,17 @@ impl TwoRuns {
 /// The work of the first was over under its lease, that of the second was not.
 #[test]
 fn work_that_was_over_in_time_has_not_lost_its_lease_however_late_the_release_is_heard() {
-    let mut two = TwoRuns::granted(None);
-    two.cell(1).finish(BEGUN + TTL / 2);
-    two.cell(2).finish(BEGUN + TTL);
-    two.release(BEGUN + TTL);
-    assert_eq!(two.told(1), ["released"]);
-    assert_eq!(two.told(2), ["lost", "released"]);
+    let [first, second] = TwoRuns::granted(None).end_around(BEGUN + TTL);
+    assert_eq!(first, ["released"]);
+    assert_eq!(second, ["lost", "released"]);
 }
 
 #[test]
 fn work_that_was_over_within_max_run_has_not_overrun_it_however_late_the_release_is_heard() {
-    let mut two = TwoRuns::granted(Some(TTL / 10));
-    let at = BEGUN + TTL / 10;
-    two.cell(1).finish(BEGUN + TTL / 20);
-    two.ring(at);
-    two.cell(2).finish(at);
-    two.release(at);
-    assert_eq!(two.told(1), ["released"]);
-    assert_eq!(two.told(2), ["overrun", "released"]);
+    let two = TwoRuns::granted(Some(TTL / 10));
+    let [first, second] = two.end_around(BEGUN + TTL / 10);
+    assert_eq!(first, ["released"]);
+    assert_eq!(second, ["overrun", "released"]);
 }
 
 #[test]
@@ -114,12 +117,9 @@ fn work_that_was_over_before_its_lease_was_to_go_was_not_cut_however_late_the_re
     for run in 1..=2 {
         two.hear(BEGUN, run, RunInput::ReleaseAt(at));
     }
-    two.cell(1).finish(BEGUN + TTL / 20);
-    two.ring(at);
-    two.cell(2).finish(at);
-    two.release(at);
-    assert_eq!(two.told(1), ["released"]);
-    assert_eq!(two.told(2), ["cut", "released"]);
+    let [first, second] = two.end_around(at);
+    assert_eq!(first, ["released"]);
+    assert_eq!(second, ["cut", "released"]);
 }
 
 #[test]
